@@ -1,0 +1,34 @@
+# `make demo` and `make test` set up by themselves what this machine lacks; README.rst tells what that is.
+.PHONY: help demo test lint prepare
+SHELL = /bin/bash
+READY = eval "$$(python3 -m workbench env)" &&
+
+# All shell scripts in the repository, with and without a suffix.
+SHELL_FILES = $(shell git grep -lE '^(\#!/bin/(ba)?sh|\# shellcheck shell=)')
+
+help:
+	@echo 'make demo     PyTorch from a container, with packages of your own, installed and used'
+	@echo 'make test     run all tests'
+	@echo 'make lint     run all static checks'
+	@echo 'make prepare  only set up what the tests need'
+
+demo:
+	python3 -m workbench prepare --for demo
+	python3 -m workbench demo
+
+test: prepare
+	$(READY) python -m pytest --numprocesses=auto --dist=loadscope
+
+prepare:
+	python3 -m workbench prepare
+
+lint:
+	python3 -m workbench prepare --for lint
+	$(READY) ruff check .
+	$(READY) mypy
+	# EasyBuild may run on Python 3.6; what runs in the container may count on 3.8.
+	$(READY) vermin --quiet --no-tips --violations --target=3.6- easyblocks/generic/*.py
+	$(READY) vermin --quiet --no-tips --violations --target=3.8- easyblocks/generic/sif/layer.py \
+	    easyblocks/generic/sif/runscripts/list-packages
+	shellcheck $(SHELL_FILES)
+	$(READY) sphinx-build -W -q -b html docs "$$(mktemp -d)"
