@@ -1,0 +1,45 @@
+"""Prepares what the demo and the tests need on a machine, and runs the demo."""
+
+import argparse
+import signal
+import sys
+from types import FrameType
+
+from workbench.demo import demo
+from workbench.errors import WorkbenchError
+from workbench.machine import exports
+from workbench.prepare import PARTS, PURPOSES, prepare
+
+
+def main() -> None:
+    """Run the command that the arguments name."""
+    parser = argparse.ArgumentParser(prog="python3 -m workbench", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    making = commands.add_parser("prepare", help="install and build what is missing, into $EBSIF_CACHE")
+    making.add_argument("--for", dest="purpose", choices=PURPOSES, default="test", help="for what to prepare it")
+    making.add_argument("--no-torch", action="store_true", help="leave out the base images that hold torch")
+    making.add_argument("--only", action="append", choices=PARTS, help="prepare just this part; may be repeated")
+    commands.add_parser("env", help='print shell commands for a developer: eval "$(python3 -m workbench env)"')
+    commands.add_parser("demo", help="install the demo's easyconfig and use its module")
+    chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        if chosen.command == "env":
+            sys.stdout.write(exports())
+        elif chosen.command == "demo":
+            demo()
+        else:
+            prepare(purpose=chosen.purpose, torch=not chosen.no_torch, parts=chosen.only or PARTS)
+    except (WorkbenchError, OSError) as error:
+        sys.exit(f"workbench: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """End this process as a signal asks, but tidy up on the way out."""
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    main()
