@@ -1,0 +1,116 @@
+##
+# Copyright 2026 the ebsif developers
+#
+# This program is free software: you can redistribute it and/or modify
+# it under the terms of the GNU General Public License as published by
+# the Free Software Foundation v2.
+#
+# It is distributed in the hope that it will be useful, but WITHOUT ANY
+# WARRANTY; without even the implied warranty of MERCHANTABILITY or FITNESS
+# FOR A PARTICULAR PURPOSE.  See the GNU General Public License for details.
+##
+"""
+What activating an environment by hand does, and how it compares with what a Sif module does
+"""
+import re
+
+# Where the two may differ, and why. Everything else is a fault.
+SHELL = "belongs to the shell that ran the activation"
+RUNTIME = "set by the container runtime for this one container"
+MODULE = "added by the module on purpose"
+EXPECTED_DIFFERENCES = {
+    '_': SHELL,
+    'OLDPWD': SHELL,
+    'PS1': SHELL,
+    'PWD': SHELL,
+    'SHLVL': SHELL,
+    'PROMPT_COMMAND': RUNTIME,
+    'APPTAINER_BIND': RUNTIME,
+    'APPTAINER_COMMAND': RUNTIME,
+    'APPTAINER_CONTAINER': RUNTIME,
+    'APPTAINER_ENVIRONMENT': RUNTIME,
+    'APPTAINER_NAME': RUNTIME,
+    'SINGULARITY_BIND': RUNTIME,
+    'SINGULARITY_COMMAND': RUNTIME,
+    'SINGULARITY_CONTAINER': RUNTIME,
+    'SINGULARITY_ENVIRONMENT': RUNTIME,
+    'SINGULARITY_NAME': RUNTIME,
+    'USER_PATH': RUNTIME,
+    'PYTHONNOUSERSITE': MODULE + ": ~/.local must not leak into the container",
+    'PYTHONPATH': MODULE + ": a PYTHONPATH of the base would put the base before the layer",
+    'WITH_CONDA': MODULE + ": job scripts that run it must keep working, without effect",
+    'WITH_CONDA_VENV': MODULE + ": job scripts that run it must keep working, without effect",
+    'WITH_VENV': MODULE + ": job scripts that run it must keep working, without effect",
+}
+
+RUNSCRIPTS = '/runscripts'
+
+VARIABLE_NAME = r'[A-Za-z_][A-Za-z0-9_]*'
+# What can be injected into a container: no line breaks and other control characters, but tabs.
+VARIABLE_VALUE = r'[^\x00-\x08\x0a-\x1f\x7f]*'
+
+
+def parse_environment(output):
+    """Variables in the output of `env -0`."""
+    return dict(entry.split('=', 1) for entry in output.split('\0') if '=' in entry)
+
+
+def differences(activated, loaded, added=()):
+    """
+    What differs between the environment after activating by hand and the one with the module loaded.
+
+    :param activated: variables after activating by hand
+    :param loaded: variables with the module loaded
+    :param added: more variables that the module adds on purpose
+    :return: a sentence for each unexpected difference
+    """
+    loaded = dict(loaded)
+    if 'PATH' in loaded:
+        # The scripts of the module are in PATH on purpose.
+        loaded['PATH'] = ':'.join(folder for folder in loaded['PATH'].split(':') if folder != RUNSCRIPTS)
+
+    sentences = []
+    for name in sorted(set(activated) | set(loaded)):
+        by_hand, by_module = activated.get(name), loaded.get(name)
+        if by_hand == by_module or name in EXPECTED_DIFFERENCES or name in added:
+            continue
+        sentences.append("$%s is %s after activating by hand, but %s with the module loaded"
+                         % (name, show(by_hand), show(by_module)))
+    return sentences
+
+
+def activation_changes(before, after, decided=()):
+    """
+    What activating changes in an environment, as far as a module can do the same from outside the container.
+
+    :param before: variables before activating
+    :param after: variables after activating
+    :param decided: variables whose value does not come from activating
+    :return: variables to set, folders to put before $PATH, and a sentence for each change that cannot be made
+    """
+    ignored = (set(EXPECTED_DIFFERENCES) - {'PYTHONPATH'}) | set(decided) | {'PATH'}
+    env, sentences = {}, []
+    for name in sorted((set(before) | set(after)) - ignored):
+        value = after.get(name)
+        if value == before.get(name):
+            continue
+        if value is None:
+            sentences.append("it unsets $%s, which can be set from outside the container, but not unset" % name)
+        elif not (re.fullmatch(VARIABLE_NAME, name) and re.fullmatch(VARIABLE_VALUE, value)):
+            sentences.append("it sets $%s to %r, which cannot be passed into a container" % (name, value))
+        else:
+            env[name] = value
+
+    path, path_before = after.get('PATH', ''), before.get('PATH', '')
+    folders = []
+    if path.endswith(':' + path_before):
+        folders = path[:-len(path_before) - 1].split(':')
+    elif path != path_before:
+        sentences.append("it changes $PATH from %s to %s, which is more than folders put before it"
+                         % (path_before, path))
+    return env, folders, sentences
+
+
+def show(value):
+    """Value of a variable for a message."""
+    return "not set" if value is None else repr(value)

@@ -1,0 +1,76 @@
+##
+# Copyright 2026 the ebsif developers
+#
+# This program is free software: you can redistribute it and/or modify
+# it under the terms of the GNU General Public License as published by
+# the Free Software Foundation v2.
+#
+# It is distributed in the hope that it will be useful, but WITHOUT ANY
+# WARRANTY; without even the implied warranty of MERCHANTABILITY or FITNESS
+# FOR A PARTICULAR PURPOSE.  See the GNU General Public License for details.
+##
+"""
+Text that the Sif easyblocks write: values quoted for each syntax, and templates filled with them
+"""
+import os
+import re
+
+# The templates and scripts lie beside the easyblock itself; --include-easyblocks only links the Python files.
+FILES_DIR = os.path.join(os.path.dirname(os.path.realpath(__file__)), 'sif')
+
+PLACEHOLDER = re.compile(r'__([A-Z]+(?:_[A-Z]+)*)__')
+
+
+def files_path(*parts):
+    """Path of a file that comes with the easyblocks."""
+    return os.path.join(FILES_DIR, *parts)
+
+
+def fill_template(text, values):
+    """Replace each __NAME__ in text; a name without value, or a value without a place, is a mistake of the caller."""
+    wanted = set(PLACEHOLDER.findall(text))
+    if wanted != set(values):
+        raise ValueError("Template asks for %s, was given %s" % (sorted(wanted), sorted(values)))
+    return PLACEHOLDER.sub(lambda match: values[match.group(1)], text)
+
+
+def lua_string(value):
+    """Lua string literal."""
+    quoted = re.sub(r'([\\"])', r'\\\1', value)
+    return '"%s"' % re.sub(r'[\x00-\x1f]', lambda match: '\\%03d' % ord(match.group()), quoted)
+
+
+def lua_value(value):
+    """Lua literal for a string or a (nested) list of strings."""
+    if isinstance(value, str):
+        return lua_string(value)
+    return '{%s}' % ', '.join(lua_value(item) for item in value)
+
+
+def tcl_string(value):
+    """
+    Tcl string literal.
+
+    Braces are escaped too: they are ordinary characters inside quotes,
+    but would still count for the braces of a body around the literal.
+    """
+    quoted = re.sub(r'([\\"$\[\]{}])', r'\\\1', value)
+    # A control-Z, for one, would end the file.
+    return '"%s"' % re.sub(r'[\x00-\x1f]', lambda match: '\\u%04x' % ord(match.group()), quoted)
+
+
+def tcl_value(value):
+    """Tcl literal for a string or a (nested) list of strings; a list becomes a command substitution."""
+    if isinstance(value, str):
+        return tcl_string(value)
+    return '[list %s]' % ' '.join(tcl_value(item) for item in value)
+
+
+def injected_value(value):
+    """
+    Value as the runtime wants it in SINGULARITYENV_* and APPTAINERENV_*.
+
+    Both runtimes put the value between double quotes in a shell script of their own and escape the double
+    quotes in it themselves, so that everything else that is special between double quotes is for us to escape.
+    """
+    return re.sub(r'([\\$`])', r'\\\1', value)

@@ -1,0 +1,186 @@
+"""
+Works on a Python venv from inside the container, with the container's Python (3.8 or newer); run by SifVenv.
+
+Each subcommand prints one JSON document on standard output; anything else that there is to say goes to standard error.
+"""
+import argparse
+import importlib.metadata as metadata
+import json
+import os
+import py_compile
+import re
+import subprocess
+import sys
+import sysconfig
+import venv
+from concurrent.futures import ProcessPoolExecutor
+
+PTH_NAME = 'ebsif-base.pth'
+
+
+def canonical(name):
+    """Name of a package as PyPI compares it (PEP 503)."""
+    return re.sub(r'[-_.]+', '-', name).lower()
+
+
+def packages(path=None):
+    """Version of each installed package, the first on the path where there are several."""
+    found = {}
+    for dist in metadata.distributions(**({'path': path} if path else {})):
+        name = dist.metadata['Name']
+        if name:
+            found.setdefault(canonical(name), dist.version)
+    return found
+
+
+def is_venv():
+    """Whether this Python runs in a venv."""
+    return sys.prefix != sys.base_prefix
+
+
+def venv_sees_system(prefix):
+    """Whether the venv at prefix sees the packages of the Python that it was made with."""
+    with open(os.path.join(prefix, 'pyvenv.cfg')) as handle:
+        return any(re.match(r'include-system-site-packages\s*=\s*true\s*$', line) for line in handle)
+
+
+def unsupported_wheels(installer, wheels):
+    """Those of the file names of wheels that pip would not install here."""
+    sys.path.insert(0, installer)
+    from pip._vendor.packaging.tags import sys_tags
+    from pip._vendor.packaging.utils import parse_wheel_filename
+    supported = set(sys_tags())
+    return [wheel for wheel in wheels if supported.isdisjoint(parse_wheel_filename(wheel)[3])]
+
+
+def look(args):
+    """What this Python is and has."""
+    here = {
+        'version': list(sys.version_info[:3]),
+        'venv': is_venv(),
+        'packages': packages(),
+    }
+    if args.wheels:
+        here['unsupported'] = unsupported_wheels(args.installer, args.wheels)
+    return here
+
+
+def create(args):
+    """Make an empty venv at args.env that sees all packages which this Python sees."""
+    system_site = not is_venv() or venv_sees_system(sys.prefix)
+    venv.EnvBuilder(system_site_packages=system_site, symlinks=True, with_pip=args.pip).create(args.env)
+    if is_venv():
+        # A venv made from a venv is a sibling of it: without this it would not see its packages.
+        # addsitedir instead of plain paths, so that .pth files which packages of the base bring work too.
+        scheme = {key: sysconfig.get_path(key) for key in ('purelib', 'platlib')}
+        target = sysconfig.get_path('purelib', vars={'base': args.env, 'platbase': args.env})
+        with open(os.path.join(target, PTH_NAME), 'w') as handle:
+            for folder in sorted(set(scheme.values())):
+                handle.write('import site; site.addsitedir(%r)\n' % folder)
+    return {}
+
+
+def compile_file(path):
+    """Compile one file; what is wrong with it, if anything."""
+    try:
+        # Valid whatever the times of the files are, and read without looking at the source.
+        py_compile.compile(path, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+    except (py_compile.PyCompileError, UnicodeDecodeError, ValueError, RecursionError) as err:
+        return str(err).strip()
+    return None
+
+
+def compile_all(args):
+    """Byte-compile all modules below args.env; packages may carry files that are no Python for this version."""
+    sources = sorted(
+        os.path.join(folder, name)
+        for folder, _, names in os.walk(args.env) for name in names
+        if name.endswith('.py')
+    )
+    # Always in worker processes, even for one job: what is compiled must not depend on the number of processors.
+    with ProcessPoolExecutor(max_workers=args.jobs) as pool:
+        results = list(pool.map(compile_file, sources, chunksize=20))
+    return {'compiled': results.count(None), 'failed': {src: err for src, err in zip(sources, results) if err}}
+
+
+def scripts(args):
+    """Names of the commands that the packages of the layer installed."""
+    bindir = os.path.join(args.env, 'bin')
+    found = set()
+    for dist in metadata.distributions(path=site_folders(args.env)):
+        for entry in dist.files or []:
+            path = os.path.normpath(str(dist.locate_file(entry)))
+            if os.path.dirname(path) == bindir and os.access(path, os.X_OK):
+                found.add(os.path.basename(path))
+    return {'scripts': sorted(found)}
+
+
+def site_folders(env):
+    """Folders of the venv that hold packages."""
+    values = {'base': env, 'platbase': env}
+    return sorted({sysconfig.get_path(key, vars=values) for key in ('purelib', 'platlib')})
+
+
+def pip_check(python):
+    """Lines in which pip complains of missing or contradicting packages."""
+    done = subprocess.run([python, '-m', 'pip', '--disable-pip-version-check', 'check'],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    return set() if done.returncode == 0 else set(done.stdout.splitlines())
+
+
+def check(args):
+    """What is wrong with the layer, as a list of sentences."""
+    problems = []
+    expected = json.loads(args.expected)
+    layer = packages(site_folders(args.env))
+    seen = packages()
+    for name, version in sorted(expected.items()):
+        found = layer.get(canonical(name))
+        if found != version:
+            problems.append("%s %s should be in the layer, found: %s" % (name, version, found or "nothing"))
+        elif seen.get(canonical(name)) != version:
+            problems.append("%s %s is hidden by version %s of the base"
+                            % (name, version, seen.get(canonical(name))))
+    for name in sorted(set(layer) - {canonical(name) for name in expected} - {'pip'}):
+        problems.append("%s %s is in the layer, but not in exts_list" % (name, layer[name]))
+    for line in sorted(pip_check(sys.executable) - pip_check(args.base)):
+        problems.append("pip check: %s" % line)
+    return {'problems': problems, 'packages': layer}
+
+
+def main():
+    """Run the subcommand that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    subparsers = parser.add_subparsers(dest='command', required=True)
+
+    sub = subparsers.add_parser('look', help=look.__doc__)
+    sub.add_argument('--installer', help="wheel of pip, to ask it which wheels fit")
+    sub.add_argument('wheels', nargs='*')
+    sub.set_defaults(run=look)
+
+    sub = subparsers.add_parser('create', help=create.__doc__)
+    sub.add_argument('env')
+    sub.add_argument('--pip', action='store_true', help="with the pip that this Python brings")
+    sub.set_defaults(run=create)
+
+    sub = subparsers.add_parser('compile', help=compile_all.__doc__)
+    sub.add_argument('env')
+    sub.add_argument('--jobs', type=int, default=1)
+    sub.set_defaults(run=compile_all)
+
+    sub = subparsers.add_parser('scripts', help=scripts.__doc__)
+    sub.add_argument('env')
+    sub.set_defaults(run=scripts)
+
+    sub = subparsers.add_parser('check', help=check.__doc__)
+    sub.add_argument('env')
+    sub.add_argument('base', help="Python of the base")
+    sub.add_argument('expected', help="JSON: the version that each package should have")
+    sub.set_defaults(run=check)
+
+    args = parser.parse_args()
+    json.dump(args.run(args), sys.stdout)
+
+
+if __name__ == '__main__':
+    main()

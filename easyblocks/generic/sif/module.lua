@@ -1,0 +1,96 @@
+
+-- The container and the layer on it. What is decided here is decided when the module is loaded.
+local name = __NAME__
+local images = __IMAGES__            -- where the base may be, the first that exists is used
+local binds = __BINDS__              -- source on the host, bind specification
+local container_path = __PATH__
+local container_env = __CONTAINER_ENV__
+local host_env = __HOST_ENV__
+local conflicts = __CONFLICTS__
+local easyconfig = __EASYCONFIG__
+
+local unloading = mode() == "unload"
+
+-- Not isFile, which is true for a link whose target is gone, and false for a device or a socket.
+local function exists(path)
+    return lfs.attributes(path, "mode") ~= nil
+end
+
+local function on_path(command)
+    for folder in (os.getenv("PATH") or ""):gmatch("[^:]+") do
+        if exists(pathJoin(folder, command)) then return true end
+    end
+    return false
+end
+
+-- Unloading takes back what the load has set, under the names that the load used.
+local runtime = unloading and os.getenv("SIFRUNTIME" .. name) or nil
+if not runtime then
+    runtime = on_path("apptainer") and "apptainer" or "singularity"
+    if mode() == "load" and not on_path(runtime) then
+        LmodWarning("Neither apptainer nor singularity is on PATH. Load " .. myModuleFullName() .. " again when one is.")
+    end
+end
+local prefix = runtime:upper()
+
+local sif
+for _, image in ipairs(images) do
+    if not sif and exists(image) then sif = image end
+end
+if not sif and mode() == "load" then
+    LmodError("The container image of " .. myModuleFullName() .. " is gone. It was looked for at:\n  " ..
+              table.concat(images, "\n  ") .. "\nPut it back, or install the module again: eb --rebuild " .. easyconfig)
+end
+
+family("ebsif")
+for _, other in ipairs(conflicts) do conflict(other) end
+
+-- Binds go into the runtime's second list of binds: the first, which users and other modules set, stays theirs.
+local specs = {}
+local user_specs = "," .. (os.getenv("APPTAINER_BIND") or "") .. "," .. (os.getenv("SINGULARITY_BIND") or "") .. ","
+local function bind(spec)
+    if not user_specs:find("," .. spec .. ",", 1, true) then specs[#specs + 1] = spec end
+end
+for _, entry in ipairs(binds) do
+    if exists(entry[1]) then bind(entry[2]) end
+end
+local runscripts = pathJoin(root, "runscripts")
+if exists(runscripts) then bind(runscripts .. ":/runscripts:ro") end
+local squashfs, folder = pathJoin(root, "user-software.squashfs"), pathJoin(root, "user-software")
+if exists(squashfs) then
+    bind(squashfs .. ":/user-software:image-src=/,ro")
+elseif exists(folder) then
+    bind(folder .. ":/user-software")
+end
+
+-- Apptainer ignores a variable of Singularity when its own is set, so the one that the user has is extended.
+local function used_variable(name)
+    if os.getenv("SINGULARITY" .. name) and not os.getenv("APPTAINER" .. name) then return "SINGULARITY" .. name end
+    return prefix .. name
+end
+local bindpath = unloading and os.getenv("__EBSIF_BINDPATH") or used_variable("_BINDPATH")
+local before = os.getenv(bindpath)
+if before and before ~= "" then specs[#specs + 1] = before end
+pushenv(bindpath, table.concat(specs, ","))
+setenv("__EBSIF_BINDPATH", bindpath)
+
+local path_variables = { used_variable("ENV_PREPEND_PATH") }
+if unloading then
+    path_variables = { "APPTAINERENV_PREPEND_PATH", "SINGULARITYENV_PREPEND_PATH" }
+end
+for _, variable in ipairs(path_variables) do
+    for index = #container_path, 1, -1 do
+        prepend_path(variable, container_path[index])
+    end
+end
+for _, entry in ipairs(container_env) do
+    pushenv(prefix .. "ENV_" .. entry[1], entry[2])
+end
+
+for _, variable in ipairs({ "SIF", "SIF" .. name }) do pushenv(variable, sif or images[1]) end
+for _, variable in ipairs({ "RUNSCRIPTS", "RUNSCRIPTS" .. name }) do pushenv(variable, runscripts) end
+pushenv("CONTAINERROOT", root)
+pushenv("SIFRUNTIME" .. name, runtime)
+for _, entry in ipairs(host_env) do
+    pushenv(entry[1], entry[2])
+end

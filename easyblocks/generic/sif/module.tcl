@@ -1,0 +1,117 @@
+
+# The container and the layer on it. What is decided here is decided when the module is loaded.
+set name __NAME__
+# where the base may be, the first that exists is used
+set images __IMAGES__
+# source on the host, bind specification
+set binds __BINDS__
+set container_path __PATH__
+set container_env __CONTAINER_ENV__
+set host_env __HOST_ENV__
+set conflicts __CONFLICTS__
+set easyconfig __EASYCONFIG__
+
+set unloading [expr {[module-info mode unload] || [module-info mode remove]}]
+
+proc sif_getenv {variable} {
+    if {[info exists ::env($variable)]} { return $::env($variable) }
+    return ""
+}
+
+# While a module is switched or reloaded, Environment Modules still shows the load what the unload has taken back.
+set switching [info exists ::env(__EBSIF_LOADED)]
+
+# Value of a variable before this module, or another one of its kind that it takes the place of, was loaded.
+proc sif_before {variable} {
+    if {$::switching} { return [sif_getenv __EBSIF_SAVED_$variable] }
+    return [sif_getenv $variable]
+}
+
+# Sets a variable; unloading gives back what it was. Not with pushenv: Environment Modules 5.2 loses the part of
+# a value behind a colon, and Lmod in Tcl files takes the new value for the old one (there, unloading unsets).
+proc sif_setenv {variable value} {
+    set saved __EBSIF_SAVED_$variable
+    set had_value [info exists ::env([expr {$::switching ? $saved : $variable}])]
+    set before [sif_before $variable]
+    setenv $variable $value
+    if {$had_value} {
+        setenv $saved $before
+        # While unloading, this sets.
+        if {$::unloading} { unsetenv $variable $before }
+    }
+}
+
+proc sif_on_path {command} {
+    foreach folder [split [sif_getenv PATH] :] {
+        if {$folder ne "" && [file isfile [file join $folder $command]]} { return 1 }
+    }
+    return 0
+}
+
+# Unloading takes back what the load has set, under the names that the load used.
+set runtime ""
+if {$unloading} { set runtime [sif_getenv SIFRUNTIME$name] }
+if {$runtime eq ""} {
+    if {[sif_on_path apptainer]} { set runtime apptainer } else { set runtime singularity }
+    if {[module-info mode load] && ![sif_on_path $runtime]} {
+        puts stderr "Neither apptainer nor singularity is on PATH. Load [module-info name] again when one is."
+    }
+}
+set prefix [string toupper $runtime]
+
+set sif ""
+foreach image $images {
+    if {$sif eq "" && [file isfile $image]} { set sif $image }
+}
+if {$sif eq ""} {
+    if {[module-info mode load]} {
+        error "The container image of [module-info name] is gone. It was looked for at:\n  [join $images "\n  "]\nPut it back, or install the module again: eb --rebuild $easyconfig"
+    }
+    set sif [lindex $images 0]
+}
+
+if {[llength [info commands family]]} { family ebsif }
+foreach other $conflicts { conflict $other }
+
+# Binds go into the runtime's second list of binds: the first, which users and other modules set, stays theirs.
+set specs [list]
+set user_specs ",[sif_getenv APPTAINER_BIND],[sif_getenv SINGULARITY_BIND],"
+set runscripts $root/runscripts
+lappend binds [list $runscripts $runscripts:/runscripts:ro]
+if {[file isfile $root/user-software.squashfs]} {
+    lappend binds [list $root/user-software.squashfs $root/user-software.squashfs:/user-software:image-src=/,ro]
+} else {
+    lappend binds [list $root/user-software $root/user-software:/user-software]
+}
+foreach entry $binds {
+    set spec [lindex $entry 1]
+    if {[file exists [lindex $entry 0]] && [string first ,$spec, $user_specs] < 0} { lappend specs $spec }
+}
+
+# Apptainer ignores a variable of Singularity when its own is set, so the one that the user has is extended.
+proc sif_used_variable {name} {
+    if {[info exists ::env(SINGULARITY$name)] && ![info exists ::env(APPTAINER$name)]} { return SINGULARITY$name }
+    return $::prefix$name
+}
+set bindpath [sif_getenv __EBSIF_BINDPATH]
+if {$bindpath eq ""} { set bindpath [sif_used_variable _BINDPATH] }
+set before [sif_before $bindpath]
+if {$before ne ""} { lappend specs $before }
+sif_setenv $bindpath [join $specs ,]
+setenv __EBSIF_BINDPATH $bindpath
+
+set path_variables [list [sif_used_variable ENV_PREPEND_PATH]]
+if {$unloading} { set path_variables [list APPTAINERENV_PREPEND_PATH SINGULARITYENV_PREPEND_PATH] }
+foreach variable $path_variables {
+    for {set index [expr {[llength $container_path] - 1}]} {$index >= 0} {incr index -1} {
+        prepend-path $variable [lindex $container_path $index]
+    }
+}
+foreach entry $container_env { sif_setenv ${prefix}ENV_[lindex $entry 0] [lindex $entry 1] }
+
+foreach variable [list SIF SIF$name] { sif_setenv $variable $sif }
+foreach variable [list RUNSCRIPTS RUNSCRIPTS$name] { sif_setenv $variable $runscripts }
+sif_setenv CONTAINERROOT $root
+sif_setenv SIFRUNTIME$name $runtime
+foreach entry $host_env { sif_setenv [lindex $entry 0] [lindex $entry 1] }
+setenv __EBSIF_LOADED $name

@@ -1,0 +1,411 @@
+##
+# Copyright 2026 the ebsif developers
+#
+# This program is free software: you can redistribute it and/or modify
+# it under the terms of the GNU General Public License as published by
+# the Free Software Foundation v2.
+#
+# It is distributed in the hope that it will be useful, but WITHOUT ANY
+# WARRANTY; without even the implied warranty of MERCHANTABILITY or FITNESS
+# FOR A PARTICULAR PURPOSE.  See the GNU General Public License for details.
+##
+"""
+EasyBuild support for container images that are used through a module, implemented as an easyblock
+
+The image (the base) is a SIF file that nobody changes any more. The module sets, inside the container, what
+activating the environment of the image would set, and puts a command for each program of the container on $PATH.
+"""
+import json
+import os
+import re
+
+from easybuild.easyblocks.generic._sifchecks import ContainerChecks
+from easybuild.easyblocks.generic._sifenvironment import RUNSCRIPTS, VARIABLE_NAME, VARIABLE_VALUE
+from easybuild.easyblocks.generic._sifenvironment import activation_changes, parse_environment
+from easybuild.easyblocks.generic._sifruntime import ContainerRuntime, is_sif
+from easybuild.easyblocks.generic._sifstaged import StagedEasyBlock
+from easybuild.easyblocks.generic._siftext import files_path, fill_template, injected_value, lua_value, tcl_value
+from easybuild.framework.easyconfig import CUSTOM
+from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_warning
+from easybuild.tools.config import build_option, update_build_option
+from easybuild.tools.filetools import adjust_permissions, convert_name, read_file, symlink, verify_checksum, write_file
+from easybuild.tools.run import run_shell_cmd
+from easybuild.tools.utilities import trace_msg
+
+COMMAND_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
+
+# What activating the environment was found to do, for modules that are made later, without the image.
+ACTIVATION_RECORD = 'activation.json'
+
+# Old job scripts run "$WITH_CONDA && python …": there is nothing left to do for it, so it does nothing.
+HARMLESS = ':'
+FORMER_ACTIVATIONS = ('WITH_CONDA', 'WITH_CONDA_VENV', 'WITH_VENV')
+
+# Commands that work on the installation from outside the container.
+HOST_COMMANDS = ('start-shell',)
+# What job scripts find in the container at /runscripts.
+CONTAINER_SCRIPTS = ('conda-python-distributed', 'conda-python-simple', 'get-master', 'init-conda-venv')
+
+
+class SifContainer(ContainerChecks, StagedEasyBlock):
+    """Support for using a container image through a module"""
+
+    # Whether the easyblock can do something with exts_list.
+    ADDS_PACKAGES = False
+
+    @staticmethod
+    def extra_options(extra_vars=None):
+        """Extra easyconfig parameters of the easyblocks for container images"""
+        extra_vars = StagedEasyBlock.extra_options(extra_vars)
+        extra_vars.update({
+            'frozen_images': [[], "Folders with the site's frozen images: the image is searched there too, "
+                                  "at installation, and by the module when the installed one is gone", CUSTOM],
+            'image_install': ['copy', "How the image gets into the installation: 'copy' (sharing blocks where the "
+                                      "file system can) or 'link'", CUSTOM],
+            'start_with': ['exec', "How to start commands in the container: 'exec', or 'run' for an image whose own "
+                                   "runscript prepares the environment", CUSTOM],
+            'commands': [[], "Commands of the container to have on $PATH", CUSTOM],
+            'binds': [[], "Bind specifications (source[:destination[:options]]); those whose source does not "
+                          "exist are left out when the module is loaded", CUSTOM],
+            'conflicts': [[], "Modules that cannot be loaded together with this one", CUSTOM],
+            'host_env': [{}, "Environment variables that the module sets outside the container", CUSTOM],
+            'container_env': [{}, "Environment variables that the module sets in the container", CUSTOM],
+            'activation': [None, "Shell command that activates the environment of the image by hand", CUSTOM],
+            'activation_env': [None, "Environment variables in the container that activating sets (default: found "
+                                     "out at installation, together with activation_path)", CUSTOM],
+            'activation_path': [[], "Folders that activating the environment of the image puts before $PATH", CUSTOM],
+            'user_site': [False, "Let Python in the container see packages in ~/.local", CUSTOM],
+        })
+        return extra_vars
+
+    def __init__(self, *args, **kwargs):
+        """Initialise, and refuse values that could not work before anything is done"""
+        super().__init__(*args, **kwargs)
+
+        self.runtime = None
+        self.measured_activation = None
+        # There is no compiler to wrap.
+        self.toolchain.options['rpath'] = False
+
+        # Host variables such as $LD_LIBRARY_PATH must not point at what belongs into the container.
+        for name in list(self.module_load_environment):
+            if name != 'PATH':
+                delattr(self.module_load_environment, name)
+        self.module_load_environment.PATH = ['bin']
+
+        self.check_parameters()
+
+    # Values of the easyconfig
+
+    @property
+    def image_name(self):
+        """File name of the image, the first of the sources"""
+        source = self.cfg['sources'][0]
+        return source['filename'] if isinstance(source, dict) else source
+
+    @property
+    def installed_image(self):
+        """Path of the image in the installation"""
+        return os.path.join(self.installdir, self.image_name)
+
+    @property
+    def frozen_folders(self):
+        """Folders with frozen images; one that is named by a variable that is not set here does not count"""
+        folders = [os.path.expandvars(folder) for folder in self.cfg['frozen_images']]
+        return [folder for folder in folders if '$' not in folder]
+
+    @property
+    def images(self):
+        """Paths at which the module looks for the image, in this order"""
+        return [self.installed_image] + [os.path.join(folder, self.image_name) for folder in self.frozen_folders]
+
+    @property
+    def existing_image(self):
+        """Path at which the module finds the image, or None"""
+        return next((path for path in self.images if os.path.exists(path)), None)
+
+    @property
+    def env_name(self):
+        """What the names of the module's variables end with"""
+        return convert_name(self.name, upper=True)
+
+    @property
+    def module_only(self):
+        """Whether only the module is made"""
+        return build_option('module_only') or self.cfg['module_only']
+
+    @property
+    def measures_activation(self):
+        """Whether what activating does is found out at installation, and not said by the easyconfig"""
+        return self.cfg['activation_env'] is None
+
+    @property
+    def activation(self):
+        """What activating does: 'env', variables that it sets, and 'path', folders that it puts before $PATH"""
+        if not self.measures_activation:
+            return {'env': self.cfg['activation_env'], 'path': self.cfg['activation_path']}
+        if self.measured_activation is None:
+            self.measured_activation = self.recorded_activation()
+        return self.measured_activation
+
+    def recorded_activation(self):
+        """What activating was found to do when the module was installed."""
+        path = os.path.join(self.installdir, ACTIVATION_RECORD)
+        if os.path.exists(path):
+            return json.loads(read_file(path))
+        if self.activation_commands() and not self.dry_run:
+            print_warning("There is no %s, which an installation writes: the module sets nothing of what activating "
+                          "the environment sets. Install with --rebuild, or give 'activation_env'.", path)
+        return {'env': {}, 'path': []}
+
+    def container_path(self):
+        """Folders before $PATH in the container"""
+        return [RUNSCRIPTS] + list(self.activation['path'])
+
+    def container_env(self):
+        """Variables in the container"""
+        env = dict(self.activation['env'])
+        env.update((name, HARMLESS) for name in FORMER_ACTIVATIONS)
+        if not self.cfg['user_site']:
+            env['PYTHONNOUSERSITE'] = '1'
+        env.update(self.cfg['container_env'])
+        return env
+
+    def activation_commands(self):
+        """What a person would type in the container to activate the environment"""
+        return [self.cfg['activation']] if self.cfg['activation'] else []
+
+    def container_commands(self):
+        """Commands of the container that get a wrapper"""
+        return sorted(set(self.cfg['commands']))
+
+    def container_scripts(self):
+        """Scripts of ours that the container sees at /runscripts"""
+        return list(CONTAINER_SCRIPTS)
+
+    def host_commands(self):
+        """Commands of ours that work on the installation"""
+        return list(HOST_COMMANDS)
+
+    def fail_parameter(self, name, msg, *args):
+        """Refuse the value of an easyconfig parameter."""
+        raise EasyBuildError("Easyconfig parameter '" + name + "': " + msg, *args,
+                             exit_code=EasyBuildExit.VALUE_ERROR)
+
+    def check_texts(self, name, values, pattern, expected):
+        """Refuse the value of an easyconfig parameter unless all of values are texts that match a pattern."""
+        for value in values:
+            if not (isinstance(value, str) and re.fullmatch(pattern, value)):
+                self.fail_parameter(name, "%r is not %s", value, expected)
+
+    def check_parameters(self):
+        """Refuse values of easyconfig parameters that could not work."""
+        if not self.cfg['sources']:
+            self.fail_parameter('sources', "the first source must be the container image (a SIF file)")
+        self.check_texts('sources', [self.image_name], r'[^/\s,:]+', "the name of an image file")
+        if self.cfg.get_ref('exts_list') and not self.ADDS_PACKAGES:
+            self.fail_parameter('exts_list', "%s adds no packages to the image, use SifVenv", type(self).__name__)
+        for name, choices in (('image_install', ('copy', 'link')), ('start_with', ('exec', 'run'))):
+            if self.cfg[name] not in choices:
+                self.fail_parameter(name, "%r is none of %s", self.cfg[name], ', '.join(choices))
+        self.check_texts('commands', self.cfg['commands'], COMMAND_NAME, "the name of a command")
+        self.check_texts('conflicts', self.cfg['conflicts'], r'[^\s]+', "the name of a module")
+        self.check_texts('binds', self.cfg['binds'], r'/[^\n,]*', "one bind specification that begins with an absolute "
+                                                                  "path, without comma and line break")
+        for name in ('activation_path', 'frozen_images'):
+            self.check_texts(name, self.cfg[name], r'[/$][^\n:]*', "an absolute path without colon and line break")
+        for name in ('activation_env', 'container_env', 'host_env'):
+            values = self.cfg[name] or {}
+            self.check_texts(name, values, VARIABLE_NAME, "the name of an environment variable")
+            self.check_texts(name, values.values(), VARIABLE_VALUE,
+                             "a text without line breaks and control characters, the value of a variable")
+        if self.measures_activation and self.cfg['activation_path']:
+            self.fail_parameter('activation_path', "without 'activation_env' both are found out at installation: give "
+                                                   "both, or neither")
+        self.check_installdir()
+
+    def check_installdir(self):
+        """Refuse installation folders that could not work."""
+        if re.search(r'[,:\n]', self.installdir):
+            raise EasyBuildError("The installation folder %s has a comma, colon or line break in its name, which "
+                                 "container runtimes cannot bind. Choose another one with --prefix or --installpath.",
+                                 self.installdir, exit_code=EasyBuildExit.VALUE_ERROR)
+        if self.module_generator.SYNTAX == 'Tcl' and re.search(r'\s', self.installdir):
+            raise EasyBuildError("The installation folder %s has a space in its name, which EasyBuild's modules in Tcl "
+                                 "syntax cannot have. Choose another one with --prefix or --installpath, or use "
+                                 "--module-syntax=Lua.", self.installdir, exit_code=EasyBuildExit.VALUE_ERROR)
+
+    # Steps
+
+    def obtain_file(self, filename, **kwargs):
+        """Look for the image among the site's frozen images too."""
+        if filename == self.image_name:
+            for folder in self.frozen_folders:
+                path = os.path.join(folder, filename)
+                if os.path.exists(path):
+                    return path
+            kwargs['download_instructions'] = kwargs.get('download_instructions') or (
+                "The container image %s is missing. Copy it into one of the folders above, or, if your site keeps it "
+                "elsewhere, add that folder with --sourcepath or to 'frozen_images' in the easyconfig (now: %s)."
+                % (filename, ', '.join(self.frozen_folders) or "none"))
+        return super().obtain_file(filename, **kwargs)
+
+    def checksum_step(self):
+        """Verify checksums with those that the fetch step has computed: images are large."""
+        if self.dry_run:
+            super().checksum_step()
+            return
+        for source in self.src:
+            if not verify_checksum(source['path'], source['checksum'], {'sha256': source['sha256']}):
+                if not build_option('ignore_checksums'):
+                    raise EasyBuildError("Checksum verification for %s failed: the easyconfig says %s, the file has "
+                                         "SHA256 %s. Use the very image that the easyconfig was made for, or make an "
+                                         "easyconfig for this one.", source['path'], source['checksum'],
+                                         source['sha256'], exit_code=EasyBuildExit.FAIL_CHECKSUM)
+                print_warning("Ignoring failing checksum verification for %s" % source['name'])
+
+    def extract_step(self):
+        """There is nothing to unpack; but make sure that the image is one."""
+        if self.dry_run:
+            return
+        self.src[0]['finalpath'] = self.builddir
+        if not is_sif(self.src[0]['path']):
+            raise EasyBuildError("%s is not a SIF image. Singularity and Apptainer make one with `build` or `pull`.",
+                                 self.src[0]['path'])
+
+    def configure_step(self):
+        """Find the container runtime, and see whether it can start the image."""
+        if self.dry_run:
+            return
+        self.runtime = ContainerRuntime()
+        trace_msg("container runtime: %s" % self.runtime.path)
+        res = self.run_in_container(['true'])
+        if res.exit_code != EasyBuildExit.SUCCESS:
+            raise EasyBuildError("%s cannot start the image %s: %s", self.runtime.path, self.src[0]['path'],
+                                 res.stderr.strip())
+
+    def build_step(self):
+        """There is nothing to build."""
+
+    def install_step(self):
+        """Install the image, and the commands and scripts around it."""
+        source = self.src[0]['path'] if self.src else self.image_name
+        if self.cfg['image_install'] == 'link':
+            trace_msg("linking to the image %s" % source)
+            if not self.dry_run:
+                symlink(os.path.realpath(source), self.installed_image)
+        else:
+            size = os.path.getsize(source) if os.path.exists(source) else 0
+            trace_msg("copying the image %s (%.1f GB)" % (source, size / 1e9))
+            self.copy_image(source)
+
+        for name in self.container_scripts():
+            self.install_script(os.path.join('runscripts', name), read_file(files_path('runscripts', name)))
+        for name in self.host_commands():
+            self.install_script(os.path.join('bin', name), self.fill_command_template('commands', name))
+        self.install_wrappers(self.container_commands())
+
+    def copy_image(self, source):
+        """Copy the image, without using space twice where the file system can share it."""
+        run_shell_cmd(['cp', '--reflink=auto', '--dereference', '--no-preserve=mode', source, self.installed_image],
+                      use_bash=False, hidden=True)
+
+    def install_wrappers(self, commands):
+        """Install a command outside the container for each of the commands inside."""
+        for command in commands:
+            self.install_script(os.path.join('bin', command),
+                                self.fill_command_template('wrapper.sh', COMMAND=command, VERB=self.cfg['start_with']))
+
+    def install_script(self, path, text):
+        """Install an executable file."""
+        path = os.path.join(self.installdir, path)
+        write_file(path, text)
+        if not self.dry_run:
+            adjust_permissions(path, 0o755, relative=False)
+
+    def fill_command_template(self, *template, **values):
+        """Text of a command that is installed."""
+        text = read_file(files_path(*template))
+        values.update({'MODULE': self.full_mod_name, 'NAME': self.env_name, 'VERB': self.cfg['start_with']})
+        return fill_template(text, {key: value for key, value in values.items() if '__%s__' % key in text})
+
+    def post_processing_step(self):
+        """Also find out what activating does, unless the easyconfig says it."""
+        super().post_processing_step()
+        if not (self.measures_activation and self.activation_commands()):
+            return
+        trace_msg("finding out what activating the environment sets")
+        if not self.dry_run:
+            self.measured_activation = self.changes_of_activating(self.environment_of(['env', '-0']),
+                                                                  self.activated_environment())
+            record = json.dumps(self.measured_activation, indent=1, sort_keys=True)
+            write_file(os.path.join(self.installdir, ACTIVATION_RECORD), record + '\n')
+
+    def changes_of_activating(self, before, after):
+        """What the module is to change, from the environments before and after activating."""
+        env, path, problems = activation_changes(before, after, decided=self.cfg['container_env'])
+        if problems:
+            raise EasyBuildError("The module cannot do what activating the environment (%s) does: %s. Say in "
+                                 "'container_env' what a variable should be instead, or in 'activation_env' and "
+                                 "'activation_path' what the module shall do.",
+                                 ' && '.join(self.activation_commands()), '; '.join(problems))
+        home = os.environ.get('HOME', '')
+        for name in sorted(env):
+            if len(home) > 1 and home in env[name]:
+                print_warning("Activating the environment sets $%s to %s: that is your home folder, for all users of "
+                              "the module.", name, env[name])
+        return {'env': env, 'path': path}
+
+    # Module
+
+    def make_module_step(self, fake=False):
+        """Also for an image that is gone."""
+        if fake or self.dry_run:
+            return super().make_module_step(fake=fake)
+        # For the devel module, EasyBuild loads the module, which refuses without an image; making it must work.
+        devel_module = update_build_option('generate_devel_module',
+                                           build_option('generate_devel_module') and self.existing_image is not None)
+        try:
+            return super().make_module_step()
+        finally:
+            update_build_option('generate_devel_module', devel_module)
+
+    def make_module_footer(self):
+        """Add what the module does for the container: data for a fixed text, which is the same in every module."""
+        value = {'Lua': lua_value, 'Tcl': tcl_value}[self.module_generator.SYNTAX]
+        extension = {'Lua': 'lua', 'Tcl': 'tcl'}[self.module_generator.SYNTAX]
+        container_env = self.container_env()
+        text = fill_template(read_file(files_path('module.' + extension)), {
+            'NAME': value(self.env_name),
+            'EASYCONFIG': value(os.path.basename(self.cfg.path)),
+            'IMAGES': value(self.images),
+            'BINDS': value([[bind.split(':')[0], bind] for bind in self.cfg['binds']]),
+            'CONFLICTS': value(list(self.cfg['conflicts'])),
+            'PATH': value(self.container_path()),
+            'CONTAINER_ENV': value([[key, injected_value(container_env[key])] for key in sorted(container_env)]),
+            'HOST_ENV': value([[key, self.cfg['host_env'][key]] for key in sorted(self.cfg['host_env'])]),
+        })
+        return super().make_module_footer() + text
+
+    # Running things in the container
+
+    def activated_environment(self):
+        """Environment in the container after activating by hand."""
+        script = ' && '.join(self.activation_commands() + ['exec env -0'])
+        return self.environment_of(['bash', '-c', script], binds=self.layer_binds())
+
+    def environment_of(self, command, **kwargs):
+        """Environment that a command prints in the container."""
+        res = self.run_in_container(command, verb=self.cfg['start_with'], **kwargs)
+        if res.exit_code != EasyBuildExit.SUCCESS:
+            raise EasyBuildError("Could not get the environment in the container: %s", res.stderr.strip())
+        return parse_environment(res.output)
+
+    def layer_binds(self):
+        """Bind specifications for the layer of the installation."""
+        return []
+
+    def run_in_container(self, command, **kwargs):
+        """Run a command in a container of the image."""
+        image = self.src[0]['path'] if self.src else self.existing_image
+        return self.runtime.run(image, command, **kwargs)
