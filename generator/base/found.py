@@ -1,0 +1,187 @@
+"""What is known of the base that a recipe names: from its manifest, or, while it is not at hand, from its name."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ebsif.base.manifest import Kind, Manifest
+from ebsif.errors import EbsifError
+from ebsif.recipe import Recipe
+from ebsif.site import Family, Site
+
+
+@dataclass(frozen=True)
+class ImageName:
+    """What the name of an image file says.
+
+    Parameters
+    ----------
+    family
+        The family of images whose names look like this.
+    software
+        How EasyBuild calls the main package.
+    version, rocm, python, variant, date
+        What the name says of each; None where it says nothing.
+    with_
+        What else it says is inside, such as ``horovod-0.28.1``.
+    """
+
+    family: str
+    software: str | None = None
+    version: str | None = None
+    rocm: str | None = None
+    python: str | None = None
+    with_: tuple[str, ...] = ()
+    variant: str | None = None
+    date: str | None = None
+
+
+@dataclass(frozen=True)
+class Base:
+    """The base of a recipe.
+
+    Parameters
+    ----------
+    file
+        Name of the image file.
+    path
+        Where it lies; None when it is not at hand.
+    manifest
+        What is in it; None when it is not at hand.
+    name
+        What its name says, if the site knows images with such names.
+    """
+
+    file: str
+    path: Path | None = None
+    manifest: Manifest | None = None
+    name: ImageName | None = None
+
+    @property
+    def rocm(self) -> str | None:
+        """Version of ROCm."""
+        if self.manifest:
+            return self.manifest.rocm
+        return self.name.rocm if self.name else None
+
+    @property
+    def python(self) -> str | None:
+        """Version of Python, as in 3.12."""
+        if self.manifest:
+            return self.manifest.python.minor if self.manifest.python else None
+        return self.name.python if self.name else None
+
+    def known(self) -> Manifest:
+        """Return the manifest of a base that is at hand.
+
+        Raises
+        ------
+        EbsifError
+            When it is not.
+        """
+        if self.manifest is None:
+            raise EbsifError(f"the image {self.file} is not at hand, so that nothing can be found out about it")
+        return self.manifest
+
+
+@dataclass(frozen=True)
+class Environment:
+    """How Python is started in a base.
+
+    Parameters
+    ----------
+    kind
+        What Python environment it has.
+    python
+        The program.
+    start_with
+        ``exec`` or ``run``.
+    activation
+        The command that a person would type; None when there is nothing to type.
+    env
+        What activating sets; None when nobody has looked.
+    path
+        The folders that activating puts before ``PATH``.
+    """
+
+    kind: Kind
+    python: str | None
+    start_with: str
+    activation: str | None
+    env: Mapping[str, str] | None
+    path: tuple[str, ...]
+
+
+def environment(recipe: Recipe, base: Base) -> Environment:
+    """Return how Python is started in a recipe's base: as its manifest says, else as the recipe expects.
+
+    Raises
+    ------
+    EbsifError
+        When the base is not at hand, and the recipe does not say what to expect.
+    """
+    manifest, expected = base.manifest, recipe.expected
+    if manifest:
+        python = manifest.python.path if manifest.python else None
+        activation = manifest.activation
+        return Environment(
+            manifest.kind, python, manifest.start_with, activation.command, activation.env, tuple(activation.path)
+        )
+    if expected:
+        return Environment(expected.kind, expected.python, expected.start_with, expected.activation, None, ())
+    raise EbsifError(
+        f"the image {base.file} is not at hand, and the recipe does not say what to expect in it (`expected:`)"
+    )
+
+
+def read_name(file: str, families: Iterable[Family]) -> ImageName | None:
+    """Return what the name of an image says, or None when no family has such names."""
+    for family in families:
+        said = _said(file, family)
+        if said is None:
+            continue
+        package = said.get("package", "")
+        return ImageName(
+            family=family.name,
+            software=family.software.get(package, package) or None,
+            version=said.get("version", said.get(package)),
+            rocm=said.get("rocm"),
+            python=said.get("python"),
+            with_=(said["with"],) if "with" in said else (),
+            variant=said.get("variant"),
+            date=said.get("date"),
+        )
+    return None
+
+
+def _said(file: str, family: Family) -> dict[str, str] | None:
+    """Return the parts of a name by the groups of a family's patterns, or None when it is no name of the family."""
+    match = re.fullmatch(family.pattern, file)
+    if not match:
+        return None
+    said = {key: value for key, value in match.groupdict().items() if value is not None}
+    if not (family.digest and "digest" in said):
+        return said
+    packed = re.fullmatch(family.digest, said["digest"])
+    return said | {key: _dotted(value) for key, value in packed.groupdict().items() if value} if packed else None
+
+
+def _dotted(digits: str) -> str:
+    """Return the version that a digest writes without dots: 70 is 7.0, 210 is 2.10."""
+    return f"{digits[:1]}.{digits[1:]}" if len(digits) > 1 else digits
+
+
+def locate(image: str, site: Site, folder: Path) -> Path | None:
+    """Return where an image lies, or None.
+
+    Parameters
+    ----------
+    image
+        Its file name, looked for in the site's folders; or a path, relative to `folder`.
+    """
+    if "/" in image:
+        path = folder / image
+        return path if path.exists() else None
+    candidates = [folder / image, *(images / image for images in site.image_folders())]
+    return next((path for path in candidates if path.exists()), None)

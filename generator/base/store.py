@@ -1,0 +1,100 @@
+"""Where manifests are kept: beside an image, or, where one cannot write, in the user's cache."""
+
+import os
+from pathlib import Path
+
+from ebsif.base.found import Base, locate, read_name
+from ebsif.base.inspect import identity, inspect_image
+from ebsif.base.manifest import SUFFIX, Manifest, read_manifest
+from ebsif.console import Console
+from ebsif.document import Document
+from ebsif.errors import EbsifError
+from ebsif.files import write_atomically
+from ebsif.recipe import Recipe
+from ebsif.runtime import find_runtime
+from ebsif.site import Site
+
+
+def manifest_path(image: Path) -> Path:
+    """Return where the manifest of an image lies beside it."""
+    return image.with_name(image.name + SUFFIX)
+
+
+def manifest_of(image: Path, console: Console) -> Manifest:
+    """Return the manifest of an image; looks into the image if nobody has done so yet.
+
+    Raises
+    ------
+    EbsifError
+        When the manifest beside the image is that of another one, or the image cannot be looked into.
+    """
+    manifest = stored_manifest(image)
+    if manifest is None:
+        manifest = inspect_image(image, find_runtime(), console)
+        cached = _cached(image)
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(cached, manifest.to_json().encode(), 0o644)
+        return manifest
+    # The same image may have another name here.
+    return manifest.model_copy(update={"file": image.name})
+
+
+def stored_manifest(image: Path) -> Manifest | None:
+    """Return the manifest of an image, or None when nobody has looked into it yet.
+
+    Raises
+    ------
+    EbsifError
+        When the manifest beside the image is that of another one.
+    """
+    found = identity(image)
+    beside = manifest_path(image)
+    for path in (beside, _cached(image)):
+        if path.exists():
+            manifest = read_manifest(path)
+            if (manifest.id, manifest.size) == (found.id, found.size):
+                return manifest
+            if path == beside:
+                raise EbsifError(
+                    f"{path} is the manifest of another image than {image}: if the image is the right one, remove the "
+                    "manifest, and the image will be looked into again"
+                )
+    return None
+
+
+def _cached(image: Path) -> Path:
+    """Return where the manifest of an image is kept when it cannot lie beside it."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return caches / "ebsif" / "manifests" / f"{identity(image).id}{SUFFIX}"
+
+
+def find_base(image: str, site: Site, folder: Path, console: Console) -> Base:
+    """Return what is known of an image: from what is in it if it is at hand, else from its name.
+
+    Parameters
+    ----------
+    image
+        Its file name, looked for in the site's folders; or a path, relative to `folder`.
+    """
+    path = locate(image, site, folder)
+    file = Path(image).name
+    return Base(file, path, manifest_of(path, console) if path else None, read_name(file, site.families))
+
+
+def base_of(recipe: Recipe, document: Document, site: Site, console: Console) -> Base:
+    """Return what is known of a recipe's base; looks into the image if it is at hand and nobody has done so yet.
+
+    Raises
+    ------
+    EbsifError
+        When the image is not at hand, and the recipe does not say what to expect in it.
+    """
+    base = find_base(recipe.base, site, document.path.parent, console)
+    if base.path is None and recipe.expected is None:
+        places = ", ".join(str(folder) for folder in site.image_folders()) or "no folder, since the site names none"
+        raise document.error(
+            ("base",),
+            f"there is no image {recipe.base} (looked for beside the recipe and in {places}), and the recipe does not "
+            "say what to expect in it (`expected:`)",
+        )
+    return base

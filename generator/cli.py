@@ -1,0 +1,41 @@
+"""The command line of ``ebsif``."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from ebsif.commands import COMMANDS
+from ebsif.errors import EbsifError
+from ebsif.parser import command_module, make_parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name; return the exit status.
+
+    Parameters
+    ----------
+    arguments
+        Without the program's name; by default those of this process.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    named = next((word for word in words if not word.startswith("-")), None)
+    options = make_parser(*([named] if named in COMMANDS else [])).parse_args(words)
+    # Only now, since it brings the libraries along.
+    from ebsif.console import Console
+
+    try:
+        return int(command_module(options.command).run(options, Console(quiet=options.quiet)))
+    except EbsifError as error:
+        for line in str(error).splitlines():
+            print(f"ebsif: {line}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        # Whoever reads the output has seen enough; nothing is left to be written when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        print(f"ebsif: cannot use {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("ebsif: interrupted", file=sys.stderr)
+        return 130

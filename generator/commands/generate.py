@@ -1,0 +1,79 @@
+"""The command ``generate``."""
+
+import argparse
+from pathlib import Path
+
+from ebsif.console import Console
+from ebsif.generate import Generated, generate, is_current, make_plan, preview, write
+
+EXAMPLE = "ebsif generate PyTorch-2.13.0-cpu-python-3.11-singularity-mine.yml"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("recipe", type=Path, help="the recipe, a YAML file")
+    parser.add_argument(
+        "--output", "-o", type=Path, metavar="DIR", help="where to write the easyconfig; by default beside the recipe"
+    )
+    parser.add_argument(
+        "--sources",
+        type=Path,
+        metavar="DIR",
+        help="where to put the packages' files; by default where EasyBuild looks for them",
+    )
+    parser.add_argument(
+        "--upgrade", nargs="*", metavar="PACKAGE", help="look for newer versions, of all packages or of those named"
+    )
+    parser.add_argument("--json", action="store_true", help="print what was made as JSON")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--check", action="store_true", help="only tell, by the exit status, whether it is up to date")
+    either.add_argument("--dry-run", "-n", action="store_true", help="print the easyconfig instead of writing it")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Make the easyconfig, or tell whether it is up to date."""
+    plan = make_plan(options.recipe, console, folder=options.output)
+    if options.check:
+        current = is_current(plan)
+        if options.json:
+            console.json({"easyconfig": str(plan.target), "up_to_date": current})
+        else:
+            console.say(f"{plan.target}: " + ("up to date" if current else "out of date; run `ebsif generate` again"))
+        return 0 if current else 1
+    if options.dry_run:
+        console.write(preview(plan, console, upgrade=options.upgrade).text)
+        return 0
+    made = generate(plan, console, upgrade=options.upgrade, sources=options.sources)
+    if made.changed:
+        write(made)
+    if options.json:
+        console.json(as_json(made))
+    else:
+        report(made, console)
+    return 0
+
+
+def report(made: Generated, console: Console) -> None:
+    """Tell what was made."""
+    plan = made.plan
+    if made.from_base:
+        console.note("from the base: " + ", ".join(f"{name} {version}" for name, version in made.from_base.items()))
+    if made.lock:
+        console.note(f"in the layer: {len(made.lock.files)} packages")
+    if not plan.base.manifest:
+        console.warn(f"the image {plan.base.file} is not at hand: the easyconfig has no SHA256 for it")
+    console.say(f"{plan.target}: " + ("written" if made.changed else "unchanged"))
+
+
+def as_json(made: Generated) -> dict[str, object]:
+    """Return what was made, for scripts."""
+    files = made.lock.files if made.lock else ()
+    return {
+        "easyconfig": str(made.plan.target),
+        "module": made.module,
+        "changed": made.changed,
+        "base": made.plan.base.file,
+        "base_sha256": made.plan.base.manifest.sha256 if made.plan.base.manifest else None,
+        "packages": {file.name: file.version for file in files},
+        "from_base": dict(made.from_base),
+    }

@@ -1,0 +1,97 @@
+"""The command ``list``."""
+
+import argparse
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from rich.filesize import decimal
+
+from ebsif.catalogue import Image, Listed, easyconfigs, images
+from ebsif.console import Console
+from ebsif.site import Site, read_site
+
+EXAMPLE = "ebsif list --bases --site lumi"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--bases", action="store_true", help="only images")
+    either.add_argument("--easyconfigs", action="store_true", help="only easyconfigs")
+    parser.add_argument("--site", default="local", help="the site, or a file with one (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print it as JSON")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Print what there is."""
+    data: dict[str, list[dict[str, Any]]] = {}
+    if not options.easyconfigs:
+        data["bases"] = _bases(read_site(options.site), console, print_lines=not options.json)
+    if not options.bases:
+        data["easyconfigs"] = _easyconfigs(console, print_lines=not options.json)
+    if options.json:
+        console.json(data)
+    return 0
+
+
+def _bases(site: Site, console: Console, *, print_lines: bool) -> list[dict[str, Any]]:
+    found = list(images(site))
+    if not found:
+        console.note(f"the site {site.name} has no images in {', '.join(map(str, site.image_folders()))}")
+    if print_lines:
+        _print(console, [(_place(image), image.path.name, _facts(image)) for image in found])
+    return [_base(image) for image in found]
+
+
+def _place(image: Image) -> str:
+    return f"{image.path.parent}{' (frozen)' if image.frozen else ''}"
+
+
+def _facts(image: Image) -> str:
+    manifest = image.manifest
+    if manifest is None:
+        return f"{decimal(image.size)}, not looked into yet"
+    python = f"Python {manifest.python.version}" if manifest.python else ""
+    rocm = f"ROCm {manifest.rocm}" if manifest.rocm else ""
+    return ", ".join(fact for fact in (decimal(image.size), manifest.kind, python, rocm) if fact)
+
+
+def _base(image: Image) -> dict[str, Any]:
+    manifest = image.manifest
+    return {
+        "path": str(image.path),
+        "frozen": image.frozen,
+        "size": image.size,
+        "sha256": manifest.sha256 if manifest else None,
+        "kind": manifest.kind if manifest else None,
+        "python": manifest.python.version if manifest and manifest.python else None,
+        "rocm": manifest.rocm if manifest else None,
+    }
+
+
+def _easyconfigs(console: Console, *, print_lines: bool) -> list[dict[str, Any]]:
+    found = list(easyconfigs(Path()))
+    if not found:
+        console.note("there are no easyconfigs for containers in this folder, and this ebsif brought none")
+    if print_lines:
+        _print(console, [(_origin(listed), listed.path.name, f"on {listed.base}") for listed in found])
+    return [
+        {"path": str(listed.path), "shipped": listed.shipped, "base": listed.base, "packages": listed.packages}
+        for listed in found
+    ]
+
+
+def _origin(listed: Listed) -> str:
+    return "easyconfigs that came with ebsif" if listed.shipped else "easyconfigs in this folder"
+
+
+def _print(console: Console, rows: list[tuple[str, str, str]]) -> None:
+    """Print rows of place, name and facts, each place once."""
+    for place, group in groupby(rows, key=itemgetter(0)):
+        lines = [row[1:] for row in group]
+        width = max(len(name) for name, _ in lines)
+        console.say(place)
+        for name, facts in lines:
+            console.say(f"  {name:{width}}  {facts}")

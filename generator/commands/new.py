@@ -1,0 +1,105 @@
+"""The command ``new``."""
+
+import argparse
+import difflib
+import os
+from pathlib import Path
+from typing import Any, NoReturn
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from ebsif.base.store import find_base
+from ebsif.console import Console
+from ebsif.draft import draft, render
+from ebsif.errors import EbsifError
+from ebsif.files import write_atomically
+from ebsif.names import easyconfig_name, module_name
+from ebsif.site import Site, read_site, site_names
+
+EXAMPLE = "ebsif new PyTorch --base lumi-pytorch-….sif --variant mine lightning 'torchmetrics>=1.4'"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    add = parser.add_argument
+    add("name", metavar="NAME", help="name of the software, as EasyBuild calls it")
+    add("packages", nargs="*", metavar="PACKAGE", help="Python package to add, as in a requirements file")
+    add("--base", required=True, metavar="SIF", help="the image: a path, or a name in the site's folders")
+    add("--requirements", "-r", action="append", type=Path, default=[], metavar="FILE", help="requirements file")
+    add("--pyproject", "-p", type=Path, metavar="FILE", help="pyproject.toml whose dependencies to add")
+    add("--site", default="local", help="the site, or a file with one (default: %(default)s)")
+    add("--version", help="version of the software; by default as found in the base")
+    add("--variant", help="what tells this module from others on the same base")
+    add("--date", metavar="YYYYMMDD", help="last part of the module's name")
+    add("--output", "-o", type=Path, metavar="FILE", help="what to write; by default named as the easyconfig")
+    add("--force", action="store_true", help="replace the file if there is one")
+    add("--json", action="store_true", help="print what was made as JSON")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Write the recipe."""
+    site = read_site(options.site)
+    base = find_base(options.base, site, Path(), console)
+    image = base.path or _not_there(options.base, site)
+    folder = options.output.parent if options.output else Path()
+    recipe = draft(base, _wishes(options, site, image, folder))
+    target = options.output or Path(easyconfig_name(recipe, base)).with_suffix(".yml")
+    if target.exists() and not options.force:
+        raise EbsifError(f"{target} is there already: choose another name with --output, or replace it with --force")
+    write_atomically(target, render(recipe, base).encode(), 0o644)
+    if options.json:
+        names = {"easyconfig": easyconfig_name(recipe, base), "module": module_name(recipe, base)}
+        console.json({"recipe": str(target), **names})
+        return 0
+    console.say(f"{target}: written")
+    if image.parent not in site.frozen_folders():
+        console.note(f"{image} is not frozen, so that it may change: `ebsif freeze` keeps a copy that does not")
+    console.note(f"next: ebsif generate {target}")
+    return 0
+
+
+def _not_there(given: str, site: Site) -> NoReturn:
+    """Raise an error about an image that is not there, with the nearest name that is."""
+    folders = [Path(given).parent, *({} if "/" in given else site.image_folders())]
+    names = {image.name: str(image) for folder in folders for image in sorted(folder.glob("*.sif"))}
+    nearest = difflib.get_close_matches(Path(given).name, names, n=1)
+    hint = "`ebsif list --bases` lists those that there are"
+    if nearest:
+        hint = f"did you mean {names[nearest[0]] if '/' in given else nearest[0]}?"
+    raise EbsifError(f"there is no image {given} (site {site.name}): {hint}")
+
+
+def _wishes(options: argparse.Namespace, site: Site, image: Path, folder: Path) -> dict[str, Any]:
+    """Return what the command line says, by the keys of recipes."""
+    wishes = {
+        "name": options.name,
+        "version": options.version,
+        "variant": options.variant,
+        "date": options.date,
+        "site": options.site if options.site in site_names() else f"./{_relative(options.site, folder)}",
+        "base": image.name if image.parent in site.image_folders() else _relative(image, folder),
+        "packages": [_requirement(package) for package in options.packages],
+        "requirements": [_relative(_existing(file), folder) for file in options.requirements],
+        "pyproject": {"file": _relative(_existing(options.pyproject), folder)} if options.pyproject else None,
+    }
+    return {key: value for key, value in wishes.items() if value}
+
+
+def _requirement(package: str) -> str:
+    try:
+        Requirement(package)
+    except InvalidRequirement as error:
+        reason = str(error).splitlines()[0]
+        raise EbsifError(f"{package!r} is not a package with a version, as in 'numpy>=2': {reason}") from error
+    return package
+
+
+def _existing(file: Path) -> Path:
+    if not file.is_file():
+        raise EbsifError(f"there is no file {file}")
+    return file
+
+
+def _relative(path: str | Path, folder: Path) -> str:
+    """Return a path as seen from a folder; one that is absolute stays so."""
+    return str(path) if Path(path).is_absolute() else os.path.relpath(path, folder)

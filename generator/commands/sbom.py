@@ -1,0 +1,37 @@
+"""The command ``sbom``."""
+
+import argparse
+from pathlib import Path
+
+from ebsif import sbom
+from ebsif.base.store import find_base, manifest_of
+from ebsif.console import Console
+from ebsif.easyconfig.read import read_easyconfig
+from ebsif.site import read_site
+
+EXAMPLE = "ebsif sbom PyTorch-2.13.0-cpu-python-3.11-singularity-mine.eb -o pytorch.cdx.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the command."""
+    parser.add_argument("subject", type=Path, help="an easyconfig (.eb) or an image")
+    parser.add_argument(
+        "--output", "-o", type=Path, required=True, metavar="FILE", help="the file: JSON, or XML with the suffix .xml"
+    )
+    parser.add_argument("--site", default="local", help="the site in whose folders the image of an easyconfig lies")
+
+
+def run(options: argparse.Namespace, console: Console) -> int:
+    """Write the bill of materials."""
+    if options.subject.suffix != ".eb":
+        bom = sbom.of_image(manifest_of(options.subject, console))
+    else:
+        easyconfig = read_easyconfig(options.subject)
+        image = easyconfig.parameters["sources"][0]
+        base = find_base(image, read_site(options.site), options.subject.parent, console)
+        if base.path is None:
+            console.warn(f"the image {base.file} is not at hand: what is in it is not listed")
+        bom = sbom.of_easyconfig(easyconfig, base.manifest)
+    sbom.write(bom, options.output)
+    console.say(f"{options.output}: {len(bom.components)} components")
+    return 0

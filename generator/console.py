@@ -1,0 +1,79 @@
+"""Talking to the person at the terminal: results on standard output, all else on standard error."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console as RichConsole
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+Advance = Callable[[int], None]
+
+
+class Console:
+    """Results, notes and progress; progress only on a terminal, so that logs stay readable.
+
+    Parameters
+    ----------
+    quiet
+        Whether to leave out notes and progress.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._out = RichConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        self._err = RichConsole(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+    def say(self, text: str) -> None:
+        """Write a line of the result."""
+        self._out.print(text)
+
+    def write(self, text: str) -> None:
+        """Write text of the result as it is."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+    def json(self, data: Any) -> None:
+        """Write the result as JSON."""
+        self.write(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+    def table(self, headings: list[str], rows: list[list[str]]) -> None:
+        """Write a result of several columns."""
+        table = Table(box=None, pad_edge=False, show_edge=False)
+        for heading in headings:
+            table.add_column(heading, overflow="fold")
+        for row in rows:
+            table.add_row(*row)
+        self._out.print(table)
+
+    def note(self, text: str) -> None:
+        """Say what is being done, or has been."""
+        if not self._quiet:
+            self._err.print(text)
+
+    def warn(self, text: str) -> None:
+        """Say what the person should know before going on."""
+        self._err.print(f"ebsif: warning: {text}", style="yellow")
+
+    @contextmanager
+    def progress(self, text: str, total: int) -> Iterator[Advance]:
+        """Show a bar for work on a known number of bytes; the function given tells of more bytes done."""
+        columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn()]
+        with Progress(*columns, console=self._err, transient=True, disable=not self._shows) as bars:
+            task = bars.add_task(text, total=total)
+            yield lambda count: bars.advance(task, count)
+
+    @contextmanager
+    def waiting(self, text: str) -> Iterator[None]:
+        """Show that something goes on whose length is unknown."""
+        columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
+        with Progress(*columns, console=self._err, transient=True, disable=not self._shows) as bars:
+            bars.add_task(text, total=None)
+            yield
+
+    @property
+    def _shows(self) -> bool:
+        return self._err.is_terminal and not self._quiet

@@ -1,0 +1,71 @@
+"""A recipe for a base, as a start for the person who goes on with it."""
+
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ebsif.base.found import Base
+from ebsif.document import Document, scalar, validate
+from ebsif.easyconfig.describe import base_facts
+from ebsif.errors import EbsifError
+from ebsif.names import software_version
+from ebsif.recipe import Recipe
+from ebsif.templates import templates
+
+# Commands of Python packages that people start by name; a base has many more.
+COMMANDS = ("accelerate", "deepspeed", "hf", "huggingface-cli", "jupyter", "ray", "tensorboard", "torchrun", "vllm")
+
+
+def draft(base: Base, wishes: Mapping[str, Any]) -> Recipe:
+    """Return a recipe: as a person wishes, else as follows from the base.
+
+    Parameters
+    ----------
+    base
+        The base, looked into.
+    wishes
+        Values by the keys of recipes; ``name``, ``site`` and ``base`` among them.
+
+    Raises
+    ------
+    EbsifError
+        When a wish cannot be fulfilled, or the version is neither wished nor found.
+    """
+    values = {**_proposed(wishes["name"], base), **wishes}
+    if "version" not in values:
+        raise EbsifError(
+            f"nothing in the image {base.file} tells the version of {values['name']}: give one with --version"
+        )
+    if values["layer"] == "none" and any(key in values for key in ("packages", "requirements", "pyproject")):
+        raise EbsifError(f"the image {base.file} has no Python that packages could be added to: take another base")
+    return validate(Recipe, Document(Path("the command line"), values, {}))
+
+
+def _proposed(name: str, base: Base) -> dict[str, Any]:
+    """Return the values that follow from a base."""
+    said = base.name
+    python = base.known().python
+    values: dict[str, Any] = {
+        "version": software_version(name, base),
+        "with": list(said.with_) if said and said.software == name else None,
+        "variant": said and said.variant,
+        "date": said and said.date,
+        "layer": "venv" if python else "none",
+        "commands": ["python3", f"python{python.minor}"] if python else [],
+    }
+    values["commands"] += [command for command in COMMANDS if command in base.known().commands]
+    return {key: value for key, value in values.items() if value}
+
+
+def render(recipe: Recipe, base: Base) -> str:
+    """Return the text of a recipe's file."""
+    jinja = templates("ebsif", {"yaml": scalar, "comment": comment})
+    return jinja.get_template("recipe.yml.j2").render(recipe=recipe, facts=base_facts(recipe, base)[1:])
+
+
+def comment(text: str) -> str:
+    """Return a text as comment lines of a YAML file."""
+    words = " ".join(text.split())
+    printable = "".join(letter if letter.isprintable() else "?" for letter in words)
+    return "\n".join(f"# {line}" for line in textwrap.wrap(printable, 100))

@@ -1,0 +1,1 @@
+"""Easyconfigs: written from a recipe, its base and its lock, and read back as data."""

@@ -1,0 +1,147 @@
+"""Writing easyconfigs."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from ebsif import __version__
+from ebsif.base.found import Base, environment
+from ebsif.easyconfig.describe import base_facts, environment_name, homepage
+from ebsif.easyconfig.quoting import Literal, literal
+from ebsif.easyconfig.read import LOCK_MARK
+from ebsif.errors import EbsifError
+from ebsif.lock.model import Lock
+from ebsif.names import module_name, version_suffix
+from ebsif.recipe import Recipe
+from ebsif.site import Site
+from ebsif.templates import templates
+
+ENVIRONMENTS = "/user-software/venv"
+_PACKAGE = "ebsif.easyconfig"
+
+
+def render(
+    recipe: Recipe, recipe_file: str, site: Site, base: Base, lock: Lock | None, requested: Sequence[str] = ()
+) -> str:
+    """Return the text of an easyconfig: the same for the same arguments.
+
+    Parameters
+    ----------
+    recipe_file
+        The name of the recipe's file.
+    lock
+        The files of the layer; None for a layer that its user fills, and for none.
+    requested
+        The packages of the lock that the recipe asks for, for the description.
+
+    Raises
+    ------
+    EbsifError
+        When the base has no Python that a layer could be made with.
+    """
+    has_venv = recipe.layer == "venv"
+    about = {
+        "recipe": recipe,
+        "site": site,
+        "lock": lock,
+        "requested": requested,
+        "facts": base_facts(recipe, base),
+        "module": module_name(recipe, base),
+        "env_name": environment_name(recipe.name),
+        "environment": f"{ENVIRONMENTS}/{_venv_name(recipe)}" if has_venv else None,
+        "start_with": environment(recipe, base).start_with,
+    }
+    texts = templates(_PACKAGE, {})
+    return (
+        templates(_PACKAGE, {"literal": literal}, finalize=_only_literal)
+        .get_template("easyconfig.eb.j2")
+        .render(
+            ebsif_version=Literal(__version__),
+            recipe=recipe,
+            recipe_file=recipe_file,
+            base=base,
+            lock=lock,
+            lock_line=Literal(LOCK_MARK + lock.inputs if lock else ""),
+            easyblock="SifVenv" if has_venv else "SifContainer",
+            versionsuffix=version_suffix(recipe, base),
+            homepage=homepage(recipe),
+            description=texts.get_template("description.j2").render(about).strip(),
+            usage=texts.get_template("usage.j2").render(about).strip(),
+            checksum=base.manifest.sha256 if base.manifest and recipe.verify_base else None,
+            groups=[
+                {Literal(name): value for name, value in group.items()}
+                for group in _groups(recipe, site, base, lock)
+                if group
+            ],
+        )
+    )
+
+
+def _only_literal(value: Any) -> Literal:
+    if not isinstance(value, Literal):
+        raise TypeError(f"the template of easyconfigs must quote {value!r} with the filter `literal`")
+    return value
+
+
+def _groups(recipe: Recipe, site: Site, base: Base, lock: Lock | None) -> list[dict[str, Any]]:
+    """Return the parameters of our easyblocks in the groups in which they are written."""
+    return [_image(recipe, site), _python(recipe, base), _module(recipe, site, base), _layer(recipe, lock)]
+
+
+def _venv_name(recipe: Recipe) -> str:
+    return recipe.venv_name or recipe.name.lower()
+
+
+def _image(recipe: Recipe, site: Site) -> dict[str, Any]:
+    group: dict[str, Any] = {}
+    # EasyBuild finds an image that the recipe names by its full path only if it is told the folder.
+    own = [str(PurePosixPath(recipe.base).parent)] if recipe.base.startswith("/") else []
+    if own or site.frozen_images:
+        group["frozen_images"] = [*own, *site.frozen_images]
+    if recipe.image_install != "copy":
+        group["image_install"] = recipe.image_install
+    return group
+
+
+def _python(recipe: Recipe, base: Base) -> dict[str, Any]:
+    known = environment(recipe, base)
+    group: dict[str, Any] = {}
+    if recipe.layer == "venv":
+        if known.python is None:
+            raise EbsifError(
+                f"the image {base.file} has no Python 3.8 or newer with venv and ensurepip, so that it cannot carry a "
+                "venv: write `layer: none` into the recipe, or take another base"
+            )
+        group |= {"base_python": known.python, "venv_name": _venv_name(recipe)}
+    if known.start_with != "exec":
+        group["start_with"] = known.start_with
+    if known.activation:
+        group["activation"] = known.activation
+    if known.env is not None:
+        venv_env = base.known().venv_env if recipe.layer == "venv" else {}
+        named = {name: value.replace("{venv}", _venv_name(recipe)) for name, value in venv_env.items()}
+        group["activation_env"] = dict(sorted({**known.env, **named}.items()))
+    if known.path:
+        group["activation_path"] = list(known.path)
+    return group
+
+
+def _module(recipe: Recipe, site: Site, base: Base) -> dict[str, Any]:
+    neutral = {"PYTHONPATH": ""} if recipe.layer == "venv" and base.manifest and base.manifest.pythonpath else {}
+    group = {
+        "commands": list(recipe.commands),
+        "binds": [*site.binds, *recipe.binds],
+        "conflicts": [*site.conflicts, *recipe.conflicts],
+        "host_env": {**site.host_env, **recipe.host_env},
+        "container_env": {**neutral, **site.container_env, **recipe.container_env},
+        "user_site": recipe.user_site,
+    }
+    return {name: value for name, value in group.items() if value}
+
+
+def _layer(recipe: Recipe, lock: Lock | None) -> dict[str, Any]:
+    group = {
+        "allow_base_packages": list(recipe.allow_base_packages),
+        "build_packages": list(lock.build_packages) if lock else [],
+    }
+    return {name: value for name, value in group.items() if value}

@@ -1,0 +1,138 @@
+"""Files: written whole or not at all, hashed and copied with progress."""
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ebsif.console import Advance, Console
+from ebsif.errors import EbsifError, InputError
+
+_BLOCK = 1 << 22  # bytes
+_FICLONE = 0x40049409  # ioctl_ficlone(2)
+
+
+def sha256(path: Path, console: Console) -> str:
+    """Return the SHA256 of a file.
+
+    Raises
+    ------
+    EbsifError
+        When it cannot be read.
+    """
+    try:
+        with path.open("rb") as file, console.progress(f"SHA256 of {path.name}", path.stat().st_size) as advance:
+            return _digest(file.fileno(), advance)
+    except OSError as error:
+        raise EbsifError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _digest(descriptor: int, advance: Advance) -> str:
+    digest = hashlib.sha256()
+    while block := os.read(descriptor, _BLOCK):
+        digest.update(block)
+        advance(len(block))
+    return digest.hexdigest()
+
+
+def read_text(path: Path, maximum: int) -> str:
+    """Return the text of a file that a person has written.
+
+    Parameters
+    ----------
+    maximum
+        The bytes that it may have.
+
+    Raises
+    ------
+    InputError
+        When it is larger, or no UTF-8.
+    EbsifError
+        When it cannot be read.
+    """
+    try:
+        if path.stat().st_size > maximum:
+            raise InputError(path, [(None, f"the file is larger than {maximum} bytes: is it the right one?")])
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(path, [(None, "the file is not UTF-8 text")]) from error
+    except OSError as error:
+        raise EbsifError(f"cannot read {path}: {error.strerror}") from error
+
+
+def write_atomically(target: Path, content: bytes, mode: int) -> None:
+    """Write a file under a temporary name, and rename it when it is complete.
+
+    Raises
+    ------
+    EbsifError
+        When it cannot be written; then what was there before is still there.
+    """
+    with unfinished(target) as temporary:
+        temporary.write_bytes(content)
+        temporary.chmod(mode)
+        temporary.replace(target)
+
+
+def copy_new(source: Path, target: Path, console: Console) -> None:
+    """Copy a file to a name that is free, sharing its blocks where the file system can.
+
+    Raises
+    ------
+    EbsifError
+        When the name is taken, or the file cannot be written; then nothing is left behind.
+    """
+    with unfinished(target) as temporary:
+        with source.open("rb") as reader, temporary.open("wb") as writer:
+            if not _shares_blocks(reader.fileno(), writer.fileno()):
+                with console.progress(f"copying {source.name}", source.stat().st_size) as advance:
+                    while block := reader.read(_BLOCK):
+                        writer.write(block)
+                        advance(len(block))
+        temporary.chmod(0o444)
+        try:
+            # Unlike renaming, this never replaces a file.
+            os.link(temporary, target)
+        except FileExistsError as error:
+            raise EbsifError(f"{target} is there already, and was not replaced") from error
+
+
+def _shares_blocks(source: int, target: int) -> bool:
+    """Let a file have the blocks of another, as the file system allows it or not."""
+    try:
+        fcntl.ioctl(target, _FICLONE, source)
+    except OSError:
+        return False
+    return True
+
+
+def can_write(folder: Path) -> bool:
+    """Return whether this user can write to a folder, or make it."""
+    nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+    return nearest.is_dir() and os.access(nearest, os.W_OK | os.X_OK)
+
+
+@contextmanager
+def unfinished(target: Path) -> Iterator[Path]:
+    """Give a temporary name beside a file; whatever is left under it afterwards is removed.
+
+    Raises
+    ------
+    EbsifError
+        When the folder cannot be written to, or what is done with the file fails.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        os.close(descriptor)
+    except OSError as error:
+        raise EbsifError(f"cannot write {target}: {error.strerror}; choose a folder that you may write in") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+    except OSError as error:
+        raise EbsifError(f"cannot write {target}: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,198 @@
+"""From a recipe to its easyconfig."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from ebsif.base.found import Base
+from ebsif.base.store import base_of
+from ebsif.console import Console
+from ebsif.document import Document
+from ebsif.easyconfig.read import read_easyconfig
+from ebsif.easyconfig.render import render
+from ebsif.errors import EbsifError
+from ebsif.files import write_atomically
+from ebsif.lock.inputs import digest
+from ebsif.lock.model import Lock
+from ebsif.lock.requirements import Wanted, wanted_packages
+from ebsif.lock.resolve import fetch, resolve
+from ebsif.lock.sources import missing_files, source_path
+from ebsif.names import easyconfig_name, module_name
+from ebsif.recipe import Recipe, read_recipe
+from ebsif.runtime import find_runtime
+from ebsif.site import Site, read_site
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe with all that it refers to.
+
+    Parameters
+    ----------
+    path
+        The recipe's file.
+    recipe, document
+        The recipe, and where each of its values stands.
+    site
+        Its site.
+    base
+        Its base, as far as it is known.
+    wanted
+        The packages that it asks for; None when the layer is for its user to fill, or when there is none.
+    target
+        The easyconfig's file.
+    present
+        The text of the easyconfig that is there already; None when there is none.
+    locked
+        The lock of that.
+    """
+
+    path: Path
+    recipe: Recipe
+    document: Document
+    site: Site
+    base: Base
+    wanted: Wanted | None
+    target: Path
+    present: str | None
+    locked: Lock | None
+
+    @property
+    def inputs(self) -> str | None:
+        """The digest of all that the lock is made from; None for an easyconfig that needs none."""
+        return digest(self.wanted, self.recipe, self.base.known()) if self.wanted else None
+
+    @property
+    def lock_is_current(self) -> bool:
+        """Whether the lock that is there is that of the recipe as it stands."""
+        return self.inputs == (self.locked.inputs if self.locked else None)
+
+    def text(self, lock: Lock | None) -> str:
+        """Return the text of the easyconfig with a lock."""
+        # What the base has, or a marker leaves out, is not in the layer.
+        locked = {canonicalize_name(file.name) for file in lock.files} if lock else set()
+        names = [name for name in self.wanted.names if canonicalize_name(name) in locked] if self.wanted else []
+        return render(self.recipe, self.path.name, self.site, self.base, lock, names)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """An easyconfig.
+
+    Parameters
+    ----------
+    plan
+        What it was made from.
+    text
+        Its text.
+    lock
+        The files of its layer.
+    from_base
+        Version of each package that the recipe leads to and that the base has; empty when the lock was kept.
+    """
+
+    plan: Plan
+    text: str
+    lock: Lock | None
+    from_base: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> bool:
+        """Whether it differs from the file that is there."""
+        return self.text != self.plan.present
+
+    @property
+    def module(self) -> str:
+        """The module that the easyconfig gives."""
+        return module_name(self.plan.recipe, self.plan.base)
+
+
+def make_plan(path: Path, console: Console, *, folder: Path | None = None) -> Plan:
+    """Read a recipe and all that it refers to; the base is looked into if nobody has done so yet.
+
+    Parameters
+    ----------
+    path
+        The recipe.
+    folder
+        Where the easyconfig is to be; by default beside the recipe.
+
+    Raises
+    ------
+    EbsifError
+        When something of it cannot be read, or does not fit together.
+    """
+    recipe, document = read_recipe(path)
+    site = read_site(recipe.site, path.parent)
+    base = base_of(recipe, document, site, console)
+    wanted = wanted_packages(recipe, document) if recipe.has_packages else None
+    if wanted and not base.manifest:
+        raise document.error(("base",), f"the image {base.file} is not at hand, and packages can only be locked on it")
+    target = (folder or path.parent) / easyconfig_name(recipe, base)
+    there = read_easyconfig(target) if target.exists() else None
+    present = target.read_text(encoding="utf-8") if there else None
+    return Plan(path, recipe, document, site, base, wanted, target, present, there.lock if there else None)
+
+
+def is_current(plan: Plan) -> bool:
+    """Tell whether the easyconfig that is there is that of the recipe; nothing is resolved or written."""
+    return plan.lock_is_current and plan.text(plan.locked) == plan.present
+
+
+def generate(
+    plan: Plan, console: Console, *, upgrade: Sequence[str] | None = None, sources: Path | None = None
+) -> Generated:
+    """Make the easyconfig of a plan, and fetch the files of its layer.
+
+    Parameters
+    ----------
+    upgrade
+        The packages to look for newer versions of; none for all of them, and None to keep a lock that is still
+        that of the recipe.
+    sources
+        The folder for the files; by default EasyBuild's for this software.
+
+    Raises
+    ------
+    EbsifError
+        When the packages cannot be had together on the base.
+    """
+    if plan.wanted is None:
+        if upgrade is not None:
+            raise EbsifError(f"{plan.path} asks for no packages, so that there is nothing to upgrade")
+        return Generated(plan, plan.text(None), None)
+    runtime = find_runtime()
+    sources = sources or source_path(plan.recipe.name)
+    if plan.lock_is_current and upgrade is None and plan.locked:
+        if missing_files(plan.locked, sources):
+            fetch(plan.locked, plan.wanted, plan.recipe, plan.base, runtime, sources, console)
+        return Generated(plan, plan.text(plan.locked), plan.locked)
+    resolved = resolve(
+        plan.wanted,
+        plan.recipe,
+        plan.base,
+        runtime,
+        sources,
+        console,
+        previous=plan.locked if upgrade is None or upgrade else None,
+        upgrade=upgrade or (),
+    )
+    return Generated(plan, plan.text(resolved.lock), resolved.lock, resolved.from_base)
+
+
+def preview(plan: Plan, console: Console, *, upgrade: Sequence[str] | None = None) -> Generated:
+    """Make the easyconfig of a plan as `generate` does, without leaving any file behind."""
+    if plan.lock_is_current and upgrade is None:
+        return Generated(plan, plan.text(plan.locked), plan.locked)
+    with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
+        return generate(plan, console, upgrade=upgrade, sources=Path(folder))
+
+
+def write(generated: Generated) -> None:
+    """Write an easyconfig to its file."""
+    plan = generated.plan
+    plan.target.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(plan.target, generated.text.encode(), 0o644)

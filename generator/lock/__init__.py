@@ -1,0 +1,1 @@
+"""Locks: which files make a layer, found by pip in the base, and where they come from."""

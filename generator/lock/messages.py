@@ -1,0 +1,130 @@
+"""pip's reasons, shortened and in our words."""
+
+import re
+from collections.abc import Sequence
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from ebsif.base.manifest import Manifest
+from ebsif.errors import ConflictError, EbsifError
+from ebsif.lock.requirements import Line
+
+_CAUSES = re.compile(r"^The conflict is caused by:\n(?P<causes>(?: +.+\n?)+)", re.MULTILINE)
+_CAUSE = re.compile(
+    r"^ +(?P<who>The user requested(?: \(constraint\))?|\S+ \S+ depends on) (?P<what>.+)$", re.MULTILINE
+)
+_NONE = re.compile(
+    r"^ERROR: Could not find a version that satisfies the requirement (?P<what>.+?)"
+    r"(?: \(from (?P<who>(?!versions: )[^)]+)\))? \(from versions: (?P<versions>.*)\)$",
+    re.MULTILINE,
+)
+# That it tries once more is no reason yet: the last try is.
+_NETWORK = re.compile(
+    r"Retrying \(Retry\(total=0\b|HTTP error \d+|Could not fetch URL|Could not install packages due to an OSError: HTTP"
+)
+_HASHES = re.compile(r"THESE PACKAGES DO NOT MATCH THE HASHES")
+_PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)$")
+_KNOWN_VERSIONS = 8  # that a message lists
+_LINES = 10
+
+
+def explained(output: str, errors: str, base: Manifest | None, lines: Sequence[Line] = ()) -> EbsifError:
+    """Return an error that says what pip has said.
+
+    Parameters
+    ----------
+    output, errors
+        What pip has written, the reasons of a conflict among its ordinary output.
+    base
+        The base that it ran on.
+    lines
+        Where what is asked for stands.
+    """
+    causes = _CAUSES.search(output)
+    if causes:
+        found = [(match["who"], match["what"].strip()) for match in _CAUSE.finditer(causes["causes"])]
+        return ConflictError(_conflict(found, base, lines))
+    if _HASHES.search(errors):
+        return EbsifError("a file has not the SHA256 that it should have: " + _last_lines(errors))
+    if _NETWORK.search(errors):
+        reason = next(line for line in errors.splitlines() if _NETWORK.search(line))
+        return EbsifError(f"the package index cannot be reached: {_network_reason(reason)}")
+    missing = _NONE.search(errors)
+    if missing:
+        return ConflictError(_missing(missing["what"], missing["who"], missing["versions"], base, lines))
+    return EbsifError("pip failed: " + _last_lines(errors))
+
+
+def _conflict(causes: Sequence[tuple[str, str]], base: Manifest | None, lines: Sequence[Line]) -> str:
+    texts = list(dict.fromkeys(_cause(who, what, base, lines) for who, what in causes))
+    in_base = [what.partition("==")[0] for who, what in causes if _is_of_base(who, what, base)]
+    hint = f"; to replace it in the layer, add {in_base[0]} to `allow_base_packages`" if in_base else ""
+    return "packages contradict each other: " + ", ".join(texts) + hint
+
+
+def _cause(who: str, what: str, base: Manifest | None, lines: Sequence[Line]) -> str:
+    if who == "The user requested":
+        return f"{what} is asked for{_place(what, lines)}"
+    if _is_of_base(who, what, base):
+        return f"the base has {what.replace('==', ' ')}"
+    if who == "The user requested (constraint)":
+        return f"a constraint wants {what}{_place(what, lines)}"
+    return f"{what} is wanted by {who.removesuffix(' depends on')}"
+
+
+def _is_of_base(who: str, what: str, base: Manifest | None) -> bool:
+    pin = _PIN.match(what)
+    if base is None or pin is None or who != "The user requested (constraint)":
+        return False
+    return _versions(base).get(canonicalize_name(pin["name"])) == pin["version"]
+
+
+def _versions(base: Manifest | None) -> dict[str, str]:
+    return {canonicalize_name(name): version for name, version in base.packages.items()} if base else {}
+
+
+def _place(what: str, lines: Sequence[Line]) -> str:
+    """Return where a requirement stands."""
+    found = [line for line in lines if _same(line.text, what)]
+    places = [f"{line.path}:{line.number}" if line.number else str(line.path) for line in found]
+    return f" ({', '.join(dict.fromkeys(places))})" if places else ""
+
+
+def _same(written: str, said: str) -> bool:
+    """Tell whether a requirement is what pip names; it leaves out markers."""
+    try:
+        ours, theirs = Requirement(written), Requirement(said)
+    except InvalidRequirement:
+        return written == said
+    return (canonicalize_name(ours.name), ours.extras, ours.specifier) == (
+        canonicalize_name(theirs.name), theirs.extras, theirs.specifier
+    )  # fmt: skip
+
+
+def _missing(what: str, who: str | None, versions: str, base: Manifest | None, lines: Sequence[Line]) -> str:
+    name = canonicalize_name(re.split(r"[\s<>=!~;\[@]", what, maxsplit=1)[0])
+    there, place = _versions(base), _place(what, lines)
+    found = [version for version in versions.split(", ") if version and version != "none"]
+    package = what + (f", which {who} wants," if who else place)
+    if name in there:
+        package += f" (the base has {there[name]})"
+    where = f" for {base.python.tag}" if base and base.python else ""
+    source = f"if there is only a source package, add {name} to `allow_source`"
+    if not found:
+        return f"there is no wheel of {package}{where}: is the name right? {source[0].upper()}{source[1:]}"
+    listed = ", ".join(found[-_KNOWN_VERSIONS:])
+    return f"there is no wheel of {package}{where}; the newest versions with one are: {listed}; {source}"
+
+
+def _network_reason(line: str) -> str:
+    """Return the reason in pip's words, without how often it has tried."""
+    broken = re.search(r"after connection broken by '(?P<reason>.+)': (?P<path>\S+)$", line)
+    inner = re.search(r"^\w+\([\"'](?P<text>.+?)[\"']\)$", broken["reason"]) if broken else None
+    return (inner["text"] if inner else broken["reason"] if broken else line.strip())[:300]
+
+
+def _last_lines(errors: str) -> str:
+    lines = [line for line in errors.splitlines() if line.strip()]
+    said = [line for line in lines if line.lstrip().startswith("ERROR")] or lines
+    return "\n".join(said[-_LINES:])

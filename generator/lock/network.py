@@ -1,0 +1,71 @@
+"""The user's own way to the network, handed on into the container.
+
+It may change where files come from, and must not change which they are: an index that the user's pip takes instead of
+the default one is taken for a mirror of it, and handed on; further indexes and folders of links are not. Those belong
+into the recipe, since without them nobody else would find the files.
+"""
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from ebsif.errors import EbsifError
+
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_SETTINGS = {
+    "index-url": "PIP_INDEX_URL",
+    "proxy": "PIP_PROXY",
+    "timeout": "PIP_DEFAULT_TIMEOUT",
+    "default-timeout": "PIP_DEFAULT_TIMEOUT",
+    "retries": "PIP_RETRIES",
+    "trusted-host": "PIP_TRUSTED_HOST",
+}
+_BUNDLE = "certificates.pem"
+# Without a network, one wants to know soon; pip's own five retries of each file take long.
+_DEFAULTS = {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "2"}
+
+
+def network_environment(folder: Path, inside: PurePosixPath) -> dict[str, str]:
+    """Return the variables that let pip in a container use the network as pip on the host would, and nothing else.
+
+    Parameters
+    ----------
+    folder
+        A folder that the container sees; a copy of the user's certificates is put there.
+    inside
+        Where it sees that.
+    """
+    settings = pip_settings()
+    env = _DEFAULTS | {name: os.environ[name] for name in _both_cases(_PROXIES) if name in os.environ}
+    env |= {variable: settings[option] for option, variable in _SETTINGS.items() if option in settings}
+    bundle = settings.get("cert") or next((os.environ[name] for name in _CERTIFICATES if os.environ.get(name)), None)
+    if bundle:
+        try:
+            shutil.copyfile(bundle, folder / _BUNDLE)
+        except OSError as error:
+            raise EbsifError(f"cannot read the certificates {bundle}: {error.strerror}") from error
+        env["PIP_CERT"] = str(inside / _BUNDLE)
+    return env
+
+
+def pip_settings() -> Mapping[str, str]:
+    """Return the user's settings of pip on this machine, from files and variables."""
+    words = [sys.executable, "-m", "pip", "config", "list"]
+    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
+    for line in done.stdout.splitlines():
+        match = re.fullmatch(r"(global|install|:env:)\.([a-z-]+)=(['\"].*)", line)
+        if match:
+            # Several values stand on lines of their own.
+            found[match[1]][match[2]] = " ".join(str(ast.literal_eval(match[3])).split())
+    return {**found["global"], **found["install"], **found[":env:"]}
+
+
+def _both_cases(names: tuple[str, ...]) -> list[str]:
+    return [*names, *(name.upper() for name in names)]

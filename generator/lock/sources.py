@@ -1,0 +1,55 @@
+"""Where EasyBuild looks for the files of a layer."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from ebsif.console import Console
+from ebsif.errors import EbsifError
+from ebsif.files import sha256
+from ebsif.lock.model import Lock, LockedFile
+from ebsif.names import easyconfig_folder
+
+# EasyBuild puts files of extensions there, below the folder of the software (easyblock.py: obtain_file).
+_EXTENSIONS = "extensions"
+
+
+def source_path(software: str) -> Path:
+    """Return the folder in which EasyBuild looks for the files of a software's extensions.
+
+    Raises
+    ------
+    EbsifError
+        When EasyBuild does not tell.
+    """
+    return _source_paths()[0] / easyconfig_folder(software) / _EXTENSIONS
+
+
+def _source_paths() -> list[Path]:
+    told = os.environ.get("EASYBUILD_SOURCEPATH") or _ask_easybuild()
+    return [Path(path).expanduser() for path in told.split(":")]
+
+
+def _ask_easybuild() -> str:
+    eb = shutil.which("eb")
+    if eb is None:
+        # As EasyBuild has it without any configuration.
+        return str(Path(os.environ.get("EASYBUILD_PREFIX") or "~/.local/easybuild") / "sources")
+    done = subprocess.run([eb, "--show-config"], capture_output=True, text=True, check=False)
+    found = re.search(r"^sourcepath\s+\(.\) = (.+)$", done.stdout, re.MULTILINE)
+    if found is None:
+        reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+        raise EbsifError(f"`eb --show-config` tells no sourcepath: give one with --sources ({''.join(reason)})")
+    return found.group(1)
+
+
+def missing_files(lock: Lock, folder: Path) -> list[LockedFile]:
+    """Return the files of a lock that are not in a folder; what has another content there counts as missing."""
+    quiet = Console(quiet=True)
+    return [
+        file
+        for file in lock.files
+        if not (folder / file.filename).is_file() or sha256(folder / file.filename, quiet) != file.sha256
+    ]

@@ -1,0 +1,32 @@
+"""What changes from one version to the next, as Markdown for a pull request."""
+
+import re
+
+from ebsif.compare import Changes
+from ebsif.templates import templates
+
+
+def markdown(before: str, after: str, found: Changes) -> str:
+    """Return the text of a pull request.
+
+    Parameters
+    ----------
+    before, after
+        What the two are called.
+    """
+    jinja = templates("ebsif", {"code": code})
+    return jinja.get_template("changes.md.j2").render(before=before, after=after, found=found)
+
+
+def code(value: str | None) -> str:
+    """Return a value as code in the cell of a Markdown table; what is not there as a dash."""
+    if value is None:
+        return "–"
+    if not value:
+        return "(empty)"
+    text = value.replace("\n", " ").replace("|", "\\|")
+    # A fence longer than any run of backticks inside, and blanks where one is at an end.
+    longest = max((len(run) for run in re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    blank = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{blank}{text}{blank}{fence}"

@@ -1,0 +1,137 @@
+"""The recipe: what a person writes to get an easyconfig."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from ebsif import document
+from ebsif.base.manifest import Kind
+from ebsif.document import Document
+from ebsif.values import (
+    Bind,
+    Command,
+    ContainerPath,
+    Date,
+    Environment,
+    ImageFile,
+    ModuleName,
+    NamePart,
+    PackageName,
+    Requirement,
+    SoftwareName,
+    StrictModel,
+    Suffix,
+    Text,
+    Url,
+    Version,
+)
+
+
+class Pyproject(StrictModel):
+    """Packages that a ``pyproject.toml`` names."""
+
+    file: Text = "pyproject.toml"
+    """The file, relative to the recipe."""
+    extras: list[PackageName] = Field(default_factory=list)
+    """Extras of the project to have as well."""
+    groups: list[PackageName] = Field(default_factory=list)
+    """Dependency groups to have as well."""
+
+
+class Expected(StrictModel):
+    """What is known of a base that nobody has looked into yet; once it has a manifest, that counts instead."""
+
+    kind: Kind
+    """What Python environment it has."""
+    python: ContainerPath | None = None
+    """Its Python."""
+    activation: Text | None = None
+    """The command that activates its environment."""
+    start_with: Literal["exec", "run"] = "exec"
+    """How to start commands in it."""
+    packages: dict[Text, Text] = Field(default_factory=dict)
+    """Versions of notable packages, for the description."""
+
+
+class Recipe(StrictModel):
+    """Which base, which packages, which commands."""
+
+    name: SoftwareName
+    """Name of the software, for EasyBuild and for the module."""
+    version: Version
+    """Its version: that of the base's main package."""
+    with_: list[NamePart] = Field(default_factory=list, alias="with")
+    """What else the name of the module says is inside, such as ``horovod-0.28.1``."""
+    variant: NamePart | None = None
+    """What tells this module from others on the same base."""
+    date: Date | None = None
+    """The day of the base or of the recipe, the last part of the name."""
+    versionsuffix: Suffix | None = None
+    """The version suffix, where it should not follow from the base, ``with``, ``variant`` and ``date``."""
+    site: Text = "local"
+    """The site: the name of one that comes with ebsif, or a file, relative to the recipe."""
+    base: ImageFile
+    """The image: its file name, looked for in the site's folders, or a path."""
+    verify_base: bool = True
+    """Whether the easyconfig has the SHA256 of the base; not for an image that is built on each machine anew."""
+    expected: Expected | None = None
+    """What is known of a base that is not at hand."""
+    image_install: Literal["copy", "link"] = "copy"
+    """How the image gets into the installation."""
+    layer: Literal["venv", "none"] = "venv"
+    """What goes on top of the base: a Python venv, or nothing."""
+    packages: list[Requirement] = Field(default_factory=list)
+    """Python packages of the layer, written as in a requirements file."""
+    requirements: list[Text] = Field(default_factory=list)
+    """Requirements files, relative to the recipe."""
+    constraints: list[Text] = Field(default_factory=list)
+    """Constraints files, relative to the recipe."""
+    pyproject: Pyproject | None = None
+    """A ``pyproject.toml`` whose dependencies to have in the layer."""
+    allow_base_packages: list[PackageName] = Field(default_factory=list)
+    """Packages of the base that the layer may replace."""
+    allow_source: list[PackageName] = Field(default_factory=list)
+    """Packages that may be built from source, because they have no wheel."""
+    index: Url | None = None
+    """A package index to use instead of the default one."""
+    extra_indexes: list[Url] = Field(default_factory=list)
+    """Package indexes to use as well."""
+    venv_name: NamePart | None = None
+    """Name of the venv; by default that of the software in lower case."""
+    commands: list[Command] = Field(default_factory=list)
+    """Commands of the base to have on ``PATH``; those of the layer's packages are there anyway."""
+    binds: list[Bind] = Field(default_factory=list)
+    """More binds, beside those of the site."""
+    host_env: Environment = Field(default_factory=dict)
+    """More variables outside the container."""
+    container_env: Environment = Field(default_factory=dict)
+    """More variables in the container."""
+    conflicts: list[ModuleName] = Field(default_factory=list)
+    """More modules that cannot be loaded together with this one."""
+    user_site: bool = False
+    """Whether Python in the container sees ``~/.local``."""
+    homepage: Text | None = None
+    """Address of the software's home page."""
+    description: str | None = None
+    """What the module is for; what is in it is added."""
+
+    @property
+    def has_packages(self) -> bool:
+        """Whether the recipe asks for packages in the layer."""
+        return bool(self.packages or self.requirements or self.pyproject)
+
+
+def read_recipe(path: Path) -> tuple[Recipe, Document]:
+    """Read a recipe; return it, and its text's places for error messages.
+
+    Raises
+    ------
+    EbsifError
+        When it cannot be read; with file and line of what is wrong in it.
+    """
+    written = document.read(path)
+    recipe = document.validate(Recipe, written)
+    if recipe.layer == "none" and recipe.has_packages:
+        raise written.error(("layer",), "packages need a layer: write `layer: venv`")
+    return recipe, written

@@ -1,0 +1,137 @@
+"""The container runtime: running programs in a container, untouched by the user's own settings."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ebsif.errors import EbsifError
+
+# Apptainer installs a link `singularity` too, so its own name decides; modules look in the same order.
+RUNTIMES = ("apptainer", "singularity")
+
+# Whatever SINGULARITY*, APPTAINER*, PIP_* or CONDA* variables the user has set must not change what is found.
+_KEPT = ("HOME", "LOGNAME", "PATH", "TMPDIR", "USER")
+
+
+class CommandFailedError(EbsifError):
+    """A program in a container ended with a status that is not 0.
+
+    Parameters
+    ----------
+    message
+        What was tried.
+    done
+        How it ended, with its output.
+    """
+
+    def __init__(self, message: str, done: "subprocess.CompletedProcess[str]") -> None:
+        super().__init__(f"{message}: {done.stderr.strip() or done.stdout.strip() or f'status {done.returncode}'}")
+        self.done = done
+
+
+@dataclass(frozen=True)
+class Inside:
+    """How a program is run in a container.
+
+    Parameters
+    ----------
+    verb
+        ``exec``, or ``run`` to go through the image's own runscript.
+    binds
+        Bind specifications.
+    env
+        Environment variables in the container; their values arrive as they are.
+    timeout
+        Seconds after which the program is killed; None for as long as it takes.
+    """
+
+    verb: Literal["exec", "run"] = "exec"
+    binds: Sequence[str] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    timeout: float | None = None
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The runtime of this machine.
+
+    Parameters
+    ----------
+    path
+        Its program.
+    """
+
+    path: Path
+
+    def run(
+        self, image: Path, command: Sequence[str], inside: Inside | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a program in a container of an image, and return its status, output and error output.
+
+        Nothing of the host but the binds is visible, and nothing of its environment.
+
+        Raises
+        ------
+        EbsifError
+            When it takes longer than it may.
+        """
+        inside = inside or Inside()
+        words: list[str] = [str(self.path), "--quiet", inside.verb, "--cleanenv", "--no-home", "--pwd", "/"]
+        for bind in inside.binds:
+            words += ["--bind", bind]
+        words += [str(image), *command]
+        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        prefix = self.path.name.upper()
+        environment |= {f"{prefix}ENV_{name}": injected_value(value) for name, value in inside.env.items()}
+        try:
+            return subprocess.run(
+                words,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="surrogateescape",
+                timeout=inside.timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise EbsifError(f"{command[0]} in a container of {image} takes too long") from error
+
+    def output(self, image: Path, command: Sequence[str], inside: Inside | None = None) -> str:
+        """Run a program that must succeed, and return its output.
+
+        Raises
+        ------
+        CommandFailedError
+            With its error output, when its status is not 0.
+        """
+        done = self.run(image, command, inside)
+        if done.returncode != 0:
+            raise CommandFailedError(f"{command[0]} failed in a container of {image}", done)
+        return done.stdout
+
+
+def injected_value(value: str) -> str:
+    """Return a value as runtimes want it: they evaluate it between double quotes, and escape only those themselves."""
+    return "".join(f"\\{letter}" if letter in "\\$`" else letter for letter in value)
+
+
+def find_runtime() -> Runtime:
+    """Return the runtime that is on ``PATH``.
+
+    Raises
+    ------
+    EbsifError
+        When there is none.
+    """
+    for name in RUNTIMES:
+        found = shutil.which(name)
+        if found:
+            return Runtime(Path(found))
+    raise EbsifError(
+        "neither apptainer nor singularity is on PATH: install one of them, or load the module that provides it"
+    )

@@ -1,0 +1,99 @@
+"""What is inside, as a CycloneDX software bill of materials."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from cyclonedx.model import HashAlgorithm, HashType
+from cyclonedx.model.bom import Bom
+from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.output import make_outputter
+from cyclonedx.schema import OutputFormat, SchemaVersion
+from packageurl import PackageURL
+from packaging.utils import canonicalize_name
+
+from ebsif import __version__
+from ebsif.base.manifest import Manifest
+from ebsif.easyconfig.read import Easyconfig
+from ebsif.files import write_atomically
+from ebsif.lock.model import LockedFile
+
+# Widely read by scanners.
+SCHEMA = SchemaVersion.V1_6
+
+
+def of_image(manifest: Manifest) -> Bom:
+    """Return what is in a base."""
+    bom = Bom()
+    bom.metadata.component = _image(manifest)
+    _complete(bom, _packages(manifest.packages, "base"))
+    return bom
+
+
+def of_easyconfig(easyconfig: Easyconfig, base: Manifest | None) -> Bom:
+    """Return what the module of an easyconfig has inside.
+
+    Parameters
+    ----------
+    base
+        The manifest of its base; without, only the image file is listed, not what is in it.
+    """
+    parameters = easyconfig.parameters
+    bom = Bom()
+    bom.metadata.component = Component(
+        type=ComponentType.APPLICATION,
+        name=parameters["name"],
+        version=parameters["version"] + parameters.get("versionsuffix", ""),
+        bom_ref="module",
+    )
+    image = _image(base) if base else _file(parameters["sources"][0], parameters["checksums"][0])
+    files = easyconfig.lock.files if easyconfig.lock else ()
+    build = {canonicalize_name(name) for name in easyconfig.lock.build_packages} if easyconfig.lock else set()
+    layer = [_wheel(file) for file in files if canonicalize_name(file.name) not in build]
+    replaced = {canonicalize_name(component.name) for component in layer}
+    seen = {name: version for name, version in (base.packages if base else {}).items()
+            if canonicalize_name(name) not in replaced}
+    _complete(bom, [image, *_packages(seen, "base"), *layer])
+    return bom
+
+
+def write(bom: Bom, path: Path) -> None:
+    """Write a bill of materials; its format follows from the file's suffix, ``.xml`` or else JSON."""
+    output = OutputFormat.XML if path.suffix == ".xml" else OutputFormat.JSON
+    text = make_outputter(bom, output, SCHEMA).output_as_string(indent=1)
+    write_atomically(path, text.encode(), 0o644)
+
+
+def _complete(bom: Bom, components: Iterable[Component]) -> None:
+    """Add components, and that all of them belong to the thing itself."""
+    bom.metadata.tools.components.add(
+        Component(type=ComponentType.APPLICATION, name="ebsif", version=__version__, bom_ref="ebsif")
+    )
+    bom.components.update(components)
+    if bom.metadata.component:
+        bom.register_dependency(bom.metadata.component, bom.components)
+
+
+def _image(manifest: Manifest) -> Component:
+    return _file(manifest.file, manifest.sha256)
+
+
+def _file(name: str, sha256: str | None) -> Component:
+    hashes = [HashType(alg=HashAlgorithm.SHA_256, content=sha256)] if sha256 else []
+    return Component(type=ComponentType.CONTAINER, name=name, hashes=hashes, bom_ref=f"image:{name}")
+
+
+def _packages(versions: Mapping[str, str], place: str) -> list[Component]:
+    return [_package(name, version, place) for name, version in versions.items()]
+
+
+def _wheel(file: LockedFile) -> Component:
+    component = _package(file.name, file.version, "layer")
+    component.hashes.add(HashType(alg=HashAlgorithm.SHA_256, content=file.sha256))
+    return component
+
+
+def _package(name: str, version: str, place: str) -> Component:
+    purl = PackageURL(type="pypi", name=str(canonicalize_name(name)), version=version)
+    return Component(
+        type=ComponentType.LIBRARY, name=name, version=version, purl=purl, bom_ref=f"{place}:{purl}"
+    )

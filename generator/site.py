@@ -1,0 +1,150 @@
+"""The site: what is true of one machine."""
+
+import glob
+import os
+import re
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from ebsif import document
+from ebsif.errors import EbsifError
+from ebsif.values import Bind, Environment, Folder, ModuleName, SoftwareName, StrictModel, Text, Version
+
+SUFFIX = ".yml"
+
+
+# What the name of an image can say.
+GROUPS = ("package", "version", "rocm", "python", "with", "variant", "date", "digest")
+
+
+def _pattern(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"{value!r} is not a regular expression: {error}") from error
+    return value
+
+
+def _name_pattern(value: str) -> str:
+    unknown = set(re.compile(_pattern(value)).groupindex) - set(GROUPS)
+    if unknown:
+        raise ValueError(f"unknown group {', '.join(sorted(unknown))}: known are {', '.join(GROUPS)}")
+    return value
+
+
+def _folder(value: str) -> str:
+    if glob.has_magic(value) or value.startswith("~"):
+        raise ValueError(f"{value!r}: a folder of frozen images is written without wildcards, and $HOME instead of ~")
+    return value
+
+
+# Easyconfigs repeat these, and EasyBuild and modules know neither wildcards nor ~.
+FrozenFolder = Annotated[Folder, AfterValidator(_folder)]
+
+
+class RocmRange(StrictModel):
+    """The versions of ROCm that the GPU driver of a site supports in containers."""
+
+    minimum: Version
+    """The oldest."""
+    maximum: Version
+    """The newest, with all its patch releases."""
+
+
+class Family(StrictModel):
+    """Images that are named alike."""
+
+    name: Text
+    """What the family is called."""
+    pattern: Annotated[str, AfterValidator(_name_pattern)]
+    """Regular expression for file names; its groups ``package``, ``version``, ``rocm``, ``python``, ``with``,
+    ``variant`` and ``date`` say what the name says."""
+    digest: Annotated[str, AfterValidator(_pattern)] | None = None
+    """Regular expression for the group ``digest``, where the name packs versions into one word, without dots. It must
+    match too. Its groups are called ``rocm`` or as packages."""
+    software: dict[Text, SoftwareName] = Field(default_factory=dict)
+    """How the software of a ``package`` is called in EasyBuild."""
+
+
+class Site(StrictModel):
+    """What is true of one machine."""
+
+    name: SoftwareName
+    """Name of the site."""
+    description: Text
+    """Which machine it is."""
+    images: list[Folder] = Field(default_factory=list)
+    """Folders with images that may change, or patterns for such folders (``*``)."""
+    frozen_images: list[FrozenFolder] = Field(default_factory=list)
+    """Folders with images that nobody changes any more; `ebsif freeze` puts them into the first that can be used."""
+    binds: list[Bind] = Field(default_factory=list)
+    """Binds that every container here needs."""
+    host_env: Environment = Field(default_factory=dict)
+    """Variables outside the container, such as those of the network."""
+    container_env: Environment = Field(default_factory=dict)
+    """Variables in the container."""
+    conflicts: list[ModuleName] = Field(default_factory=list)
+    """Modules that cannot be loaded together with ours."""
+    rocm: RocmRange | None = None
+    """The versions of ROCm that the GPU driver supports."""
+    cpu_masks: list[Text] = Field(default_factory=list)
+    """The processors near each GPU, as `srun --cpu-bind=mask_cpu:` takes them, one for each task of a node."""
+    setup: Text | None = None
+    """What to run before `eb`."""
+    modules: list[ModuleName] = Field(default_factory=list)
+    """Modules to load before ours."""
+    families: list[Family] = Field(default_factory=list)
+    """The images that the site has, by the patterns of their names."""
+
+    def frozen_folders(self) -> list[Path]:
+        """Return the folders of frozen images, without those whose ``$VARIABLE`` is not set here."""
+        return _expanded(self.frozen_images)
+
+    def image_folders(self) -> list[Path]:
+        """Return all folders with images, those with frozen ones first."""
+        return _expanded([*self.frozen_images, *self.images])
+
+
+def _expanded(folders: list[str]) -> list[Path]:
+    expanded = [os.path.expandvars(folder) for folder in folders]
+    return [path for folder in expanded if "$" not in folder for path in _matching(Path(folder).expanduser())]
+
+
+def _matching(folder: Path) -> list[Path]:
+    """Return the folders that a pattern stands for, or the folder itself."""
+    if not glob.has_magic(str(folder)):
+        return [folder]
+    return sorted(Path(folder.anchor).glob(str(folder.relative_to(folder.anchor))))
+
+
+def site_names() -> list[str]:
+    """Return the names of the sites that come with ebsif."""
+    files = resources.files("ebsif").joinpath("sites").iterdir()
+    return sorted(file.name.removesuffix(SUFFIX) for file in files if file.name.endswith(SUFFIX))
+
+
+def read_site(name: str, folder: Path = Path()) -> Site:
+    """Read a site.
+
+    Parameters
+    ----------
+    name
+        The name of one that comes with ebsif, or a file.
+    folder
+        What the file's name is relative to.
+
+    Raises
+    ------
+    EbsifError
+        When there is none of the name; with file and line of what is wrong in it.
+    """
+    if "/" in name or name.endswith((".yml", ".yaml")):
+        return document.validate(Site, document.read(folder / name))
+    if name not in site_names():
+        known = ", ".join(site_names())
+        raise EbsifError(f"there is no site '{name}': known are {known}, or name a file (./{name}.yml)")
+    written = resources.files("ebsif").joinpath("sites").joinpath(name + SUFFIX)
+    return document.validate(Site, document.parse(written.read_text(encoding="utf-8"), Path(str(written))))

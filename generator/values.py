@@ -1,0 +1,73 @@
+"""The kinds of text that recipes, sites and manifests hold, each with what makes it valid."""
+
+import re
+from typing import Annotated
+
+from packaging.utils import canonicalize_name
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+# What EasyBuild can write into a module and a container runtime can bind.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+class StrictModel(BaseModel):
+    """A model that knows all its keys and does not change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+
+
+def _matching(pattern: str, expected: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f"{value!r} is not {expected}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _one_line(value: str) -> str:
+    if _CONTROL.search(value):
+        raise ValueError(f"{value!r} has a line break or a control character, which cannot be passed on")
+    return value
+
+
+def _requirement(value: str) -> str:
+    value = _one_line(value).strip()
+    if not value or value.startswith("-"):
+        raise ValueError(f"{value!r} is not a package: options of pip belong into a requirements file")
+    return value
+
+
+SoftwareName = Annotated[
+    str,
+    _matching(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", "a name for EasyBuild: letters, digits and any of _.+- after the first"),
+]
+Version = Annotated[
+    str, _matching(r"[A-Za-z0-9][A-Za-z0-9_.+]*(-[A-Za-z0-9_.+]+)*", "a version: letters, digits and any of _.+-")
+]
+Suffix = Annotated[str, _matching(r"(-[A-Za-z0-9_.+-]+)?", "a version suffix: a dash, then letters, digits, _.+-")]
+NamePart = Annotated[str, _matching(r"[A-Za-z0-9_.+-]+", "a part of a name: letters, digits and any of _.+-")]
+Date = Annotated[str, _matching(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", "a date written as YYYYMMDD")]
+Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "a SHA256: 64 of the digits 0-9 and a-f")]
+Text = Annotated[str, AfterValidator(_one_line)]
+ImageFile = Annotated[
+    str, _matching(r"[^\s,:]*[^\s,:/]", "the name or path of an image, without space, comma or colon")
+]
+ContainerPath = Annotated[str, _matching(r"/[^\n:]*", "an absolute path without colon and line break")]
+Folder = Annotated[str, _matching(r"[/$~][^\n:,]*", "an absolute path, or one that begins with ~ or a $VARIABLE")]
+Bind = Annotated[
+    str, _matching(r"/[^\n,]*", "one bind, source[:destination[:options]], with an absolute path and without comma")
+]
+Command = Annotated[str, _matching(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", "the name of a command")]
+Variable = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]
+Environment = dict[Variable, Text]
+ModuleName = Annotated[str, _matching(r"[^\s]+", "the name of a module")]
+PackageName = Annotated[
+    str,
+    _matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a Python package"),
+    AfterValidator(lambda name: str(canonicalize_name(name))),
+]
+Requirement = Annotated[str, AfterValidator(_requirement)]
+Url = Annotated[str, _matching(r"(https?|file)://[^\s]+", "a URL that begins with https://, http:// or file://")]
