@@ -1,0 +1,7 @@
+"""Configuration of Sphinx."""
+
+project = "ebsif"
+author = "the ebsif developers"
+extensions: list[str] = []
+html_theme = "alabaster"
+nitpicky = True
