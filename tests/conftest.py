@@ -1,0 +1,93 @@
+"""Fixtures that all tests share."""
+
+import os
+import pwd
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import workbench
+from tests.support.download import fetch_wheel
+from tests.support.site import Site
+from tests.support.wheels import Wheel, make_wheel
+from workbench import easybuild
+
+PIP = (
+    "pip==26.3 --hash=sha256:f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13",
+    "pip-26.3-py3-none-any.whl",
+)
+
+
+@pytest.fixture(scope="session")
+def machine() -> workbench.Machine:
+    return workbench.prepared()
+
+
+@pytest.fixture(scope="session")
+def wheelhouse(machine: workbench.Machine) -> Iterator[Path]:
+    """A folder that every user can read, with pip's wheel."""
+    with tempfile.TemporaryDirectory(prefix="ebsif-wheels-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        fetch_wheel(PIP[1], PIP[0], folder)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def pip_wheel(wheelhouse: Path) -> Wheel:
+    return Wheel("pip", "26.3", wheelhouse / PIP[1])
+
+
+@pytest.fixture(scope="session")
+def hello_wheel(wheelhouse: Path) -> Wheel:
+    """A package with a command, `hello`, that prints its arguments."""
+    text = "import sys\n\ndef main():\n    print('hello', sys.argv[1:])\n"
+    return make_wheel(wheelhouse, "hello", files={"hello.py": text}, commands={"hello": "hello:main"})
+
+
+@pytest.fixture(scope="session")
+def layer(pip_wheel: Wheel, hello_wheel: Wheel) -> list[Wheel]:
+    """A small layer."""
+    return [pip_wheel, hello_wheel]
+
+
+@pytest.fixture(scope="module", params=easybuild.VERSIONS)
+def version(request: pytest.FixtureRequest) -> str:
+    """Version of EasyBuild; tests that are not about the easyblocks override this with the newest."""
+    return str(request.param)
+
+
+# Not for the session: it would outlive a module that has a version of its own, and be used with that in the next.
+@pytest.fixture(scope="module")
+def make_site(machine: workbench.Machine, wheelhouse: Path, version: str) -> Iterator[Callable[..., Site]]:
+    """Make places to install into; each is removed at the end."""
+    folders = []
+
+    def make(*, tool: str = "Lmod", user: str | None = None, name: str = "site") -> Site:
+        top = Path(tempfile.mkdtemp(prefix="ebsif-"))
+        folders.append(top)
+        top.chmod(0o755)
+        folder = top / name
+        folder.mkdir()
+        (folder / "home").mkdir()
+        (folder / "sources").mkdir()
+        for wheel in wheelhouse.glob("*.whl"):
+            shutil.copy(wheel, folder / "sources")
+        if user is not None:
+            account = pwd.getpwnam(user)
+            for path in [folder, *folder.rglob("*")]:
+                os.chown(path, account.pw_uid, account.pw_gid)
+        return Site(machine, folder, tool, user, version)
+
+    yield make
+    for folder in folders:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def site(make_site: Callable[..., Site]) -> Site:
+    """A new place to install into, with Lmod."""
+    return make_site()

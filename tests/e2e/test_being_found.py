@@ -1,0 +1,35 @@
+"""EasyBuild finds the easyblocks and easyconfigs, installed beside it or deployed into a user repository."""
+
+import subprocess
+
+import pytest
+
+from tests.support.site import Site
+
+pytestmark = pytest.mark.e2e
+
+EASYCONFIG = "PyTorch-2.13.0-cpu-python-3.11-singularity-demo.eb"
+
+
+def test_the_version_of_easybuild_that_a_test_names_is_the_one_that_runs(site: Site, version: str) -> None:
+    assert f"This is EasyBuild {version} " in site.eb("--version").stdout
+
+
+def test_plain_eb_finds_easyblock_and_easyconfig_after_pip_install(site: Site) -> None:
+    assert f" * {EASYCONFIG}" in site.eb("--search-filename", EASYCONFIG).stdout
+    listed = site.eb("--list-easyblocks=detailed")
+    assert "SifVenv (easybuild.easyblocks.generic.sifvenv" in listed.stdout
+
+
+def test_deployed_easyblocks_work_where_easybuild_has_none_of_ours(site: Site) -> None:
+    repository = site.folder / "UserRepo"
+    ebsif = site.machine.eb.parent / "ebsif"
+    subprocess.run([ebsif, "deploy", repository], check=True, stdout=subprocess.DEVNULL)
+    easyconfig = site.write("venv", [])
+    pattern = repository / "easybuild" / "easyblocks" / "*" / "*.py"
+    done = site.eb(easyconfig, "--include-easyblocks", pattern, "--extended-dry-run")
+    assert done.returncode == 0, done.stdout
+    assert "included-easyblocks" in done.stdout
+    done = site.eb(easyconfig, "--include-easyblocks", pattern)
+    assert done.returncode == 0, done.stdout
+    assert site.output("venv", "python -c 'import six; print(six.__name__)'") == "six\n"

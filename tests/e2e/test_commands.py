@@ -1,0 +1,206 @@
+"""The commands that an installation puts on PATH, and the scripts in its container."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.support.site import Site
+from tests.support.wheels import Wheel
+from workbench import Machine, easybuild
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="session")
+def version() -> str:
+    """One version of EasyBuild is enough here: what is installed does not depend on it."""
+    return easybuild.DEFAULT
+
+
+@pytest.fixture(scope="module", params=["root", "user"])
+def place(request: pytest.FixtureRequest, make_site: Callable[..., Site], machine: Machine, layer: list[Wheel]) -> Site:
+    """An installation for the venv base; root's layer is mounted by the kernel, a user's by FUSE."""
+    place = make_site(user=None if request.param == "root" else machine.user)
+    place.install("venv", layer)
+    return place
+
+
+@pytest.mark.parametrize("status", [0, 1, 7, 255])
+def test_exit_status_passes_through(place: Site, status: int) -> None:
+    assert place.loaded("venv", f"python -c 'raise SystemExit({status})'").returncode == status
+
+
+def test_standard_input_passes_through(place: Site) -> None:
+    text = "a line\nanother, with ünïcode\n"
+    assert place.output("venv", "python -c 'import sys; sys.stdout.write(sys.stdin.read())'", input=text) == text
+
+
+def test_arguments_pass_through_unchanged(place: Site) -> None:
+    hostile = r"""'two words' $'new\nline' "'" '"' '*' '' '$HOME' '`id`' '\' -- -x"""
+    assert place.output("venv", f"python -c 'import sys; print(repr(sys.argv[1:]))' {hostile}") == (
+        r"""['two words', 'new\nline', "'", '"', '*', '', '$HOME', '`id`', '\\', '--', '-x']""" + "\n"
+    )
+
+
+def test_sigterm_reaches_python(place: Site) -> None:
+    # Blocked and waited for, so that it does not matter when the signal arrives.
+    program = (
+        "import signal\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])\n"
+        "print('ready', flush=True)\n"
+        "signal.sigwait([signal.SIGTERM])\n"
+        "print('terminated', flush=True)\n"
+        "raise SystemExit(42)\n"
+    )
+    (place.folder / "wait.py").write_text(program)
+    script = f"module load Demo/1.0-venv && cd {place.folder} && exec python wait.py"
+    arguments = place.machine.login_arguments(
+        f"module use {place.folder}/modules/all; {script}", user=place.user, stdout=subprocess.PIPE
+    )
+    with subprocess.Popen(**arguments) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "terminated\n"
+        assert process.wait(timeout=20) == 42
+
+
+def test_called_inside_the_container_it_runs_the_real_command(place: Site) -> None:
+    script = """
+        export APPTAINER_BIND=$EBROOTDEMO SINGULARITY_BIND=
+        $SIFRUNTIMEDEMO exec $SIF $EBROOTDEMO/bin/python -c 'import sys; print(sys.executable)' < /dev/null
+        echo input | $SIFRUNTIMEDEMO exec $SIF $EBROOTDEMO/bin/python -c 'print(input())'
+    """
+    assert place.output("venv", script) == "/user-software/venv/demo/bin/python\ninput\n"
+
+
+def test_called_inside_a_container_without_the_command_it_says_so(place: Site) -> None:
+    script = f"""
+        unset APPTAINER_BINDPATH
+        $SIFRUNTIMEDEMO exec --bind $EBROOTDEMO {place.machine.bases["bare"]} $EBROOTDEMO/bin/hello
+    """
+    done = place.loaded("venv", script)
+    assert (done.returncode, done.stderr) == (127, "hello: there is no such command in this container\n")
+
+
+def test_without_the_module_it_says_what_to_load(place: Site) -> None:
+    done = place.login(f"{place.installation('venv')}/bin/python -V")
+    assert done.returncode == 127
+    assert "load the module first (module load Demo/1.0-venv)" in done.stderr
+
+
+def test_when_the_image_goes_while_the_module_is_loaded_it_says_so(place: Site) -> None:
+    done = place.loaded("venv", "export SIFDEMO=/gone.sif; python -V")
+    assert done.returncode == 127
+    assert "/gone.sif is not there" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["python", "start-shell"])
+def test_without_a_runtime_it_says_so(place: Site, command: str) -> None:
+    done = place.loaded("venv", f"PATH=$EBROOTDEMO/bin:/usr/bin:/bin; {command} -c exit")
+    assert done.returncode == 127
+    assert "neither apptainer nor singularity is on PATH here" in done.stderr
+
+
+def test_start_shell_runs_bash_in_the_container(place: Site) -> None:
+    assert place.output("venv", "start-shell -c 'type -P hello; echo $VIRTUAL_ENV'") == (
+        "/user-software/venv/demo/bin/hello\n/user-software/venv/demo\n"
+    )
+
+
+def test_list_packages_tells_base_from_layer(place: Site) -> None:
+    lines = [line.split() for line in place.output("venv", "list-packages").splitlines()]
+    assert ["hello", "1.0", "layer"] in lines
+    assert ["six", "1.17.0", "base"] in lines
+    only = place.output("venv", "list-packages layer").split()
+    assert only == ["hello", "1.0", "layer", "pip", "26.3", "layer"]
+
+
+@pytest.mark.parametrize("command", ["pip", "pip3", "pip3.11"])
+@pytest.mark.parametrize("action", ["install tabulate", "uninstall -y hello", "-v install tabulate"])
+def test_pip_says_at_once_that_the_layer_is_read_only(place: Site, command: str, action: str) -> None:
+    done = place.loaded("venv", f"{command} {action}")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{command}: /user-software/venv/demo is read-only in this container")
+    assert "unmake-squashfs" in done.stderr
+
+
+def test_pip_still_tells_and_installs_elsewhere(place: Site, hello_wheel: Wheel) -> None:
+    script = f"pip --version; pip install --no-index --no-deps --target {place.folder}/elsewhere {hello_wheel.path}"
+    done = place.loaded("venv", f"export APPTAINER_BIND={hello_wheel.path.parent},{place.folder}\n{script}")
+    assert done.returncode == 0, done.stderr
+    assert "/user-software/venv/demo" in done.stdout
+    assert (place.folder / "elsewhere" / "hello.py").exists()
+
+
+def test_the_home_folders_packages_do_not_leak_in(place: Site) -> None:
+    assert place.output("venv", "python -c 'import site; print(site.ENABLE_USER_SITE)'") == "False\n"
+
+
+@pytest.fixture
+def own(make_site: Callable[..., Site], place: Site) -> Iterator[Site]:
+    """An installation of its own, without packages."""
+    own = make_site(user=place.user)
+    own.install("venv")
+    yield own
+
+
+def test_an_empty_layer_is_filled_packed_and_unpacked(own: Site, hello_wheel: Wheel) -> None:
+    folder, image = (own.installation("venv") / name for name in ("user-software", "user-software.squashfs"))
+    assert folder.is_dir() and not image.exists()
+
+    with_source = f"export APPTAINER_BIND={own.sources}\n"
+    install = f"pip install --quiet --no-index --no-deps {own.sources}/{hello_wheel.path.name}"
+    own.output("venv", with_source + install)
+    assert own.output("venv", "python -c 'import hello; hello.main()' x") == "hello ['x']\n"
+
+    assert "Load the module again" in own.output("venv", "make-squashfs")
+    assert image.exists()
+    own.output("venv", "rm -r $CONTAINERROOT/user-software")
+    assert own.output("venv", "python -c 'import hello; hello.main()' x") == "hello ['x']\n"
+    assert own.loaded("venv", with_source + install).returncode == 1
+
+    assert "Unpacked" in own.output("venv", "unmake-squashfs")
+    assert folder.is_dir() and not image.exists()
+    own.output("venv", with_source + f"{install} --force-reinstall")
+
+
+def test_unmake_squashfs_keeps_a_folder_that_is_there(own: Site) -> None:
+    own.output("venv", "make-squashfs")
+    done = own.loaded("venv", "unmake-squashfs")
+    assert done.returncode == 1
+    assert "is there already" in done.stderr
+    assert (own.installation("venv") / "user-software.squashfs").exists()
+
+
+def test_make_squashfs_reports_failure_and_keeps_the_old_file(own: Site) -> None:
+    own.output("venv", "make-squashfs")
+    image = own.installation("venv") / "user-software.squashfs"
+    before = image.read_bytes()
+    # A limit on the size of files stands for a full disk: mksquashfs cannot finish what it writes.
+    fill = "head -c 3M /dev/urandom > $CONTAINERROOT/user-software/big"
+    done = own.loaded("venv", f"{fill}; ulimit -f 1024; make-squashfs")
+    assert done.returncode != 0
+    assert image.read_bytes() == before
+    assert sorted(path.name for path in image.parent.iterdir() if path.name.startswith(".")) == []
+
+
+def test_runscripts_give_torch_distributed_its_variables(place: Site) -> None:
+    env = {
+        "SLURM_PROCID": "5", "SLURM_NTASKS": "16", "SLURM_LOCALID": "1", "SLURM_NODEID": "0",
+        "SLURM_JOB_ID": "1234567", "SLURM_JOB_NODELIST": "nid[001234-001235]",
+    }  # fmt: skip
+    names = ["RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "ROCR_VISIBLE_DEVICES"]
+    program = f"import os; print(*[os.environ[name] for name in {json.dumps(names)}])"
+    script = f"$SIFRUNTIMEDEMO exec $SIF conda-python-distributed -c '{program}'"
+    assert place.output("venv", script, env=env) == "5 16 1 nid001234 24567 1\n"
+
+
+def test_sourcing_init_conda_venv_changes_nothing(place: Site) -> None:
+    script = """start-shell -c '
+        before=$(env | grep -v ^_=); source /runscripts/init-conda-venv; [ "$before" = "$(env | grep -v ^_=)" ]
+    '"""
+    assert place.loaded("venv", script).returncode == 0

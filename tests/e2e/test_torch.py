@@ -1,0 +1,114 @@
+"""The demo's easyconfigs on bases with the real torch."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ebsif.easyconfig.read import read_easyconfig
+from tests.support.site import Site
+from workbench import easybuild
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="session")
+def version() -> str:
+    """One version of EasyBuild is enough here: what is installed does not depend on it."""
+    return easybuild.DEFAULT
+
+EASYCONFIGS = Path(__file__).parents[2] / "easyconfigs" / "p" / "PyTorch"
+CASES = {
+    "venv-torch": ("demo", "/opt/venv/lib/python3.11/site-packages"),
+    "conda-torch": ("demo-conda", "/opt/miniconda3/envs/pytorch/lib/python3.11/site-packages"),
+}
+VERSION = "2.13.0-cpu-python-3.11-singularity"
+
+TRAIN = """
+import pytorch_lightning as pl, torch
+from torch.utils.data import DataLoader, TensorDataset
+
+class Line(pl.LightningModule):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(1, 1)
+    def training_step(self, batch):
+        x, y = batch
+        return torch.nn.functional.mse_loss(self.layer(x), y)
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+x = torch.linspace(-1, 1, 64).unsqueeze(1)
+model = Line()
+trainer = pl.Trainer(max_epochs=30, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+                     enable_model_summary=False, accelerator="cpu")
+trainer.fit(model, DataLoader(TensorDataset(x, 3 * x + 1), batch_size=16))
+print("result", round(model.layer.weight.item(), 1), round(model.layer.bias.item(), 1))
+print("from", torch.__file__, pl.__file__)
+"""
+
+
+def complete(site: Site, kind: str) -> Path:
+    """Give a demo easyconfig the SHA256 of the image on this machine, and fetch its files; its lock stays as it is."""
+    shipped = EASYCONFIGS / f"PyTorch-{VERSION}-{CASES[kind][0]}.yml"
+    recipe = site.folder / shipped.name
+    recipe.write_text(shipped.read_text().replace("verify_base: false\n", ""))
+    easyconfig = recipe.with_suffix(".eb")
+    shutil.copy(shipped.with_suffix(".eb"), easyconfig)
+    before = read_easyconfig(easyconfig).lock
+    env = {"EBSIF_IMAGES": str(site.machine.bases[kind].parent)}
+    done = site.login(f"ebsif generate {recipe}", env=env)
+    assert done.returncode == 0, done.stderr
+    after = read_easyconfig(easyconfig)
+    assert after.lock == before
+    assert after.parameters["checksums"] != [None]
+    return easyconfig
+
+
+@pytest.fixture(scope="module", params=list(CASES))
+def installed(request: pytest.FixtureRequest, make_site: Callable[..., Site]) -> tuple[Site, str, str]:
+    """A demo easyconfig, installed: where, its module, and the folder of the base's packages."""
+    suffix, packages = CASES[request.param]
+    site = make_site()
+    done = site.eb(complete(site, request.param))
+    assert done.returncode == 0, done.stdout
+    return site, f"PyTorch/{VERSION}-{suffix}", packages
+
+
+def test_training_with_torch_of_the_base_and_lightning_of_the_layer(installed: tuple[Site, str, str]) -> None:
+    site, module, packages = installed
+    (site.folder / "train.py").write_text(TRAIN)
+    done = site.login(f"module load {module} && python {site.folder}/train.py", cwd=site.folder)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "result 3.0 1.0" in lines
+    layer = "/user-software/venv/pytorch/lib/python3.11/site-packages"
+    assert f"from {packages}/torch/__init__.py {layer}/pytorch_lightning/__init__.py" in lines
+
+
+def test_torchrun_starts_processes(installed: tuple[Site, str, str]) -> None:
+    site, module, _ = installed
+    program = (
+        "import sys, torch, torch.distributed as dist\n"
+        "dist.init_process_group('gloo')\n"
+        "total = torch.ones(1)\n"
+        "dist.all_reduce(total)\n"
+        "sys.stdout.write(f'rank {dist.get_rank()} total {int(total)}\\n')\n"
+        "dist.destroy_process_group()\n"
+    )
+    (site.folder / "reduce.py").write_text(program)
+    run = "torchrun --standalone --nproc-per-node=2"
+    env = {"GLOO_SOCKET_IFNAME": "lo"}
+    done = site.login(f"module load {module} && {run} {site.folder}/reduce.py", env=env, cwd=site.folder)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == ["rank 0 total 2", "rank 1 total 2"]
+
+
+@pytest.mark.parametrize("suffix", ["demo", "demo-conda"])
+def test_easyconfig_passes_easybuilds_checks(site: Site, suffix: str) -> None:
+    kind = next(kind for kind, case in CASES.items() if case[0] == suffix)
+    done = site.eb("--check-contrib", complete(site, kind))
+    assert done.returncode == 0, done.stdout
+    assert "FAIL" not in done.stdout
+    assert "None checksum" not in done.stdout

@@ -1,0 +1,363 @@
+"""Locking on real bases: which files pip finds there, from where, and what is said when there are none."""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+import workbench
+from ebsif.base.found import Base
+from ebsif.base.store import manifest_of
+from ebsif.cli import main
+from ebsif.console import Console
+from ebsif.errors import ConflictError, EbsifError, InputError
+from ebsif.lock.inputs import digest
+from ebsif.lock.model import Lock, LockedFile
+from ebsif.lock.requirements import wanted_packages
+from ebsif.lock.resolve import Resolved, fetch, resolve
+from ebsif.recipe import read_recipe
+from ebsif.runtime import Runtime
+from tests.support.index import Index, serve
+from tests.support.sdists import make_sdist
+from tests.support.wheels import Wheel, make_wheel
+
+pytestmark = pytest.mark.e2e
+
+HEAD = "name: Demo\nversion: 1.0\nbase: {}\n"
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def environment(machine: workbench.Machine, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runtime on PATH, and no cache of the user's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("PATH", str(machine.runtime.parent), prepend=":")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A recipe on a base, with a folder for sources that has pip already."""
+
+    folder: Path
+    base: Base
+    runtime: Runtime
+
+    @property
+    def sources(self) -> Path:
+        return self.folder / "sources"
+
+    @property
+    def recipe(self) -> Path:
+        return self.folder / "recipe.yml"
+
+    def write(self, lines: str) -> None:
+        assert self.base.path
+        self.recipe.write_text(HEAD.format(self.base.path) + lines)
+
+    def lock(self, lines: str, *, previous: Lock | None = None, upgrade: tuple[str, ...] = ()) -> Resolved:
+        self.write(lines)
+        recipe, document = read_recipe(self.recipe)
+        wanted = wanted_packages(recipe, document)
+        return resolve(
+            wanted, recipe, self.base, self.runtime, self.sources, QUIET, previous=previous, upgrade=upgrade
+        )
+
+    def fetch(self, lock: Lock) -> None:
+        recipe, document = read_recipe(self.recipe)
+        fetch(lock, wanted_packages(recipe, document), recipe, self.base, self.runtime, self.sources, QUIET)
+
+    def stored(self) -> set[str]:
+        return {file.name for file in self.sources.iterdir()} if self.sources.exists() else set()
+
+
+@pytest.fixture
+def make_bench(
+    machine: workbench.Machine, tmp_path: Path, pip_wheel: Wheel, environment: None
+) -> Callable[[str], Bench]:
+    def make(name: str) -> Bench:
+        image = machine.bases[name]
+        bench = Bench(tmp_path, Base(image.name, image, manifest_of(image, QUIET)), Runtime(machine.runtime))
+        bench.sources.mkdir()
+        (bench.sources / pip_wheel.path.name).write_bytes(pip_wheel.path.read_bytes())
+        return bench
+
+    return make
+
+
+@pytest.fixture
+def bench(make_bench: Callable[[str], Bench]) -> Bench:
+    """On the small base, a venv that has six 1.17.0."""
+    return make_bench("venv")
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    """An index with a few packages."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    for name, version, requires in [
+        ("six", "1.16.0", []),
+        ("old", "1.0", ["six<1.17"]),
+        ("new", "1.0", ["six>=1.17", "many"]),
+        ("many", "1.0", []),
+        ("many", "2.0", []),
+        ("other", "1.0", ["many<2"]),
+        ("more", "1.0", []),
+    ]:
+        make_wheel(folder, name, version, requires=requires)
+    make_sdist(folder, "tiny")
+    with serve(folder) as index:
+        yield index
+
+
+def file_of(lock: Lock, name: str) -> LockedFile:
+    return next(file for file in lock.files if file.name == name)
+
+
+def versions(lock: Lock) -> dict[str, str]:
+    return {file.name: file.version for file in lock.files if file.name != "pip"}
+
+
+@pytest.mark.parametrize("base", ["venv-torch", "conda-torch"])
+def test_what_the_base_has_is_not_locked(make_bench: Callable[[str], Bench], base: str) -> None:
+    resolved = make_bench(base).lock("packages: [pytorch-lightning, torchmetrics]")
+    assert {"pytorch-lightning", "torchmetrics"} <= {name.lower() for name in versions(resolved.lock)}
+    assert not {"torch", "numpy"} & set(versions(resolved.lock))
+    assert {"torch", "numpy"} <= set(resolved.from_base)
+    assert all(file.source_url is None for file in resolved.lock.files)
+
+
+@pytest.mark.parametrize("base", ["conda", "conda-active"])
+def test_each_kind_of_base_can_be_locked_on(make_bench: Callable[[str], Bench], index: Index, base: str) -> None:
+    bench = make_bench(base)
+    assert versions(bench.lock(f"packages: [many]\nindex: {index.url}").lock) == {"many": "2.0"}
+    assert bench.stored() == {"pip-26.3-py3-none-any.whl", "many-2.0-py3-none-any.whl"}
+
+
+def test_a_base_without_python_is_named(make_bench: Callable[[str], Bench], index: Index) -> None:
+    with pytest.raises(EbsifError, match=r"the image demo-rocm.* has no Python that a venv can be made with"):
+        make_bench("bare").lock(f"packages: [many]\nindex: {index.url}")
+
+
+def test_a_conflict_with_the_base_names_both_sides_and_the_line(bench: Bench, index: Index) -> None:
+    with pytest.raises(ConflictError) as error:
+        bench.lock(f"index: {index.url}\npackages:\n- many\n- six<1.17")
+    assert str(error.value) == (
+        f"packages contradict each other: six<1.17 is asked for ({bench.recipe}:7), the base has six 1.17.0; "
+        "to replace it in the layer, add six to `allow_base_packages`"
+    )
+
+
+def test_a_package_that_wants_another_version_than_the_base_has_is_named(bench: Bench, index: Index) -> None:
+    with pytest.raises(ConflictError, match=r"six<1.17 is wanted by old 1.0, the base has six 1.17.0"):
+        bench.lock(f"index: {index.url}\npackages: [old]")
+
+
+def test_a_package_of_the_base_may_be_replaced(bench: Bench, index: Index) -> None:
+    resolved = bench.lock(f"index: {index.url}\npackages: [old]\nallow_base_packages: [six]")
+    assert versions(resolved.lock) == {"old": "1.0", "six": "1.16.0"}
+    assert "six" not in resolved.from_base
+
+
+def test_requirements_that_contradict_each_other_are_named(bench: Bench, index: Index) -> None:
+    with pytest.raises(ConflictError) as error:
+        bench.lock(f"index: {index.url}\npackages: [other, many>=2]")
+    assert f"many>=2 is asked for ({bench.recipe}:5)" in str(error.value)
+    assert "many<2 is wanted by other 1.0" in str(error.value)
+
+
+def test_an_unknown_package_is_named_with_its_line(bench: Bench, index: Index) -> None:
+    with pytest.raises(ConflictError) as error:
+        bench.lock(f"index: {index.url}\npackages: [nosuch]")
+    assert f"there is no wheel of nosuch ({bench.recipe}:5)" in str(error.value)
+
+
+def test_versions_that_there_are_are_listed(bench: Bench, index: Index) -> None:
+    with pytest.raises(ConflictError, match=r"many==3 .*the newest versions with one are: 1.0, 2.0"):
+        bench.lock(f"index: {index.url}\npackages: [many==3]")
+
+
+def test_a_local_wheel_is_locked_and_copied(bench: Bench, index: Index) -> None:
+    wheel = make_wheel(bench.folder, "mine", "1.0+local.1", requires=["many"])
+    lock = bench.lock(f"index: {index.url}\npackages: [./{wheel.path.name}]").lock
+    assert file_of(lock, "mine") == LockedFile("mine", "1.0+local.1", wheel.path.name, wheel.sha256, None)
+    assert versions(lock) == {"mine": "1.0+local.1", "many": "2.0"}
+    assert (bench.sources / wheel.path.name).read_bytes() == wheel.path.read_bytes()
+
+
+def test_a_wheel_named_by_its_url_has_a_source_url(bench: Bench, index: Index) -> None:
+    lock = bench.lock(f"packages: ['many @ {index.files_url}/many-1.0-py3-none-any.whl']").lock
+    assert file_of(lock, "many").source_url == index.files_url
+    assert "many-1.0-py3-none-any.whl" in bench.stored()
+
+
+def test_of_an_extra_index_its_files_alone_have_a_source_url(bench: Bench, index: Index) -> None:
+    lock = bench.lock(f"packages: [more==1.0, iniconfig]\nextra_indexes: [{index.url}]").lock
+    assert file_of(lock, "iniconfig").source_url is None
+    assert file_of(lock, "more").source_url == index.files_url
+
+
+def test_a_file_with_another_hash_is_refused_with_its_line(bench: Bench, index: Index) -> None:
+    (bench.folder / "r.txt").write_text(f"more\nmany==1.0 --hash=sha256:{'a' * 64}\n")
+    with pytest.raises(InputError, match=r"r\.txt:2: many-1.0-py3-none-any.whl has SHA256 .* none of those asked for"):
+        bench.lock(f"index: {index.url}\nrequirements: [r.txt]")
+    assert bench.stored() == {"pip-26.3-py3-none-any.whl"}
+
+
+def test_a_source_package_must_be_allowed(bench: Bench, index: Index) -> None:
+    with pytest.raises(ConflictError, match="add tiny to `allow_source`"):
+        bench.lock(f"index: {index.url}\npackages: [tiny]")
+
+
+def test_a_source_package_comes_with_what_it_is_built_with(bench: Bench, index: Index) -> None:
+    tiny = f"tiny @ {index.files_url}/tiny-1.0.tar.gz"
+    lock = bench.lock(f"extra_indexes: [{index.url}]\npackages: ['{tiny}']\nallow_source: [tiny]").lock
+    archive = index.folder / "tiny-1.0.tar.gz"
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert file_of(lock, "tiny") == LockedFile("tiny", "1.0", archive.name, sha256, index.files_url)
+    assert "setuptools" in lock.build_packages
+    assert file_of(lock, "setuptools").source_url is None
+    assert bench.stored() == {file.filename for file in lock.files}
+
+
+def test_a_build_backend_that_the_base_lacks_is_no_obstacle(bench: Bench, index: Index) -> None:
+    pyproject = (
+        '[build-system]\nrequires = ["flit_core>=3.9"]\nbuild-backend = "flit_core.buildapi"\n'
+        '[project]\nname = "flitted"\nversion = "1.0"\ndescription = "x"\n'
+    )
+    make_sdist(index.folder, "flitted", pyproject=pyproject)
+    lock = bench.lock(f"packages: [flitted==1.0]\nallow_source: [flitted]\nextra_indexes: [{index.url}]").lock
+    assert lock.build_packages == ("flit_core",)
+    assert {"flitted-1.0.tar.gz"} < bench.stored()
+
+
+@pytest.mark.parametrize("with_pip", [True, False])
+def test_without_a_network_there_is_one_sentence_soon(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], with_pip: bool
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    if not with_pip:
+        (bench.sources / "pip-26.3-py3-none-any.whl").unlink()
+    before = bench.stored()
+    bench.write("packages: [iniconfig]\n")
+    began = time.monotonic()
+    assert main(["generate", str(bench.recipe), "--sources", str(bench.sources)]) == 2
+    assert time.monotonic() - began < 15
+    assert capfd.readouterr().err.splitlines()[-1].startswith("ebsif: the package index cannot be reached: ")
+    assert bench.stored() == before
+    assert list(bench.folder.glob("*.eb")) == []
+
+
+def test_a_download_that_breaks_off_leaves_nothing(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    make_wheel(tmp_path / "broken", "many")
+    with serve(tmp_path / "broken", cut=True) as index, pytest.raises(EbsifError):
+        bench.lock(f"index: {index.url}\npackages: [many]")
+    assert bench.stored() == {"pip-26.3-py3-none-any.whl"}
+
+
+@pytest.mark.parametrize("folder", ["/proc/ebsif", "/sys/kernel"])
+def test_sources_that_cannot_be_written_are_named(bench: Bench, index: Index, folder: str) -> None:
+    bench.write(f"index: {index.url}\npackages: [many]")
+    recipe, document = read_recipe(bench.recipe)
+    with pytest.raises(EbsifError, match=f"cannot (write|make the folder) {folder}.*; choose "):
+        resolve(wanted_packages(recipe, document), recipe, bench.base, bench.runtime, Path(folder), QUIET)
+
+
+def test_the_files_of_a_lock_can_be_fetched_again(bench: Bench, index: Index) -> None:
+    wheel = make_wheel(bench.folder, "mine")
+    lock = bench.lock(f"index: {index.url}\npackages: [new, ./{wheel.path.name}]").lock
+    (bench.sources / "many-2.0-py3-none-any.whl").unlink()
+    (bench.sources / wheel.path.name).write_bytes(b"something else")
+    make_wheel(index.folder, "many", "3.0")
+    bench.fetch(lock)
+    for file in lock.files:
+        assert hashlib.sha256((bench.sources / file.filename).read_bytes()).hexdigest() == file.sha256
+
+
+def test_a_file_that_is_not_as_it_was_locked_is_refused(bench: Bench, index: Index) -> None:
+    lock = bench.lock(f"index: {index.url}\npackages: [many]").lock
+    bench.fetch(lock)
+    make_wheel(index.folder, "many", "2.0", files={"many.py": "changed = True\n"})
+    (bench.sources / "many-2.0-py3-none-any.whl").unlink()
+    with pytest.raises(EbsifError, match="SHA256"):
+        bench.fetch(lock)
+    assert "many-2.0-py3-none-any.whl" not in bench.stored()
+
+
+def test_an_added_package_keeps_the_other_versions(bench: Bench, index: Index) -> None:
+    first = bench.lock(f"index: {index.url}\npackages: [many]").lock
+    make_wheel(index.folder, "many", "3.0")
+    assert versions(bench.lock(f"index: {index.url}\npackages: [many, more]", previous=first).lock) == {
+        "many": "2.0",
+        "more": "1.0",
+    }
+
+
+def test_a_kept_version_gives_way_where_it_must(bench: Bench, index: Index) -> None:
+    first = bench.lock(f"index: {index.url}\npackages: [many]").lock
+    assert versions(bench.lock(f"index: {index.url}\npackages: [many, other]", previous=first).lock) == {
+        "many": "1.0",
+        "other": "1.0",
+    }
+
+
+def test_one_package_is_upgraded_alone(bench: Bench, index: Index) -> None:
+    recipe = f"index: {index.url}\npackages: [many, more]"
+    first = bench.lock(recipe).lock
+    make_wheel(index.folder, "many", "3.0")
+    make_wheel(index.folder, "more", "2.0")
+    assert versions(bench.lock(recipe, previous=first, upgrade=("More",)).lock) == {"many": "2.0", "more": "2.0"}
+    assert versions(bench.lock(recipe, previous=first).lock) == versions(first)
+    assert versions(bench.lock(recipe).lock) == {"many": "3.0", "more": "2.0"}
+
+
+def test_a_base_that_now_has_a_locked_package_does_not_upgrade_the_others(bench: Bench, index: Index) -> None:
+    recipe = f"index: {index.url}\npackages: [many, six]"
+    first = bench.lock(recipe).lock
+    make_wheel(index.folder, "many", "3.0")
+    older = replace(first, files=(*first.files, LockedFile("six", "1.16.0", "six-1.16.0-py3-none-any.whl", "0" * 64)))
+    assert versions(bench.lock(recipe, previous=older).lock) == {"many": "2.0"}
+
+
+def test_the_lock_is_known_by_its_inputs(bench: Bench, index: Index) -> None:
+    lock = bench.lock(f"index: {index.url}\npackages: [many]").lock
+    recipe, document = read_recipe(bench.recipe)
+    assert lock.inputs == digest(wanted_packages(recipe, document), recipe, bench.base.known())
+
+
+def test_a_conflict_at_the_command_line_changes_nothing(
+    bench: Bench, index: Index, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["generate", str(bench.recipe), "--sources", str(bench.sources)]
+    bench.write(f"index: {index.url}\npackages: [many]\n")
+    assert main(arguments) == 0
+    (easyconfig,) = bench.folder.glob("*.eb")
+    text, stored = easyconfig.read_text(), bench.stored()
+    bench.write(f"index: {index.url}\npackages: [old]\n")
+    capfd.readouterr()
+    assert main(arguments) == 2
+    assert capfd.readouterr().err.startswith("ebsif: packages contradict each other: ")
+    assert (easyconfig.read_text(), bench.stored()) == (text, stored)
+
+
+def test_unchanged_inputs_keep_the_lock(bench: Bench, index: Index) -> None:
+    arguments = ["generate", str(bench.recipe), "--sources", str(bench.sources)]
+    bench.write(f"index: {index.url}\npackages: [many]\n")
+    assert main(arguments) == 0
+    (easyconfig,) = bench.folder.glob("*.eb")
+    text = easyconfig.read_text()
+    make_wheel(index.folder, "many", "3.0")
+    assert main(arguments) == 0
+    assert easyconfig.read_text() == text
+    assert main([*arguments, "--upgrade", "many"]) == 0
+    assert "many-3.0-py3-none-any.whl" in easyconfig.read_text()

@@ -1,0 +1,1 @@
+"""What several tests need: easyconfigs, wheels, and a place to install into."""

@@ -1,0 +1,79 @@
+"""A package index on this machine, which a container reaches too."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+
+@dataclass(frozen=True)
+class Index:
+    """Serves the files of a folder, and an index of them.
+
+    Parameters
+    ----------
+    folder
+        The files; more may be put there at any time.
+    address
+        Where they are served, as in ``http://127.0.0.1:8000``.
+    """
+
+    folder: Path
+    address: str
+
+    @property
+    def url(self) -> str:
+        """The index, as pip wants it."""
+        return f"{self.address}/simple"
+
+    @property
+    def files_url(self) -> str:
+        """The folder that the index has its files in."""
+        return f"{self.address}/files"
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    folder: Path
+    cut = False
+
+    def do_GET(self) -> None:
+        _, kind, name = self.path.rstrip("/").split("/", 2)
+        if kind == "files":
+            self._send((self.folder / name).read_bytes(), "application/octet-stream", cut=self.cut)
+            return
+        names = [file.name for file in sorted(self.folder.iterdir())]
+        files = [file for file in names if canonicalize_name(file.split("-")[0]) == name]
+        links = "".join(f'<a href="/files/{file}">{file}</a>' for file in files)
+        self._send(f"<!DOCTYPE html><html><body>{links}</body></html>".encode(), "text/html")
+
+    def _send(self, content: bytes, kind: str, *, cut: bool = False) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if cut else content)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def serve(folder: Path, *, cut: bool = False) -> Iterator[Index]:
+    """Serve a folder of wheels and source packages.
+
+    Parameters
+    ----------
+    cut
+        Whether each file breaks off in the middle.
+    """
+    handler = type("Handler", (_Handler,), {"folder": folder, "cut": cut})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield Index(folder, f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+        thread.join()

@@ -1,0 +1,40 @@
+"""Manifests for tests that need no image."""
+
+from collections.abc import Sequence
+
+from ebsif.base.manifest import Activation, Kind, Manifest, OperatingSystem, Python
+
+TAG = "cp311-cp311-manylinux_2_36_x86_64"
+
+
+def make_manifest(
+    *,
+    file: str = "x.sif",
+    kind: Kind = "venv",
+    python: str | None = "3.11.2",
+    rocm: str | None = None,
+    packages: dict[str, str] | None = None,
+    commands: Sequence[str] = (),
+    system: str = "Debian GNU/Linux 12 (bookworm)",
+) -> Manifest:
+    """Return the manifest of an image with a venv in ``/opt/venv``."""
+    return Manifest(
+        file=file,
+        sha256="0" * 64,
+        size=1,
+        id="3f0c1f2e-0000-4000-8000-000000000000",
+        kind=kind if python else "bare",
+        start_with="exec",
+        labels={},
+        os=OperatingSystem(id="debian", version="12", name=system),
+        glibc="2.36",
+        rocm=rocm,
+        mpi=None,
+        libfabric=None,
+        pythonpath=None,
+        python=Python(path="/opt/venv/bin/python", version=python, tag=TAG) if python else None,
+        packages=packages or {},
+        commands=list(commands),
+        activation=Activation(),
+        venv_env={},
+    )

@@ -1,0 +1,101 @@
+"""The command line: quick help, an example for each command, and exit statuses."""
+
+import json
+import subprocess
+import sys
+from importlib import resources
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from ebsif import cli
+from ebsif.commands import COMMANDS, deploy
+from ebsif.errors import EbsifError
+
+# None of them is needed to say what commands there are.
+SLOW_TO_IMPORT = {"cyclonedx", "jinja2", "packaging", "pydantic", "rich", "shtab", "yaml"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"example: ebsif {command}" in capsys.readouterr().out
+
+
+def test_help_names_every_command_and_the_exit_statuses(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    out = capsys.readouterr().out
+    assert set(COMMANDS) <= set(out.split())
+    assert "130  interrupted" in out
+
+
+def test_help_imports_no_library() -> None:
+    script = "import sys\nfrom ebsif import parser\nparser.make_parser().format_help()\nprint(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "ebsif.parser" in done.stdout.splitlines()
+    assert not SLOW_TO_IMPORT & set(done.stdout.splitlines())
+
+
+def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["freez"])
+    assert ended.value.code == 2
+    assert "freez" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "said"),
+    [
+        (EbsifError("this is wrong\nand this"), 2, "ebsif: this is wrong\nebsif: and this\n"),
+        (PermissionError(13, "Permission denied", "/x"), 2, "ebsif: cannot use /x: Permission denied\n"),
+        (KeyboardInterrupt(), 130, "ebsif: interrupted\n"),
+    ],
+)
+def test_an_end_without_result_has_a_status_and_a_message(
+    error: BaseException, status: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(deploy, "run", fail)
+    assert cli.main(["deploy", "folder"]) == status
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
+def test_completion_knows_the_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["completion", shell]) == 0
+    out = capsys.readouterr().out
+    assert all(command in out for command in COMMANDS)
+
+
+def test_completion_for_bash_is_a_script(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["completion", "bash"])
+    subprocess.run(["bash", "-n"], input=capsys.readouterr().out, text=True, check=True)
+
+
+@pytest.mark.parametrize("name", ["lumi", "local"])
+def test_the_schema_of_sites_accepts_those_that_come_with_ebsif(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["schema", "site"])
+    written = resources.files("ebsif").joinpath("sites").joinpath(f"{name}.yml").read_text()
+    jsonschema.validate(yaml.load(written, yaml.BaseLoader), json.loads(capsys.readouterr().out))
+
+
+def test_the_schema_of_recipes_tells_what_each_key_means(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["schema", "recipe"])
+    schema = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert all("description" in value for value in schema["properties"].values())
+    with pytest.raises(jsonschema.ValidationError, match="pakages"):
+        jsonschema.validate({"name": "x", "version": "1", "base": "x.sif", "pakages": []}, schema)
+
+
+def test_a_reader_that_goes_away_gives_no_traceback(tmp_path: Path) -> None:
+    script = f"{sys.executable} -m ebsif schema recipe | head -c 1 > /dev/null"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stderr == ""

@@ -1,0 +1,76 @@
+"""When a lock is still that of its recipe: the digest of all that it is made from."""
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ebsif.base.manifest import Manifest
+from ebsif.lock.inputs import digest
+from ebsif.lock.requirements import wanted_packages
+from ebsif.recipe import read_recipe
+from tests.support.manifests import make_manifest
+from tests.support.wheels import make_wheel
+
+HEAD = "name: Demo\nversion: 1.0\nbase: x.sif\nrequirements: [r.txt]\n"
+BASE = make_manifest(packages={"numpy": "2.1"})
+
+names = st.sampled_from(["numpy", "six", "Torch", "rich", "attrs", "my-pkg"])
+requirements = st.dictionaries(names, st.integers(0, 99), min_size=1).map(
+    lambda found: [f"{name}=={version}" for name, version in found.items()]
+)
+
+
+def digest_of(text: str, base: Manifest = BASE, more: str = "") -> str:
+    """Return the digest of a recipe with a requirements file, in a folder of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "r.txt").write_text(text)
+        (folder / "recipe.yml").write_text(HEAD + more)
+        recipe, document = read_recipe(folder / "recipe.yml")
+        return digest(wanted_packages(recipe, document), recipe, base)
+
+
+@given(
+    requirements.flatmap(lambda lines: st.tuples(st.just(lines), st.permutations(lines))),
+    st.sampled_from(["", " ", "\n", " # why\n"]),
+)
+def test_order_comments_whitespace_and_folder_do_not_matter(orders: tuple[list[str], list[str]], between: str) -> None:
+    first, second = orders
+    assert digest_of("\n".join(first)) == digest_of("".join(f"{line}{between}\n" for line in second))
+
+
+@given(requirements, st.data())
+def test_any_other_version_matters(lines: list[str], data: st.DataObject) -> None:
+    changed = data.draw(st.integers(0, len(lines) - 1))
+    others = [f"{line}.1" if at == changed else line for at, line in enumerate(lines)]
+    assert digest_of("\n".join(lines)) != digest_of("\n".join(others))
+
+
+def test_what_the_base_has_matters() -> None:
+    assert digest_of("six") != digest_of("six", make_manifest(packages={"numpy": "2.2"}))
+    assert digest_of("six") != digest_of("six", make_manifest(packages={"numpy": "2.1"}, python="3.12.1"))
+
+
+def test_the_same_base_packed_anew_does_not() -> None:
+    assert digest_of("six") == digest_of("six", BASE.model_copy(update={"sha256": "1" * 64, "id": "other", "size": 7}))
+    assert digest_of("six") == digest_of("six", make_manifest(packages={"NumPy": "2.1"}, python="3.11.9"))
+
+
+def test_what_the_recipe_allows_and_where_it_looks_matter() -> None:
+    more = [
+        "",
+        "allow_base_packages: [numpy]",
+        "allow_source: [numpy]",
+        "index: https://example.org",
+        "packages: [rich]",
+    ]
+    assert len({digest_of("six", more=line) for line in more}) == len(more)
+
+
+def test_the_content_of_a_local_wheel_matters(tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "hello").path
+    before = digest_of(str(wheel))
+    make_wheel(tmp_path, "hello", files={"hello.py": "VERSION = 'another'\n"})
+    assert digest_of(str(wheel)) != before

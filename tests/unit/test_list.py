@@ -1,0 +1,108 @@
+"""`ebsif list`: the images of a site, and easyconfigs for containers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ebsif import catalogue
+from ebsif.base.manifest import Manifest
+from ebsif.cli import main
+from tests.support.manifests import make_manifest
+
+EASYCONFIG = "easyblock = 'SifVenv'\nname = 'PyTorch'\nsources = ['x.sif']\nexts_list = [('pip', '26.3', {})]\n"
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with images, frozen and not, of which somebody has looked into one."""
+    work = tmp_path / "work"
+    for folder in (work, tmp_path / "frozen", tmp_path / "current"):
+        folder.mkdir()
+    (tmp_path / "frozen/seen.sif").write_bytes(b"x" * 4_200_000)
+    (tmp_path / "frozen/unseen.sif").write_bytes(b"x" * 10)
+    (tmp_path / "current/latest.sif").symlink_to(tmp_path / "frozen/seen.sif")
+    (tmp_path / "current/broken.sif").symlink_to(tmp_path / "gone.sif")
+    (work / "site.yml").write_text(
+        f"name: mine\ndescription: ours\nfrozen_images: ['{tmp_path}/frozen']\nimages: ['{tmp_path}/curr*']\n"
+    )
+    manifests: dict[str, Manifest] = {"seen.sif": make_manifest(python="3.12.3", rocm="6.2.4")}
+    monkeypatch.setattr(catalogue, "stored_manifest", lambda path: manifests.get(path.name))
+    monkeypatch.setattr(catalogue, "installed_files", list)
+    monkeypatch.chdir(work)
+    return tmp_path
+
+
+def listed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(["list", "--site", "site.yml", *words]) == 0
+    return capsys.readouterr().out
+
+
+def as_json(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    return json.loads(listed(capsys, "--json", *words))
+
+
+def test_images_are_listed_by_folder_with_what_is_known_of_them(
+    folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert listed(capsys, "--bases").splitlines() == [
+        f"{folders}/frozen (frozen)",
+        "  seen.sif    4.2 MB, venv, Python 3.12.3, ROCm 6.2.4",
+        "  unseen.sif  10 bytes, not looked into yet",
+        f"{folders}/current",
+        "  latest.sif  4.2 MB, not looked into yet",
+    ]
+
+
+def test_scripts_get_the_same_of_each_image(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bases = as_json(capsys, "--bases")["bases"]
+    assert [Path(base["path"]).name for base in bases] == ["seen.sif", "unseen.sif", "latest.sif"]
+    assert bases[0] == {
+        "path": f"{folders}/frozen/seen.sif",
+        "frozen": True,
+        "size": 4_200_000,
+        "sha256": "0" * 64,
+        "kind": "venv",
+        "python": "3.12.3",
+        "rocm": "6.2.4",
+    }
+    assert bases[1]["kind"] is None
+
+
+def test_easyconfigs_for_containers_are_listed_and_others_are_not(
+    folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("PyTorch-mine.eb").write_text(EASYCONFIG)
+    Path("zlib-1.3.eb").write_text("easyblock = 'ConfigureMake'\nname = 'zlib'\n")
+    Path("broken.eb").write_text("easyblock = f'Sif{x}'\n")
+    shipped = folders / "PyTorch-shipped.eb"
+    shipped.write_text(EASYCONFIG)
+    monkeypatch.setattr(catalogue, "installed_files", lambda: [(Path("a.eb"), shipped)])
+    assert listed(capsys, "--easyconfigs").splitlines() == [
+        "easyconfigs in this folder",
+        "  PyTorch-mine.eb  on x.sif",
+        "easyconfigs that came with ebsif",
+        "  PyTorch-shipped.eb  on x.sif",
+    ]
+    assert as_json(capsys, "--easyconfigs") == {
+        "easyconfigs": [
+            {"path": "PyTorch-mine.eb", "shipped": False, "base": "x.sif", "packages": 1},
+            {"path": str(shipped), "shipped": True, "base": "x.sif", "packages": 1},
+        ]
+    }
+
+
+def test_both_are_listed_unless_one_is_asked_for(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(as_json(capsys)) == {"bases", "easyconfigs"}
+
+
+def test_a_site_without_images_says_where_they_would_be(
+    folders: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EBSIF_IMAGES", "/nowhere")
+    monkeypatch.setenv("HOME", str(folders))
+    assert main(["list", "--bases", "--site", "local"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"no images in /nowhere, {folders}/.local/share/ebsif/images" in captured.err

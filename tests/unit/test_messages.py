@@ -1,0 +1,90 @@
+"""pip's reasons in our words; its texts here are what pip itself has written."""
+
+from pathlib import Path
+
+import pytest
+
+from ebsif.errors import ConflictError
+from ebsif.lock.messages import explained
+from ebsif.lock.requirements import Line
+from tests.support.manifests import make_manifest
+
+BASE = make_manifest(packages={"NumPy": "2.1.0", "six": "1.17.0"})
+RECIPE = Path("recipe.yml")
+CONFLICT = """Processing ./needy-1.0-py3-none-any.whl
+
+The conflict is caused by:
+    {}
+    {}
+
+Additionally, some packages in these conflicts have no matching distributions available for your environment:
+    six
+
+To fix this you could try to:
+1. loosen the range of package versions you've specified
+2. remove package versions to allow pip to attempt to solve the dependency conflict
+"""
+IMPOSSIBLE = """ERROR: Cannot install needy==1.0 because these package versions have conflicting dependencies.
+ERROR: ResolutionImpossible: for help visit https://pip.pypa.io/en/latest/topics/dependency-resolution/
+"""
+NONE = """ERROR: Could not find a version that satisfies the requirement {} (from versions: {})
+ERROR: No matching distribution found for it
+"""
+RETRY = """WARNING: Retrying (Retry(total={}, connect=None, read=None, redirect=None, status=None)) \
+after connection broken by \
+'NewConnectionError("HTTPSConnection(host='example.org', port=443): Failed to establish a new connection: [Errno 111] \
+Connection refused")': /simple/six/
+"""
+
+
+def conflict(*causes: str, lines: tuple[Line, ...] = ()) -> str:
+    error = explained(CONFLICT.format(*causes), IMPOSSIBLE, BASE, lines)
+    assert isinstance(error, ConflictError)
+    return str(error)
+
+
+def test_a_conflict_with_the_base_names_both_sides_and_what_to_do() -> None:
+    assert conflict("pandas 2.0 depends on numpy<2", "The user requested (constraint) numpy==2.1.0") == (
+        "packages contradict each other: numpy<2 is wanted by pandas 2.0, the base has numpy 2.1.0; to replace it in "
+        "the layer, add numpy to `allow_base_packages`"
+    )
+
+
+def test_a_conflict_of_the_recipe_itself_names_the_lines() -> None:
+    lines = (Line("six<1.17", RECIPE, 5, "six"), Line("six>=1.17 ; python_version > '3'", Path("c.txt"), 2, "six"))
+    said = conflict("The user requested six<1.17", "The user requested (constraint) six>=1.17", lines=lines)
+    assert said == (
+        "packages contradict each other: six<1.17 is asked for (recipe.yml:5), a constraint wants six>=1.17 (c.txt:2)"
+    )
+
+
+def test_a_package_that_is_not_there_may_have_a_wrong_name() -> None:
+    said = str(explained("", NONE.format("nosuch", "none"), BASE, [Line("nosuch", RECIPE, 4, "nosuch")]))
+    assert said.startswith("there is no wheel of nosuch (recipe.yml:4) for cp311-")
+    assert "is the name right? If there is only a source package, add nosuch to `allow_source`" in said
+
+
+def test_a_version_that_is_not_there_lists_the_newest() -> None:
+    versions = ", ".join(f"1.{minor}" for minor in range(12))
+    said = str(explained("", NONE.format("many==3", versions), BASE))
+    assert "the newest versions with one are: 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 1.10, 1.11" in said
+
+
+def test_a_dependency_that_is_not_there_names_who_wants_it() -> None:
+    assert "nosuch<2, which needy wants" in str(explained("", NONE.format("nosuch<2 (from needy)", "none"), BASE))
+
+
+@pytest.mark.parametrize(("left", "reached"), [(0, False), (1, True)])
+def test_a_network_that_fails_only_once_is_no_reason(left: int, reached: bool) -> None:
+    said = str(explained("", RETRY.format(left) + NONE.format("six", "none"), BASE))
+    assert said.startswith("there is no wheel") is reached
+    if not reached:
+        assert said == (
+            "the package index cannot be reached: HTTPSConnection(host='example.org', port=443): Failed to establish a "
+            "new connection: [Errno 111] Connection refused"
+        )
+
+
+def test_anything_else_is_what_pip_says() -> None:
+    errors = "WARNING: something\nERROR: x.whl is not a supported wheel on this platform.\n"
+    assert str(explained("", errors, BASE)) == "pip failed: ERROR: x.whl is not a supported wheel on this platform."

@@ -1,0 +1,74 @@
+"""What of the user's way to the network pip in the container gets."""
+
+import os
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from ebsif.errors import EbsifError
+from ebsif.lock.network import network_environment
+
+INSIDE = PurePosixPath("/inside")
+
+
+@pytest.fixture(autouse=True)
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The user's only configuration of pip."""
+    for name in (
+        "PIP_CERT",
+        "PIP_FIND_LINKS",
+        "PIP_DEFAULT_TIMEOUT",
+        "REQUESTS_CA_BUNDLE",
+        "CURL_CA_BUNDLE",
+        "SSL_CERT_FILE",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path))
+    (tmp_path / "pip.conf").write_text("")
+    return tmp_path / "pip.conf"
+
+
+def test_a_mirror_is_handed_on_and_further_indexes_are_not(config: Path, tmp_path: Path) -> None:
+    config.write_text(
+        "[global]\nindex-url = https://mirror.example/simple\nextra-index-url = https://more.example\nfind-links = /x\n"
+    )
+    env = network_environment(tmp_path, INSIDE)
+    assert env["PIP_INDEX_URL"] == "https://mirror.example/simple"
+    assert not {"PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT"} & set(env)
+
+
+def test_several_trusted_hosts_arrive_as_one_variable(config: Path, tmp_path: Path) -> None:
+    config.write_text("[install]\ntrusted-host =\n    one.example\n    two.example\n")
+    assert network_environment(tmp_path, INSIDE)["PIP_TRUSTED_HOST"] == "one.example two.example"
+
+
+def test_a_proxy_is_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    assert network_environment(tmp_path, INSIDE)["HTTPS_PROXY"] == "http://proxy.example:3128"
+
+
+def test_the_users_number_of_retries_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert network_environment(tmp_path, INSIDE)["PIP_RETRIES"] == "2"
+    monkeypatch.setenv("PIP_RETRIES", "7")
+    assert network_environment(tmp_path, INSIDE)["PIP_RETRIES"] == "7"
+
+
+def test_certificates_are_copied_to_where_the_container_sees_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ca.pem").write_text("the certificate")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    assert network_environment(tmp_path / "folder", INSIDE)["PIP_CERT"] == "/inside/certificates.pem"
+    assert (tmp_path / "folder" / "certificates.pem").read_text() == "the certificate"
+
+
+def test_certificates_that_are_not_there_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "gone.pem"))
+    with pytest.raises(EbsifError, match=r"cannot read the certificates .*gone\.pem: No such file"):
+        network_environment(tmp_path, INSIDE)

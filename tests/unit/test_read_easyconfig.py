@@ -1,0 +1,97 @@
+"""An easyconfig is read as data, and never run."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ebsif.easyconfig.quoting import literal
+from ebsif.easyconfig.read import Constant, read_easyconfig
+from ebsif.errors import InputError
+
+DIGEST = "0" * 63 + "a"
+LOCKED = f"""\
+# Made by ebsif 0.2.0 from 'demo.yml': change that, and run `ebsif generate` again.
+# Lock: {DIGEST}
+
+name = 'Demo'
+toolchain = SYSTEM
+build_packages = ['setuptools']
+exts_default_options = {{'source_urls': [PYPI_SOURCE]}}
+exts_list = [
+    ('pip', '26.3', {{
+        'sources': ['pip-26.3-py3-none-any.whl'],
+        'checksums': ['{"1" * 64}'],
+    }}),
+    ('own', '1.0', {{
+        'source_urls': ['https://example.org/wheels'],
+        'sources': ['own-1.0-py3-none-any.whl'],
+        'checksums': ['{"2" * 64}'],
+    }}),
+    ('setuptools', '80.0', {{
+        'sources': ['setuptools-80.0-py3-none-any.whl'],
+        'checksums': ['{"3" * 64}'],
+    }}),
+]
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Any:
+    def write(text: str) -> Path:
+        path = tmp_path / "demo.eb"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_the_lock_is_read_back(write: Any) -> None:
+    lock = read_easyconfig(write(LOCKED)).lock
+    assert lock is not None
+    assert lock.inputs == DIGEST
+    assert [(file.name, file.version, file.source_url) for file in lock.files] == [
+        ("pip", "26.3", None),
+        ("own", "1.0", "https://example.org/wheels"),
+        ("setuptools", "80.0", None),
+    ]
+    assert lock.build_packages == ("setuptools",)
+
+
+def test_what_only_serves_to_build_is_not_in_the_layer(write: Any) -> None:
+    assert read_easyconfig(write(LOCKED)).packages == {"pip": "26.3", "own": "1.0"}
+
+
+def test_an_easyconfig_without_the_mark_has_no_lock(write: Any) -> None:
+    assert read_easyconfig(write(LOCKED.replace("# Lock:", "# lock:"))).lock is None
+
+
+def test_constants_of_easybuild_are_kept_as_names(write: Any) -> None:
+    assert read_easyconfig(write(LOCKED)).parameters["toolchain"] == Constant("SYSTEM")
+
+
+@pytest.mark.parametrize(
+    "line", ["import os", "x = open('/etc/passwd')", "x = 'a' * 3", "x = f'{1}'", "x += 1", "x, y = 1, 2", "x = {**{}}"]
+)
+def test_anything_but_data_is_refused_with_its_line(line: str, write: Any) -> None:
+    with pytest.raises(InputError, match=r"demo\.eb:2: "):
+        read_easyconfig(write(f"name = 'Demo'\n{line}\n"))
+
+
+def test_a_lock_that_somebody_has_damaged_is_refused(write: Any) -> None:
+    with pytest.raises(InputError, match="exts_list is not as ebsif writes it"):
+        read_easyconfig(write(LOCKED.replace("'checksums': ", "'other': ")))
+
+
+def test_no_python_is_refused_with_its_line(write: Any) -> None:
+    with pytest.raises(InputError, match=r"demo\.eb:2: not an easyconfig"):
+        read_easyconfig(write("name = 'Demo'\nversion = = 1\n"))
+
+
+@given(value=st.text(alphabet=st.sampled_from("%()ns x\n\\'\"[")))
+def test_what_was_quoted_is_read_back(value: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = tmp_path_factory.mktemp("easyconfig") / "demo.eb"
+    path.write_text(f"description = {literal(value)}\n")
+    assert read_easyconfig(path).parameters["description"] == value

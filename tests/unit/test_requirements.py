@@ -1,0 +1,200 @@
+"""What a recipe asks for: packages, requirements files and ``pyproject.toml``, as pip reads them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ebsif.errors import InputError
+from ebsif.lock.requirements import Wanted, wanted_packages
+from ebsif.recipe import read_recipe
+from tests.support.wheels import make_wheel
+
+Ask = Callable[..., Wanted]
+HEAD = "name: Demo\nversion: 1.0\nbase: x.sif\n"
+SHA = "a" * 64
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Ask:
+    """Return what a recipe with more lines asks for, beside files with the texts given."""
+
+    def ask(lines: str, **files: str) -> Wanted:
+        for name, text in files.items():
+            (tmp_path / name.replace("_", ".")).write_text(text)
+        (tmp_path / "recipe.yml").write_text(HEAD + lines)
+        return wanted_packages(*read_recipe(tmp_path / "recipe.yml"))
+
+    return ask
+
+
+def texts(wanted: Wanted) -> list[str]:
+    return [line.text for line in wanted.requirements]
+
+
+def error(ask: Ask, lines: str, **files: str) -> str:
+    with pytest.raises(InputError) as caught:
+        ask(lines, **files)
+    return str(caught.value)
+
+
+def test_packages_of_the_recipe_have_its_lines(ask: Ask) -> None:
+    wanted = ask("packages:\n- numpy>=2\n- six[a,b]==1.0; python_version > '3'\n")
+    assert [(line.name, line.number) for line in wanted.requirements] == [("numpy", 5), ("six", 6)]
+    assert texts(wanted) == ["numpy>=2", 'six[a,b]==1.0; python_version > "3"']
+
+
+def test_comments_and_continued_lines_are_read_as_pip_does(ask: Ask) -> None:
+    wanted = ask("requirements: [r.txt]", r_txt="# all\nnumpy \\\n  >=2  # why\n\nsix\n")
+    assert [(line.text, line.number) for line in wanted.requirements] == [("numpy>=2", 2), ("six", 5)]
+
+
+def test_a_marker_of_a_requirements_file_is_kept(ask: Ask) -> None:
+    (line,) = ask("requirements: [r.txt]", r_txt='six[a] >= 1 ; python_version < "3"\n').requirements
+    assert line.text.replace(" ", "") == 'six[a]>=1;python_version<"3"'
+
+
+def test_files_include_others_and_constraints(ask: Ask) -> None:
+    wanted = ask("requirements: [r.txt]", r_txt="-r more.txt\n-c c.txt\n", more_txt="six\n", c_txt="numpy<2\n")
+    assert texts(wanted) == ["six"]
+    assert [(line.text, line.path.name, line.number) for line in wanted.constraints] == [("numpy<2", "c.txt", 1)]
+
+
+def test_constraints_of_the_recipe_are_no_requirements(ask: Ask) -> None:
+    wanted = ask("packages: [six]\nconstraints: [c.txt]", c_txt="numpy<2\n")
+    assert (texts(wanted), [line.text for line in wanted.constraints]) == (["six"], ["numpy<2"])
+
+
+def test_hashes_are_kept(ask: Ask) -> None:
+    wanted = ask("requirements: [r.txt]", r_txt=f"six==1.0 --hash=sha256:{SHA} \\\n --hash=sha256:{'b' * 64}\n")
+    assert wanted.requirements[0].hashes == (f"sha256:{SHA}", f"sha256:{'b' * 64}")
+
+
+def test_indexes_of_files_and_recipe_add_up(ask: Ask) -> None:
+    text = "--index-url https://one.example/simple\n--extra-index-url https://two.example/simple\nsix\n"
+    wanted = ask("requirements: [r.txt]\nextra_indexes: ['https://three.example/simple']", r_txt=text)
+    assert wanted.index == "https://one.example/simple"
+    assert wanted.extra_indexes == ("https://three.example/simple", "https://two.example/simple")
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.org/x/six-1.0-py3-none-any.whl", "six @ https://example.org/six-1.0-py3-none-any.whl"]
+)
+def test_a_wheel_may_be_named_by_its_url(ask: Ask, url: str) -> None:
+    (line,) = ask("requirements: [r.txt]", r_txt=f"{url}\n").requirements
+    assert (line.name, line.text.endswith(url.rpartition(" ")[2])) == ("six", True)
+
+
+@pytest.mark.parametrize("form", ["./w/hello-1.0-py3-none-any.whl", "w/hello-1.0-py3-none-any.whl"])
+def test_a_local_wheel_is_relative_to_the_file_that_names_it(ask: Ask, tmp_path: Path, form: str) -> None:
+    (tmp_path / "sub" / "w").mkdir(parents=True)
+    wheel = make_wheel(tmp_path / "sub" / "w", "hello")
+    (tmp_path / "sub" / "r.txt").write_text(f"{form}\n")
+    (line,) = ask("requirements: [sub/r.txt]").requirements
+    assert (line.name, line.text, line.file and line.file.resolve()) == (
+        "hello",
+        f"hello @ {wheel.path.name}",
+        wheel.path,
+    )
+
+
+def test_a_local_wheel_keeps_extras_and_marker(ask: Ask, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "hello")
+    (line,) = ask("requirements: [r.txt]", r_txt=f'./{wheel.path.name}[a] ; python_version > "3"\n').requirements
+    assert line.text == f'hello[a] @ {wheel.path.name} ; python_version > "3"'
+
+
+def test_a_local_wheel_may_stand_in_the_recipe(ask: Ask, tmp_path: Path) -> None:
+    wheel = make_wheel(tmp_path, "my-hello")
+    assert ask(f"packages: [./{wheel.path.name}]").names == ("my-hello",)
+
+
+PYPROJECT = """
+[project]
+name = "x"
+dependencies = ["numpy>=2"]
+[project.optional-dependencies]
+Plot_All = ["matplotlib"]
+[dependency-groups]
+test = ["pytest", {include-group = "Base"}]
+base = ["six"]
+"""
+
+
+def test_of_a_project_its_dependencies_and_what_is_asked_for_count(ask: Ask) -> None:
+    wanted = ask("pyproject: {extras: [plot-all], groups: [test]}", pyproject_toml=PYPROJECT)
+    assert texts(wanted) == ["numpy>=2", "matplotlib", "pytest", "six"]
+    assert [line.number for line in wanted.requirements] == [4, 6, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("six\nfoo[bar\n", "r.txt:2: pip cannot read 'foo[bar'"),
+        ("six\n--unknown\n", "r.txt:2: "),
+        ("-e .\n", "r.txt:1: '-e .' is a source tree"),
+        (".\n", "r.txt:1: '.' is a source tree"),
+        (
+            "foo @ git+https://example.org/x.git\n",
+            "r.txt:1: git+https://example.org/x.git names a version control system",
+        ),
+        (
+            "git+ssh://git@example.org/x.git\n",
+            "r.txt:1: git+ssh://git@example.org/x.git names a version control system",
+        ),
+        ("-r r.txt\n", "the file includes itself"),
+        ("six\n--find-links x\n", "r.txt:2: --find-links cannot be locked"),
+        ("--no-binary six\n", "r.txt:1: --no-binary cannot be locked; write the package into `allow_source`"),
+        ("six\n./gone-1.0-py3-none-any.whl\n", "r.txt:2: there is no file "),
+        (f"six --hash=sha512:{SHA}\n", "r.txt:1: a lock has SHA256 only"),
+        (
+            "foo @ https://example.org/foo-1.0.tar.gz\n",
+            "r.txt:1: https://example.org/foo-1.0.tar.gz is not a wheel: add foo",
+        ),
+        (
+            "https://example.org/foo-1.0.tar.gz\n",
+            "r.txt:1: https://example.org/foo-1.0.tar.gz is not a wheel: write it as",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_locked_is_refused_with_its_line(ask: Ask, text: str, expected: str) -> None:
+    assert expected in error(ask, "requirements: [r.txt]", r_txt=text)
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("requirements: [gone.txt]", "recipe.yml:4: there is no file "),
+        ("constraints: [gone.txt]\npackages: [six]", "recipe.yml:4: there is no file "),
+        ("packages:\n- six\n- 'numpy=>2'", "recipe.yml:6: 'numpy=>2' is not a package with a version"),
+        (
+            "packages: ['x @ git+https://example.org/x']",
+            "recipe.yml:4: git+https://example.org/x names a version control",
+        ),
+        ("packages: [./gone-1.0-py3-none-any.whl]", "recipe.yml:4: there is no file "),
+        ("packages: [./odd.whl]", "recipe.yml:4: odd.whl is not how a wheel is called"),
+        ("pyproject: {file: gone.toml}", "recipe.yml:4: cannot read "),
+        ("pyproject: {extras: [nope]}", "pyproject.toml: there is no extra 'nope'; there are: Plot_All"),
+        ("pyproject: {groups: [nope]}", "pyproject.toml: there is no dependency group 'nope'; there are: base, test"),
+    ],
+)
+def test_what_the_recipe_names_must_be_there(ask: Ask, lines: str, expected: str) -> None:
+    assert expected in error(ask, lines, pyproject_toml=PYPROJECT, odd_whl="")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("[dependency-groups]\ng = [{include-group = 'h'}]\nh = [{include-group = 'G'}]\n", "'g' includes itself"),
+        ("[project]\nname = 'x'\ndynamic = ['dependencies']\n", "pyproject.toml:3: the dependencies are dynamic"),
+        ("[project\n", "pyproject.toml: not TOML"),
+        ("[dependency-groups]\ng = ['six=>1']\n", "pyproject.toml:2: 'six=>1' is not a package"),
+    ],
+)
+def test_a_project_that_cannot_be_read_is_refused(ask: Ask, text: str, expected: str) -> None:
+    assert expected in error(ask, "pyproject: {groups: [g]}", pyproject_toml=text)
+
+
+def test_a_file_that_is_no_text_is_refused(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "r.txt").write_bytes(b"six\n\xff\xfe\x00\n")
+    assert "r.txt" in error(ask, "requirements: [r.txt]")

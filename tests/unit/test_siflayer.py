@@ -1,0 +1,58 @@
+"""The digest of a layer tells its content, and nothing else."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from easybuild.easyblocks.generic._siflayer import content_digest, normalise_permissions
+
+
+def make_tree(root: Path) -> Path:
+    (root / "bin").mkdir(parents=True)
+    (root / "bin" / "tool").write_text("#!/bin/sh\n")
+    (root / "bin" / "tool").chmod(0o750)
+    (root / "bin" / "link").symlink_to("tool")
+    (root / "data").write_text("text")
+    (root / "data").chmod(0o600)
+    return root
+
+
+def test_digest_does_not_depend_on_place_and_time(tmp_path: Path) -> None:
+    one, two = make_tree(tmp_path / "one"), make_tree(tmp_path / "elsewhere" / "two")
+    os.utime(two / "data", (0, 0))
+    assert content_digest(str(one)) == content_digest(str(two))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tree: (tree / "data").write_text("tex"),
+        lambda tree: (tree / "data").chmod(0o700),
+        lambda tree: (tree / "data").rename(tree / "date"),
+        lambda tree: (tree / "empty").mkdir(),
+        lambda tree: (tree / "bin" / "link").unlink(),
+    ],
+    ids=["content", "permissions", "name", "folder", "link"],
+)
+def test_digest_changes_with_everything_else(tmp_path: Path, change: Callable[[Path], object]) -> None:
+    tree = make_tree(tmp_path / "tree")
+    before = content_digest(str(tree))
+    change(tree)
+    assert content_digest(str(tree)) != before
+
+
+def test_digest_changes_with_the_target_of_a_link(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    before = content_digest(str(tree))
+    (tree / "bin" / "link").unlink()
+    (tree / "bin" / "link").symlink_to("../data")
+    assert content_digest(str(tree)) != before
+
+
+def test_permissions_become_those_of_umask_022(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    (tree / "bin").chmod(0o2770)
+    normalise_permissions(str(tree))
+    modes = {name: (tree / name).stat().st_mode & 0o7777 for name in ("bin", "bin/tool", "data")}
+    assert modes == {"bin": 0o755, "bin/tool": 0o755, "data": 0o644}
