@@ -55,6 +55,8 @@ def prepare(
             _prepare_easybuild(cache, purpose, progress)
         if "bases" in wanted:
             _prepare_bases(cache, purpose, torch, progress)
+        if purpose == "test":
+            debian.ensure({"patchelf": "patchelf"}, "Making a relocatable Python for the tests of conda environments")
         if purpose != "demo":
             debian.ensure({"shellcheck": "shellcheck"}, "Checking shell files")
 
