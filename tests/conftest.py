@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import workbench
+from tests.support.conda import Channel, make_channel
 from tests.support.download import fetch_wheel
 from tests.support.site import Site
 from tests.support.wheels import Wheel, make_wheel
@@ -52,6 +53,15 @@ def hello_wheel(wheelhouse: Path) -> Wheel:
 def layer(pip_wheel: Wheel, hello_wheel: Wheel) -> list[Wheel]:
     """A small layer."""
     return [pip_wheel, hello_wheel]
+
+
+@pytest.fixture(scope="session")
+def channel(machine: workbench.Machine) -> Iterator[Channel]:
+    """A conda channel that every user can read; a test that changes it makes a copy."""
+    with tempfile.TemporaryDirectory(prefix="ebsif-channel-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield make_channel(folder, machine)
 
 
 @pytest.fixture(scope="module", params=easybuild.VERSIONS)
