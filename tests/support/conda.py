@@ -50,8 +50,9 @@ class Channel:
         return found[0]
 
     def index(self) -> None:
-        """Write the lists of what is in the channel, after a change."""
-        asyncio.run(index_fs(self.path))
+        """Write the lists of what is in the channel, after a change; no package may be damaged."""
+        # By force: a package that has been replaced keeps its place in the lists otherwise, with its old checksum.
+        asyncio.run(index_fs(self.path, force=True))
 
     def copy(self, folder: Path) -> "Channel":
         """Return a copy in a new folder, to be changed by a test."""
