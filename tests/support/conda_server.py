@@ -86,6 +86,8 @@ def serve(folder: Path) -> Iterator[Server]:
         served.told = Server(f"http://127.0.0.1:{served.server_address[1]}")
         thread = threading.Thread(target=served.serve_forever, args=(0.02,), daemon=True)
         thread.start()
-        yield served.told
-        served.shutdown()
-        thread.join()
+        try:
+            yield served.told
+        finally:
+            served.shutdown()
+            thread.join()
