@@ -12,15 +12,17 @@
 """
 Installations that are all there or not there: they grow beside their place, and move into it when they are complete
 """
+import glob
 import json
 import os
 import socket
 
 from easybuild.framework.easyblock import EasyBlock
 from easybuild.tools.build_log import print_msg, print_warning
-from easybuild.tools.filetools import det_lock_path, mkdir, read_file, remove_dir, write_file
+from easybuild.tools.filetools import det_lock_path, mkdir, read_file, remove_dir, remove_file, write_file
 
-LOCK_OWNER = 'owner.json'
+# What stands beside EasyBuild's lock for each process that wants it: the lock itself does not say whose it is.
+CLAIM = '.claim.'
 BOOT_ID = '/proc/sys/kernel/random/boot_id'
 
 
@@ -47,6 +49,15 @@ def is_gone(owner):
     return owner != process_identity(owner['pid'])
 
 
+def read_claim(path):
+    """The process that claims a lock; None when it has just given it up."""
+    try:
+        with open(path) as handle:
+            return json.load(handle)
+    except FileNotFoundError:
+        return None
+
+
 class StagedEasyBlock(EasyBlock):
     """An easyblock whose installation replaces the one that is there only when it is complete"""
 
@@ -62,15 +73,18 @@ class StagedEasyBlock(EasyBlock):
         return os.path.join(parent, '.%s.%s' % (name, what))
 
     @property
-    def lock_owner_file(self):
-        """File in EasyBuild's lock for this installation that says whose lock it is"""
-        return os.path.join(det_lock_path(self.final_installdir.replace('/', '_')), LOCK_OWNER)
+    def lock(self):
+        """Path of EasyBuild's lock for this installation"""
+        return det_lock_path(self.final_installdir.replace('/', '_'))
 
     def run_all_steps(self, *args, **kwargs):
         """Run all steps; if one fails, leave behind what was there before."""
-        self.remove_stale_lock()
+        if self.dry_run:
+            return super().run_all_steps(*args, **kwargs)
         existed = os.path.isdir(self.final_installdir)
+        claim = self.claim_lock()
         try:
+            self.remove_stale_lock(claim)
             return super().run_all_steps(*args, **kwargs)
         finally:
             if self.owns_lock:
@@ -79,27 +93,38 @@ class StagedEasyBlock(EasyBlock):
                 if not existed and os.path.isdir(self.installdir) and not os.listdir(self.installdir):
                     # The fetch step makes it.
                     os.rmdir(self.installdir)
+            remove_file(claim)
 
-    def remove_stale_lock(self):
-        """Remove the lock of an installation on this host whose process is no more."""
-        if self.dry_run or not os.path.exists(self.lock_owner_file):
-            return
-        owner = json.loads(read_file(self.lock_owner_file))
-        if is_gone(owner):
-            print_msg("removing the lock of an installation that was killed (process %d)" % owner['pid'], log=self.log)
-            remove_dir(os.path.dirname(self.lock_owner_file))
-        else:
-            print_warning("Process %d on %s holds the lock %s: wait for it, or, if it is no more, remove the lock."
-                          % (owner['pid'], owner['host'], os.path.dirname(self.lock_owner_file)))
+    def claim_lock(self):
+        """Write down that this process may come to hold the lock, before it does; return the path of the file."""
+        claim = self.lock + CLAIM + '%s.%d' % (socket.gethostname(), os.getpid())
+        temporary = os.path.join(os.path.dirname(claim), '.' + os.path.basename(claim))
+        write_file(temporary, json.dumps(process_identity(os.getpid())))
+        os.rename(temporary, claim)
+        return claim
+
+    def remove_stale_lock(self, own_claim):
+        """Remove the lock, if all processes that may hold it are no more, and what they have left."""
+        locked = os.path.isdir(self.lock)
+        claims = sorted(set(glob.glob(glob.escape(self.lock + CLAIM) + '*')) - {own_claim})
+        owners = {claim: read_claim(claim) for claim in claims}
+        gone = [claim for claim in claims if owners[claim] and is_gone(owners[claim])]
+        alive = [owners[claim] for claim in claims if owners[claim] and claim not in gone]
+        if locked and gone and not alive:
+            print_msg("removing the lock of an installation that was killed (process %s)"
+                      % ', '.join(str(owners[claim]['pid']) for claim in gone), log=self.log)
+            remove_dir(self.lock)
+        for claim in gone:
+            remove_file(claim)
+        for owner in alive if locked else []:
+            print_warning("Process %d on %s may hold the lock %s: wait for it, or, if it is no more, remove the lock."
+                          % (owner['pid'], owner['host'], self.lock))
 
     def post_init(self):
-        """Also write down whose lock it is, and clean up after an installation that was killed."""
+        """Also clean up after an installation that was killed."""
         super().post_init()
         if self.dry_run:
             return
-        if os.path.isdir(os.path.dirname(self.lock_owner_file)):
-            write_file(self.lock_owner_file + '.new', json.dumps(process_identity(os.getpid())))
-            os.rename(self.lock_owner_file + '.new', self.lock_owner_file)
         self.owns_lock = True
         if not os.path.exists(self.final_installdir) and os.path.exists(self.sibling('old')):
             os.rename(self.sibling('old'), self.final_installdir)

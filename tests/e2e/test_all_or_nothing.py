@@ -31,7 +31,8 @@ def test_a_failed_rebuild_keeps_the_old_installation(installed: Site, layer: lis
 
 # What EasyBuild prints when it begins each step.
 STEPS = [
-    "fetching files", "configuring", "building", "installing", "taking care", "postprocessing", "sanity", "creating",
+    "building and installing", "fetching files", "configuring", "building...", "installing", "taking care",
+    "postprocessing", "sanity", "creating",
 ]  # fmt: skip
 # Enough for the other versions of EasyBuild: while the new installation grows, and when it takes its place.
 REPRESENTATIVE = ["installing", "creating"]
