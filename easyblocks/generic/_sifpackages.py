@@ -10,7 +10,7 @@
 # FOR A PARTICULAR PURPOSE.  See the GNU General Public License for details.
 ##
 """
-Files of Python packages, and how pip installs and builds them in a container
+Files of packages, and how pip installs and builds those of Python in a container
 """
 import os
 import re
@@ -43,6 +43,7 @@ INSTALL_OPTIONS = ['--no-index', '--find-links', WHEELS, '--no-deps', '--only-bi
 BUILD_OPTIONS = ['--no-index', '--find-links', WHEELS, '--no-deps', '--no-cache-dir']
 
 SOURCE_SUFFIXES = ('.tar.gz', '.zip')
+CONDA_SUFFIXES = ('.conda', '.tar.bz2')
 
 
 def canonical(name):
@@ -53,6 +54,17 @@ def canonical(name):
 def is_wheel(filename):
     """Whether a file is a wheel, by its name (PEP 427)."""
     return filename.endswith('.whl') and len(filename.split('-')) >= 5
+
+
+def is_conda_package(filename):
+    """Whether a file is a conda package, by its name."""
+    return filename.endswith(CONDA_SUFFIXES)
+
+
+def source_name(ext):
+    """Name of the file of an entry of exts_list, as EasyBuild has read it"""
+    source = ext['options']['sources'][0]
+    return source['filename'] if isinstance(source, dict) else source
 
 
 def is_file_of(filename, name, version):

@@ -1,14 +1,16 @@
 """
-Works on a Python venv from inside the container, with the container's Python (3.8 or newer); run by SifVenv.
+Works on a layer from inside the container, with a Python there (3.8 or newer); run by SifVenv and SifConda.
 
 Each subcommand prints one JSON document on standard output; anything else that there is to say goes to standard error.
 """
 import argparse
 import importlib.metadata as metadata
+import importlib.util
 import json
 import os
 import py_compile
 import re
+import site
 import subprocess
 import sys
 import sysconfig
@@ -71,13 +73,24 @@ def create(args):
     venv.EnvBuilder(system_site_packages=system_site, symlinks=True, with_pip=args.pip).create(args.env)
     if is_venv():
         # A venv made from a venv is a sibling of it: without this it would not see its packages.
-        # addsitedir instead of plain paths, so that .pth files which packages of the base bring work too.
-        scheme = {key: sysconfig.get_path(key) for key in ('purelib', 'platlib')}
-        target = sysconfig.get_path('purelib', vars={'base': args.env, 'platbase': args.env})
-        with open(os.path.join(target, PTH_NAME), 'w') as handle:
-            for folder in sorted(set(scheme.values())):
-                handle.write('import site; site.addsitedir(%r)\n' % folder)
+        write_pth(sysconfig.get_path('purelib', vars={'base': args.env, 'platbase': args.env}))
     return {}
+
+
+def stack(args):
+    """Let another Python, whose folder for packages is args.folder, see all packages which this Python sees."""
+    write_pth(args.folder)
+    return {}
+
+
+def write_pth(target):
+    """Put a file into a folder for packages that adds the folders of this Python behind it."""
+    candidates = [sysconfig.get_path('purelib'), sysconfig.get_path('platlib')] + site.getsitepackages()
+    folders = [folder for folder in dict.fromkeys(candidates) if os.path.isdir(folder)]
+    with open(os.path.join(target, PTH_NAME), 'w') as handle:
+        for folder in folders:
+            # Instead of plain paths, so that .pth files which packages of the base bring work too.
+            handle.write('import site; site.addsitedir(%r)\n' % folder)
 
 
 def compile_file(path):
@@ -108,10 +121,11 @@ def scripts(args):
     bindir = os.path.join(args.env, 'bin')
     found = set()
     for dist in metadata.distributions(path=site_folders(args.env)):
-        for entry in dist.files or []:
-            path = os.path.normpath(str(dist.locate_file(entry)))
-            if os.path.dirname(path) == bindir and os.access(path, os.X_OK):
-                found.add(os.path.basename(path))
+        paths = [os.path.normpath(str(dist.locate_file(entry))) for entry in dist.files or []]
+        names = {os.path.basename(path) for path in paths if os.path.dirname(path) == bindir}
+        # Conda makes these when it installs a package, which does not list them.
+        names.update(entry.name for entry in dist.entry_points if entry.group == 'console_scripts')
+        found.update(name for name in names if os.access(os.path.join(bindir, name), os.X_OK))
     return {'scripts': sorted(found)}
 
 
@@ -128,23 +142,31 @@ def pip_check(python):
     return set() if done.returncode == 0 else set(done.stdout.splitlines())
 
 
+def complaints(base, expected):
+    """What pip complains of, and what is not for the layer to mend is left out."""
+    if base:
+        return pip_check(sys.executable) - pip_check(base)
+    # Packages of conda contradict each other in the eyes of pip: names differ, and metadata is patched.
+    return {line for line in pip_check(sys.executable) if canonical(line.split(' ')[0]) in expected}
+
+
 def check(args):
     """What is wrong with the layer, as a list of sentences."""
     problems = []
-    expected = json.loads(args.expected)
+    expected = {canonical(name): version for name, version in json.loads(args.expected).items()}
     layer = packages(site_folders(args.env))
     seen = packages()
     for name, version in sorted(expected.items()):
-        found = layer.get(canonical(name))
+        found = layer.get(name)
         if found != version:
             problems.append("%s %s should be in the layer, found: %s" % (name, version, found or "nothing"))
-        elif seen.get(canonical(name)) != version:
-            problems.append("%s %s is hidden by version %s of the base"
-                            % (name, version, seen.get(canonical(name))))
-    for name in sorted(set(layer) - {canonical(name) for name in expected} - {'pip'}):
-        problems.append("%s %s is in the layer, but not in exts_list" % (name, layer[name]))
-    for line in sorted(pip_check(sys.executable) - pip_check(args.base)):
-        problems.append("pip check: %s" % line)
+        elif seen.get(name) != version:
+            problems.append("%s %s is hidden by version %s of the base" % (name, version, seen.get(name)))
+    if args.base:
+        for name in sorted(set(layer) - set(expected) - {'pip'}):
+            problems.append("%s %s is in the layer, but not in exts_list" % (name, layer[name]))
+    if args.base or (expected and importlib.util.find_spec('pip')):
+        problems.extend("pip check: %s" % line for line in sorted(complaints(args.base, expected)))
     return {'problems': problems, 'packages': layer}
 
 
@@ -163,6 +185,10 @@ def main():
     sub.add_argument('--pip', action='store_true', help="with the pip that this Python brings")
     sub.set_defaults(run=create)
 
+    sub = subparsers.add_parser('stack', help=stack.__doc__)
+    sub.add_argument('folder')
+    sub.set_defaults(run=stack)
+
     sub = subparsers.add_parser('compile', help=compile_all.__doc__)
     sub.add_argument('env')
     sub.add_argument('--jobs', type=int, default=1)
@@ -174,8 +200,8 @@ def main():
 
     sub = subparsers.add_parser('check', help=check.__doc__)
     sub.add_argument('env')
-    sub.add_argument('base', help="Python of the base")
     sub.add_argument('expected', help="JSON: the version that each package should have")
+    sub.add_argument('--base', help="Python of the base, when all other packages are there")
     sub.set_defaults(run=check)
 
     args = parser.parse_args()

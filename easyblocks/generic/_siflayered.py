@@ -1,0 +1,439 @@
+##
+# Copyright 2026 the ebsif developers
+#
+# This program is free software: you can redistribute it and/or modify
+# it under the terms of the GNU General Public License as published by
+# the Free Software Foundation v2.
+#
+# It is distributed in the hope that it will be useful, but WITHOUT ANY
+# WARRANTY; without even the implied warranty of MERCHANTABILITY or FITNESS
+# FOR A PARTICULAR PURPOSE.  See the GNU General Public License for details.
+##
+"""
+What SifVenv and SifConda have in common: an environment with Python packages in a layer on top of a container image
+
+The layer is a folder that the container sees at /user-software. It is made beside the installation, and packed into one
+SquashFS file at the end.
+"""
+import json
+import os
+import re
+import stat
+
+from easybuild.easyblocks.generic._siflayer import content_digest, find_mksquashfs, normalise_permissions, pack
+from easybuild.easyblocks.generic._sifpackages import BUILD, BUILD_OPTIONS, INSTALL_ENV, INSTALL_OPTIONS, WHEELS
+from easybuild.easyblocks.generic._sifpackages import SOURCE_SUFFIXES, canonical, is_conda_package, is_file_of, is_wheel
+from easybuild.easyblocks.generic._sifpackages import source_name, unpack_source
+from easybuild.easyblocks.generic._siftext import files_path
+from easybuild.easyblocks.generic.sifcontainer import SifContainer
+from easybuild.framework.easyconfig import CUSTOM
+from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg
+from easybuild.tools.filetools import adjust_permissions, compute_checksum, copy_dir, copy_file, mkdir, read_file
+from easybuild.tools.filetools import remove_dir, symlink, write_file
+from easybuild.tools.utilities import trace_msg
+
+LAYER = '/user-software'
+LAYER_FOLDER = 'user-software'
+LAYER_IMAGE = 'user-software.squashfs'
+# What is known of a layer, beside it in the installation.
+LAYER_RECORD = 'layer.json'
+
+# Where the container sees what it needs while the layer is made; more of that is in _sifpackages.
+LAYER_PY = '/ebsif/layer.py'
+
+MINIMUM_PYTHON = [3, 8]
+
+ENVIRONMENT_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
+
+# Every environment has its own of these, whatever the image has.
+OWN_PACKAGES = {'pip'}
+
+
+class LayeredContainer(SifContainer):
+    """Support for adding an environment to a container image; not for easyconfigs, see SifVenv and SifConda"""
+
+    ADDS_PACKAGES = True
+
+    @staticmethod
+    def extra_options(extra_vars=None):
+        """Extra easyconfig parameters of all easyblocks that make a layer"""
+        extra_vars = SifContainer.extra_options(extra_vars)
+        extra_vars.update({
+            'base_python': [None, "Python of the image (absolute path)", CUSTOM],
+            'build_packages': [[], "Packages in exts_list that only serve to install or build the others", CUSTOM],
+            'allow_base_packages': [[], "Packages that may be in the layer although the image has them, too", CUSTOM],
+        })
+        return extra_vars
+
+    def __init__(self, *args, **kwargs):
+        """Initialise variables of layers"""
+        super().__init__(*args, **kwargs)
+        self.layer_dir = None
+        self.wheels_dir = None
+        self.build_dir = None
+        self.layer_commands = []
+
+    # Values of the easyconfig
+
+    @property
+    def env_dir(self):
+        """Path of the environment in the container"""
+        raise NotImplementedError
+
+    @property
+    def env_python(self):
+        """Path in the container of the Python of the environment, or None if it has none"""
+        return os.path.join(self.env_dir, 'bin', 'python')
+
+    @property
+    def build_python(self):
+        """Path in the container of the Python that builds source packages"""
+        return self.env_python
+
+    @property
+    def has_packages(self):
+        """Whether the layer has packages; without, the user fills it"""
+        return bool(self.cfg.get_ref('exts_list'))
+
+    def is_build_package(self, name):
+        """Whether a Python package in exts_list serves the installation only, and is not for the layer"""
+        return canonical(name) in {canonical(other) for other in self.cfg['build_packages']}
+
+    def listed_files(self):
+        """Entries of exts_list, as EasyBuild has read them"""
+        return self.exts or self.collect_exts_file_info(fetch_files=False, verify_checksums=False)
+
+    def locked_packages(self, build=False):
+        """Version of each Python package that the easyconfig puts into the layer, or only installs others with"""
+        return {ext['name']: ext['version'] for ext in self.listed_files()
+                if not is_conda_package(source_name(ext)) and self.is_build_package(ext['name']) == build}
+
+    def make_extension_list(self, *args, **kwargs):
+        """Only what is in the layer"""
+        extensions = super().make_extension_list(*args, **kwargs)
+        return [extension for extension, ext in zip(extensions, self.listed_files())
+                if is_conda_package(source_name(ext)) or not self.is_build_package(ext['name'])]
+
+    def python_scripts(self):
+        """Scripts of ours for Python packages"""
+        return ['list-packages', 'pip']
+
+    def container_path(self):
+        """The environment goes before all of the image."""
+        path, own = super().container_path(), os.path.join(self.env_dir, 'bin')
+        # What activating was found to do includes it.
+        return path[:1] + [own] + [folder for folder in path[1:] if folder != own]
+
+    def container_scripts(self):
+        """Also those for Python packages"""
+        return super().container_scripts() + self.python_scripts()
+
+    def container_commands(self):
+        """Also what Python users expect, and the commands that came with the layer"""
+        python = ['python'] if self.env_python else []
+        return sorted(set(super().container_commands() + self.python_scripts() + python + self.layer_commands))
+
+    def host_commands(self):
+        """Also those that pack and unpack the layer"""
+        return super().host_commands() + ['make-squashfs', 'unmake-squashfs']
+
+    def check_parameters(self):
+        """Refuse values that could not work."""
+        super().check_parameters()
+        for ext in self.cfg.get_ref('exts_list'):
+            if not (isinstance(ext, (list, tuple)) and len(ext) == 3 and ext[2].get('sources')):
+                self.fail_parameter('exts_list', "%r must be a name, a version, and a dictionary with 'sources' and "
+                                                 "'checksums'", ext)
+            self.check_texts('exts_list', ext[2].get('checksums') or [None], r'[0-9a-f]{64}',
+                             "the SHA256 of the file of %s" % ext[0])
+        names = {canonical(ext[0]) for ext in self.cfg.get_ref('exts_list')}
+        for name in self.cfg['build_packages']:
+            if canonical(name) not in names:
+                self.fail_parameter('build_packages', "%r is not in exts_list", name)
+
+    # Steps
+
+    def configure_step(self):
+        """See whether the easyconfig fits the image, before anything is installed."""
+        super().configure_step()
+        self.layer_dir = os.path.join(self.builddir, LAYER_FOLDER)
+        self.wheels_dir = os.path.join(self.builddir, 'wheels')
+        self.build_dir = os.path.join(self.builddir, 'build')
+        if self.dry_run:
+            return
+        for folder in (self.layer_dir, self.wheels_dir, self.build_dir):
+            mkdir(folder, parents=True)
+        if self.has_packages:
+            find_mksquashfs()
+        for ext in self.exts:
+            self.provide_file(ext)
+        self.check_base()
+
+    def provide_file(self, ext):
+        """Put the file of an extension where the container sees it, and make sure that it is what it should be."""
+        filename = os.path.basename(ext['src'])
+        if not (is_wheel(filename) or filename.endswith(SOURCE_SUFFIXES)):
+            raise EasyBuildError("%s: %s is not the name of a wheel or of a source package (%s), and %s installs "
+                                 "nothing else.", ext['name'], filename, ', '.join(SOURCE_SUFFIXES),
+                                 type(self).__name__)
+        if not is_file_of(filename, ext['name'], ext['version']):
+            raise EasyBuildError("%s %s: the file %s belongs to another package or version.", ext['name'],
+                                 ext['version'], filename)
+        if not is_wheel(filename):
+            unpack_source(ext['src'], os.path.join(self.build_dir, self.source_folder(ext)))
+            return
+        target = os.path.join(self.wheels_dir, filename)
+        try:
+            os.link(ext['src'], target)
+        except OSError:
+            # Another file system, or one without hard links.
+            copy_file(ext['src'], target)
+
+    @staticmethod
+    def source_folder(ext):
+        """Name of the folder that a source package is built in"""
+        return '%s-%s' % (canonical(ext['name']), ext['version'])
+
+    def check_base(self):
+        """Refuse an image that the layer cannot be made on."""
+
+    def look_at_python(self, python, wheels=()):
+        """What a Python of the container is and has, and which of the wheels it cannot use."""
+        if self.run_in_container(['test', '-x', python]).exit_code != EasyBuildExit.SUCCESS:
+            raise EasyBuildError("The image %s has no Python at %s: correct 'base_python', or take an image with it.",
+                                 self.src[0]['path'], python)
+        return self.run_layer_py(python, ['look'] + (['--installer', self.installer] + wheels if wheels else []))
+
+    @property
+    def installer(self):
+        """Path in the container of the pip that installs Python packages: the one of exts_list"""
+        for ext in self.exts:
+            if canonical(ext['name']) == 'pip' and is_wheel(os.path.basename(ext['src'])):
+                return os.path.join(WHEELS, os.path.basename(ext['src']))
+        raise EasyBuildError("exts_list must have pip, as a wheel: Python packages are installed by a pip of known "
+                             "version, not by the one that happens to be in the image.")
+
+    def refuse_base_packages(self, packages, base):
+        """Refuse Python packages for the layer that the image has; both are versions by name."""
+        allowed = {canonical(name) for name in self.cfg['allow_base_packages']} | OWN_PACKAGES
+        for name in packages:
+            other = canonical(name)
+            if other in base and other not in allowed:
+                raise EasyBuildError("%s %s is in exts_list, but the image has %s %s. Remove it from exts_list to use "
+                                     "that of the image, or add it to 'allow_base_packages' to replace it on purpose.",
+                                     name, packages[name], other, base[other])
+
+    def check_python_version(self, version, where):
+        """Refuse a Python that is too old."""
+        if version < MINIMUM_PYTHON:
+            raise EasyBuildError("Python %s of the %s is too old: %s needs %s or newer.", show_version(version), where,
+                                 type(self).__name__, show_version(MINIMUM_PYTHON))
+
+    def extensions_step(self, fetch=False, install=True):
+        """Install all Python packages at once."""
+        if fetch:
+            self.exts = self.collect_exts_file_info(fetch_files=True)
+        if not self.has_packages or not install:
+            return
+        if self.skip:
+            self.check_skipped_layer()
+            return
+        packages = self.locked_packages()
+        if not packages:
+            return
+        trace_msg("installing %d packages into %s" % (len(packages), self.env_dir))
+        for name in packages:
+            self.log.info("Package of the layer: %s %s", name, packages[name])
+        if self.dry_run:
+            return
+        for ext in self.exts:
+            if os.path.basename(ext['src']).endswith(SOURCE_SUFFIXES):
+                self.build_wheel(ext)
+        requirements = os.path.join(self.wheels_dir, 'requirements.txt')
+        write_file(requirements, ''.join('%s==%s\n' % (name, packages[name]) for name in packages))
+        command = [self.env_python, os.path.join(self.installer, 'pip'), 'install'] + INSTALL_OPTIONS
+        self.run_or_fail(command + ['--requirement', os.path.join(WHEELS, 'requirements.txt')],
+                         "installing the packages")
+
+    def build_wheel(self, ext):
+        """Build a source package, with nothing but the files of exts_list; its wheel goes beside the others."""
+        trace_msg("building %s %s" % (ext['name'], ext['version']))
+        command = [self.build_python, os.path.join(self.installer, 'pip'), 'wheel'] + BUILD_OPTIONS
+        binds = self.layer_in_work() + ['%s:%s' % (self.wheels_dir, WHEELS), '%s:%s' % (self.build_dir, BUILD)]
+        self.run_or_fail(command + ['--wheel-dir', WHEELS, os.path.join(BUILD, self.source_folder(ext))],
+                         "building %s %s" % (ext['name'], ext['version']), binds=binds)
+
+    def check_skipped_layer(self):
+        """With --skip, the layer that is there must be the one of the easyconfig."""
+        path = os.path.join(self.installdir, LAYER_RECORD)
+        record = json.loads(read_file(path)) if os.path.exists(path) else {}
+        expected = self.layer_contents()
+        if {key: record.get(key) for key in expected} != expected:
+            raise EasyBuildError("The layer in %s is not the one of the easyconfig, and a layer cannot be installed in "
+                                 "part: use --rebuild instead of --skip.", self.installdir)
+        print_msg("the layer is installed already", log=self.log)
+
+    def layer_contents(self):
+        """What is in the layer, and what it was made for, to be written down"""
+        return {
+            'base': {'file': self.image_name, 'sha256': self.src[0]['sha256']},
+            'build_packages': self.locked_packages(build=True),
+            'packages': self.locked_packages(),
+        }
+
+    def post_processing_step(self):
+        """Compile and pack the layer, and make commands of the scripts that came with it."""
+        if self.dry_run:
+            trace_msg("packing the layer into %s" % LAYER_IMAGE if self.has_packages else
+                      "leaving an empty environment in %s" % LAYER_FOLDER)
+        else:
+            self.finish_layer()
+        super().post_processing_step()
+
+    def changes_of_activating(self, before, after):
+        """Also see to it that no PYTHONPATH puts the packages of the image before those of the layer."""
+        changes = super().changes_of_activating(before, after)
+        if after.get('PYTHONPATH'):
+            changes['env']['PYTHONPATH'] = ''
+        return changes
+
+    def finish_layer(self):
+        """Compile and pack the layer, and make commands of the scripts that came with it."""
+        if self.env_python:
+            trace_msg("compiling Python modules with %d processes" % self.cfg.parallel)
+            compiled = self.run_layer_py(self.env_python, ['compile', self.env_dir, '--jobs', str(self.cfg.parallel)])
+            for path, reason in sorted(compiled['failed'].items()):
+                self.log.warning("%s is no Python for this version: %s", path, reason)
+            trace_msg("%d modules compiled, %d files left as they are" % (compiled['compiled'],
+                                                                          len(compiled['failed'])))
+
+        self.layer_commands = self.find_commands()
+        self.install_wrappers(self.container_commands())
+        for name in self.layer_commands:
+            if re.match(r'^pip[0-9.]+$', name):
+                # The script that stands before pip stands before pip3, too.
+                symlink('pip', os.path.join(self.installdir, 'runscripts', name), use_abspath_source=False)
+
+        normalise_permissions(self.layer_dir)
+        if self.has_packages:
+            self.pack_layer()
+        else:
+            trace_msg("leaving an empty environment in %s for the user to fill" % LAYER_FOLDER)
+            copy_dir(self.layer_dir, os.path.join(self.installdir, LAYER_FOLDER), symlinks=True)
+
+    def find_commands(self):
+        """Names of the commands that Python packages of the layer brought"""
+        if not self.env_python:
+            return []
+        return self.run_layer_py(self.env_python, ['scripts', self.env_dir])['scripts']
+
+    def pack_layer(self):
+        """Pack the layer, and write down what it is."""
+        image = os.path.join(self.installdir, LAYER_IMAGE)
+        trace_msg("packing %s with %d processes" % (LAYER_IMAGE, self.cfg.parallel))
+        compressor = pack(self.layer_dir, image, self.builddir, self.cfg.parallel)
+        record = self.layer_contents()
+        record.update({
+            'compressor': compressor,
+            'content_sha256': content_digest(self.layer_dir),
+            'squashfs_sha256': compute_checksum(image, checksum_type='sha256'),
+        })
+        write_file(os.path.join(self.installdir, LAYER_RECORD), json.dumps(record, indent=1, sort_keys=True) + '\n')
+        trace_msg("layer: %d MB (%s), SHA256 %s" % (os.path.getsize(image) >> 20, compressor,
+                                                    record['squashfs_sha256']))
+        remove_dir(self.layer_dir)
+
+    def permissions_step(self):
+        """An environment that is left for the user to fill stays writable, also with --read-only-installdir."""
+        super().permissions_step()
+        folder = os.path.join(self.installdir, LAYER_FOLDER)
+        if os.path.isdir(folder) and not self.dry_run:
+            adjust_permissions(folder, stat.S_IWUSR, add=True, recursive=True, relative=True)
+
+    # Sanity check
+
+    def sanity_check_files(self):
+        """Also the layer"""
+        paths = super().sanity_check_files()
+        folder, image = (os.path.join(self.installdir, name) for name in (LAYER_FOLDER, LAYER_IMAGE))
+        # Its user may have packed or unpacked it since.
+        if os.path.isdir(folder) or not (self.has_packages or os.path.exists(image)):
+            paths['dirs'].append(LAYER_FOLDER)
+        else:
+            paths['files'].append(LAYER_IMAGE)
+        if self.has_packages:
+            paths['files'].append(LAYER_RECORD)
+        return paths
+
+    def sanity_check_container(self):
+        """Also check the packages"""
+        problems = super().sanity_check_container()
+        # A module can be made again for a layer that its user has changed.
+        if self.has_packages and not self.module_only:
+            found = self.check_packages()
+            trace_msg("the layer has the packages of the easyconfig: %s" % ("FAILED" if found else "OK"))
+            problems.extend(found)
+        return problems
+
+    def compare_environments(self, by_hand, loaded):
+        """Also see to it that no PYTHONPATH of the image puts its packages before those of the layer."""
+        problems = super().compare_environments(by_hand, loaded)
+        if loaded.get('PYTHONPATH') and 'PYTHONPATH' not in self.cfg['container_env']:
+            problems.append("the image sets $PYTHONPATH to %s, which Python searches before the layer; to undo that, "
+                            "add 'PYTHONPATH': '' to 'container_env'" % loaded['PYTHONPATH'])
+        return problems
+
+    def _sanity_check_step_extensions(self):
+        """All packages have been checked at once in sanity_check_container; EasyBuild would do it one by one."""
+
+    def check_packages(self):
+        """Check that the layer has what it should, no more, and that it fits together."""
+        if not self.env_python:
+            return []
+        arguments = ['check', self.env_dir, json.dumps(self.locked_packages())]
+        return self.run_layer_py(self.env_python, arguments + self.check_options(),
+                                 binds=self.layer_binds())['problems']
+
+    def check_options(self):
+        """More arguments for the subcommand of layer.py that checks packages"""
+        return []
+
+    def layer_binds(self):
+        """Bind specifications for the layer of the installation."""
+        if os.path.exists(os.path.join(self.installdir, LAYER_IMAGE)):
+            return ['%s:%s:image-src=/,ro' % (os.path.join(self.installdir, LAYER_IMAGE), LAYER)]
+        return ['%s:%s' % (os.path.join(self.installdir, LAYER_FOLDER), LAYER)]
+
+    # Running things in the container
+
+    def in_build(self, path):
+        """Path on the host, while the layer is made, of a path in the layer."""
+        return os.path.join(self.layer_dir, os.path.relpath(path, LAYER))
+
+    def layer_in_work(self):
+        """Bind specifications for the layer while it is made."""
+        return ['%s:%s' % (self.layer_dir, LAYER)]
+
+    def run_or_fail(self, command, what, binds=None):
+        """Run a command in the container with the layer, and return its output; fail with what it says."""
+        if binds is None:
+            binds = self.layer_in_work() + ['%s:%s:ro' % (self.wheels_dir, WHEELS)]
+        binds = binds + ['%s:%s:ro' % (files_path('layer.py'), LAYER_PY)]
+        env = {self.runtime.prefix + 'ENV_' + key: value for key, value in INSTALL_ENV.items()}
+        res = self.run_in_container(command, binds=binds, env=env)
+        self.log.debug("%s: %s", what, res.output)
+        if res.exit_code != EasyBuildExit.SUCCESS:
+            raise EasyBuildError("%s in the container failed: %s", what.capitalize(),
+                                 (res.stderr or res.output).strip())
+        return res.output
+
+    def run_layer_py(self, python, arguments, binds=None):
+        """Run a subcommand of layer.py in the container, and return what it found."""
+        output = self.run_or_fail([python, LAYER_PY] + arguments, "layer.py %s" % arguments[0], binds=binds)
+        # The image may have a word to say itself, before.
+        return json.loads(output.splitlines()[-1])
+
+
+def show_version(version):
+    """A version, given as a list of numbers, as text"""
+    return '.'.join(str(part) for part in version)
