@@ -1,0 +1,150 @@
+"""
+Installs conda packages into a folder, for use under another path; run by SifConda on the host.
+
+Needs Python 3.10 or newer, and py-rattler, which is unpacked into a folder. Each subcommand reads one JSON document
+from standard input, with the files of all packages, and prints one on standard output. Nothing comes from a network.
+"""
+import argparse
+import asyncio
+import json
+import os
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+# What a package may bring to be run when it is installed: afterwards, and before.
+POST_LINK, PRE_LINK = 'bin/.%s-post-link.sh', 'bin/.%s-pre-link.sh'
+
+# Of the record of an installed package, what tells where it was installed from: it differs from one host to another.
+PRIVATE = ('extracted_package_dir', 'link', 'package_tarball_full_path')
+
+
+class PackageError(Exception):
+    """A package that cannot be installed."""
+
+
+def sorted_records(records):
+    """Records of packages, each after those that it depends on."""
+    from rattler import PackageRecord
+    names = [record.name.normalized for record in PackageRecord.sort_topologically(records)]
+    return sorted(records, key=lambda record: names.index(record.name.normalized))
+
+
+async def read_record(package):
+    """The record of a package, read from its file."""
+    from rattler import RepoDataRecord
+    from rattler.exceptions import ExtractError
+    try:
+        return await RepoDataRecord.from_package_archive(package['path'])
+    except (ExtractError, OSError) as err:
+        raise PackageError("%s is not a conda package, or is damaged: %s" % (package['path'], err)) from err
+
+
+async def look(request):
+    """What the files of packages are."""
+    records = [await read_record(package) for package in request['packages']]
+    return {'packages': [{'name': record.name.normalized, 'version': str(record.version), 'subdir': record.subdir}
+                         for record in records]}
+
+
+async def install(request):
+    """Make the environment, and leave no trace of this host in it."""
+    from rattler import install as rattler_install
+    from rattler.exceptions import InstallerError
+    prefix = Path(request['prefix'])
+    records = sorted_records([await read_record(package) for package in request['packages']])
+    try:
+        await rattler_install(records, prefix, cache_dir=Path(request['cache']), show_progress=False,
+                              alternative_target_prefix=request['target_prefix'], execute_link_scripts=False)
+    except InstallerError as err:
+        raise PackageError(str(err)) from err
+    for record in records:
+        if prefix.joinpath(PRE_LINK % record.name.normalized).exists():
+            raise PackageError("the conda package %s has a script to be run before it is installed (pre-link), which "
+                               "is not supported: take another build or version of it" % record.name.normalized)
+    # Its files are hard links into the cache; what is done with the environment must be done to it alone.
+    shutil.rmtree(request['cache'])
+    # It asks for not being saved in backups.
+    prefix.joinpath('CACHEDIR.TAG').unlink(missing_ok=True)
+
+    places = {Path(package['path']).name: package['url'] for package in request['packages']}
+    commands = {}
+    for path in sorted(prefix.glob('conda-meta/*.json')):
+        installed = json.loads(path.read_text())
+        commands[installed['name']] = installed_commands(prefix, installed)
+        path.write_text(json.dumps(public_record(installed, places), indent=1, sort_keys=True) + '\n')
+    write_variables(prefix)
+    return {
+        'clobbered': clobbered_files(prefix),
+        'commands': commands,
+        'scripts': [
+            {'name': record.name.normalized, 'version': str(record.version), 'build_number': record.build_number,
+             'path': POST_LINK % record.name.normalized}
+            for record in records if prefix.joinpath(POST_LINK % record.name.normalized).exists()
+        ],
+    }
+
+
+def clobbered_files(prefix):
+    """Names of files that more than one package brings; all but one of each are removed."""
+    # Each package that comes too late has a folder of its own there.
+    aside = prefix / '__clobbers__'
+    names = {str(Path(*path.relative_to(aside).parts[1:])) for path in aside.rglob('*') if not path.is_dir()}
+    if names:
+        shutil.rmtree(aside)
+    return sorted(names)
+
+
+def installed_commands(prefix, installed):
+    """Names of the commands that an installed package has brought."""
+    files = [Path(name) for name in installed['files']]
+    return sorted(file.name for file in files if file.parent == Path('bin') and not file.name.startswith('.')
+                  and prefix.joinpath(file).stat().st_mode & 0o111)
+
+
+def public_record(installed, places):
+    """The record of an installed package with the public place of its file, and no other."""
+    record = {key: value for key, value in installed.items() if key not in PRIVATE}
+    filename = record['fn']
+    url = places[filename] or ''
+    record['url'] = url or filename
+    # The URL is that of the channel, the platform, and the file.
+    record['channel'] = url.rsplit('/', 2)[0]
+    return record
+
+
+def write_variables(prefix):
+    """Turn what packages ask for in env_vars.d into a hook for activation, which runs before all others."""
+    variables = {}
+    for path in sorted(prefix.glob('etc/conda/env_vars.d/*.json')):
+        variables.update(json.loads(path.read_text()))
+    if variables:
+        hook = prefix / 'etc/conda/activate.d/00-env-vars.sh'
+        hook.parent.mkdir(parents=True, exist_ok=True)
+        hook.write_text(''.join('export %s=%s\n' % (name, shlex.quote(str(value)))
+                                for name, value in sorted(variables.items())))
+
+
+def main():
+    """Run the subcommand that the command line names; return the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('rattler', help="folder with py-rattler")
+    parser.add_argument('command', choices=['look', 'install'])
+    args = parser.parse_args()
+    sys.path.insert(0, args.rattler)
+    command = {'look': look, 'install': install}[args.command]
+    try:
+        json.dump(asyncio.run(command(json.load(sys.stdin))), sys.stdout)
+    except PackageError as err:
+        print(err, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads of py-rattler outlive its calls, and may crash a Python that ends in the ordinary way (seen with 0.28).
+    os._exit(status)

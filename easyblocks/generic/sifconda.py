@@ -1,0 +1,301 @@
+##
+# Copyright 2026 the ebsif developers
+#
+# This program is free software: you can redistribute it and/or modify
+# it under the terms of the GNU General Public License as published by
+# the Free Software Foundation v2.
+#
+# It is distributed in the hope that it will be useful, but WITHOUT ANY
+# WARRANTY; without even the implied warranty of MERCHANTABILITY or FITNESS
+# FOR A PARTICULAR PURPOSE.  See the GNU General Public License for details.
+##
+"""
+EasyBuild support for a conda environment on top of a container image, implemented as an easyblock
+
+The packages are extensions of the easyconfig: files of conda packages, and wheels of Python packages on top of them.
+py-rattler, one of the wheels, installs the conda packages on the host, for use under the path that the environment has
+in the container; all else is done in the container. Nothing is solved, and no network is needed.
+"""
+import json
+import os
+import re
+import sys
+import zipfile
+
+from easybuild.easyblocks.generic._siflayered import ENVIRONMENT_NAME, LAYER, LayeredContainer, show_version
+from easybuild.easyblocks.generic._sifpackages import canonical, is_conda_package, source_name
+from easybuild.easyblocks.generic._sifruntime import KEPT_VARIABLES
+from easybuild.easyblocks.generic._siftext import files_path, fill_template
+from easybuild.easyblocks.generic.sifcontainer import COMMAND_NAME
+from easybuild.framework.easyconfig import CUSTOM
+from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_warning
+from easybuild.tools.filetools import mkdir, read_file, remove_file, which, write_file
+from easybuild.tools.run import run_shell_cmd
+from easybuild.tools.utilities import trace_msg
+
+# What installs conda packages, and the Python on the host that it needs.
+INSTALLER = 'py-rattler'
+INSTALLER_PYTHON = (3, 10)
+PYTHON_COMMANDS = ['python3'] + ['python3.%d' % minor for minor in range(20, INSTALLER_PYTHON[1] - 1, -1)]
+
+# Activates an environment of the layer; old job scripts run it as $WITH_CONDA.
+ACTIVATE = os.path.join(LAYER, 'conda', 'bin', 'activate')
+
+# For link scripts, as conda runs them: in the activated environment.
+LINK_SCRIPT = 'source "$1" "$2" && exec bash "$3"'
+# What link scripts write for the user, below the environment.
+MESSAGES = '.messages.txt'
+
+
+class SifConda(LayeredContainer):
+    """Support for adding a conda environment to a container image"""
+
+    @staticmethod
+    def extra_options(extra_vars=None):
+        """Extra easyconfig parameters of SifConda"""
+        extra_vars = LayeredContainer.extra_options(extra_vars)
+        extra_vars.update({
+            'conda_name': [None, "Name of the conda environment, a folder in %s/conda/envs (default: name of the "
+                                 "software in lower case)" % LAYER, CUSTOM],
+            'command_packages': [None, "Conda packages whose commands to have on $PATH, beside those of Python "
+                                       "packages (default: all of them)", CUSTOM],
+            'stack': [False, "Put the environment on top of the active one of the image, and let its Python see the "
+                             "packages of 'base_python'", CUSTOM],
+        })
+        return extra_vars
+
+    def __init__(self, *args, **kwargs):
+        """Initialise SifConda-specific variables"""
+        super().__init__(*args, **kwargs)
+        self.host_python = None
+        self.installed_commands = {}
+
+    # Values of the easyconfig
+
+    @property
+    def conda_name(self):
+        """Name of the conda environment"""
+        return self.cfg['conda_name'] or self.name.lower()
+
+    @property
+    def env_dir(self):
+        """Path of the conda environment in the container"""
+        return os.path.join(LAYER, 'conda', 'envs', self.conda_name)
+
+    @property
+    def env_python(self):
+        """The Python of the environment, or None if Python is not among its packages"""
+        return super().env_python if 'python' in self.conda_files() else None
+
+    @property
+    def site_packages(self):
+        """Path in the container of the folder of the environment's Python for packages"""
+        version = next(ext['version'] for ext in self.listed_files()
+                       if ext['name'] == 'python' and is_conda_package(source_name(ext)))
+        return os.path.join(self.env_dir, 'lib', 'python' + '.'.join(version.split('.')[:2]), 'site-packages')
+
+    @property
+    def stacks_python(self):
+        """Whether the Python of the environment sees the packages of the image"""
+        return bool(self.cfg['stack'] and self.cfg['base_python'] and self.env_python)
+
+    @property
+    def activate_command(self):
+        """What a person would type in the container to activate the environment"""
+        return 'source %s %s' % (ACTIVATE, self.conda_name)
+
+    def conda_files(self):
+        """File of each conda package, by its name"""
+        return {ext['name']: source_name(ext) for ext in self.listed_files() if is_conda_package(source_name(ext))}
+
+    def python_scripts(self):
+        """Only those for what is there"""
+        has_pip = 'pip' in self.conda_files() or 'pip' in [canonical(name) for name in self.locked_packages()]
+        return [name for name in super().python_scripts() if self.env_python and (name != 'pip' or has_pip)]
+
+    def container_env(self):
+        """Also what activating the environment sets"""
+        env = super().container_env()
+        env.setdefault('CONDA_PREFIX', self.env_dir)
+        env['WITH_CONDA'] = self.activate_command
+        env.update(self.cfg['container_env'])
+        return env
+
+    def activation_commands(self):
+        """The environment of the image is active only below one that is stacked on it."""
+        below = super().activation_commands() if self.cfg['stack'] else []
+        return below + [self.activate_command]
+
+    def check_parameters(self):
+        """Refuse values that could not work."""
+        super().check_parameters()
+        self.check_texts('conda_name', [self.conda_name], ENVIRONMENT_NAME, "a name for a conda environment")
+        if self.cfg['base_python'] is not None:
+            self.check_texts('base_python', [self.cfg['base_python']], r'/[^\s]*',
+                             "the absolute path of the image's Python")
+        conda_files = self.conda_files()
+        if not conda_files:
+            self.fail_parameter('exts_list', "it has no conda package (.conda or .tar.bz2)")
+        if self.locked_packages() and not self.env_python:
+            self.fail_parameter('exts_list', "it has wheels, but no conda package python to use them")
+        for name in self.cfg['command_packages'] or []:
+            if name not in conda_files:
+                self.fail_parameter('command_packages', "%r is no conda package in exts_list", name)
+        if INSTALLER not in [canonical(ext['name']) for ext in self.listed_files()]:
+            self.fail_parameter('exts_list', "it has no wheel of %s, which installs conda packages", INSTALLER)
+        if not self.is_build_package(INSTALLER):
+            self.fail_parameter('build_packages', "it must have %s, which only installs the others", INSTALLER)
+
+    # Steps
+
+    @property
+    def installer_dir(self):
+        """Folder on the host into which py-rattler is unpacked"""
+        return os.path.join(self.builddir, INSTALLER)
+
+    def provide_file(self, ext):
+        """Unpack the installer; conda packages are installed from where they are."""
+        if is_conda_package(ext['src']):
+            return
+        super().provide_file(ext)
+        if canonical(ext['name']) == INSTALLER:
+            with zipfile.ZipFile(ext['src']) as wheel:
+                wheel.extractall(self.installer_dir)
+
+    def check_base(self):
+        """Refuse packages that cannot be installed on the image, or must not."""
+        self.host_python = find_host_python()
+        trace_msg("Python for %s: %s" % (INSTALLER, self.host_python))
+        machine = self.run_in_container(['uname', '-m']).output.strip()
+        expected = {ext['name']: ext['version'] for ext in self.exts if is_conda_package(ext['src'])}
+        for found in self.run_conda_py('look', {})['packages']:
+            name = found['name']
+            if expected.get(name) != found['version']:
+                raise EasyBuildError("The file %s holds %s %s, which is not what exts_list says.",
+                                     self.conda_files().get(name), name, found['version'])
+            if not (found['subdir'] == 'noarch' or is_platform_of(found['subdir'], machine)):
+                raise EasyBuildError("The conda package %s is for %s, and the image %s for linux on %s.", name,
+                                     found['subdir'], self.image_name, machine)
+        if self.stacks_python:
+            self.check_stack(expected['python'])
+
+    def check_stack(self, version):
+        """Refuse a Python that cannot use the packages of the image."""
+        base = self.look_at_python(self.cfg['base_python'])
+        if show_version(base['version'][:2]) != '.'.join(version.split('.')[:2]):
+            raise EasyBuildError("Python %s of the environment cannot use the packages of the image, which are for "
+                                 "Python %s.", version, show_version(base['version']))
+
+    def build_step(self):
+        """Install the conda packages."""
+        trace_msg("installing %d conda packages into %s" % (len(self.conda_files()), self.env_dir))
+        if self.dry_run:
+            return
+        mkdir(self.in_build(os.path.dirname(self.env_dir)), parents=True)
+        made = self.run_conda_py('install', {
+            'prefix': self.in_build(self.env_dir),
+            'target_prefix': self.env_dir,
+            'cache': os.path.join(self.builddir, 'cache'),
+        })
+        self.installed_commands = made['commands']
+        for name in made['clobbered']:
+            print_warning("More than one conda package brings the file %s: only one of them is used.", name)
+        write_file(self.in_build(ACTIVATE), fill_template(read_file(files_path('conda-activate.sh')),
+                                                          {'CONDA_NAME': self.conda_name}))
+        for script in made['scripts']:
+            self.run_link_script(script)
+        if self.env_python:
+            self.check_environment_python()
+
+    def check_environment_python(self):
+        """Refuse an environment whose packages would be replaced, or replace those of the image."""
+        here = self.run_layer_py(self.env_python, ['look'])
+        self.check_python_version(here['version'], "environment")
+        wheels = self.locked_packages()
+        for name in wheels:
+            if canonical(name) in here['packages']:
+                raise EasyBuildError("%s %s is in exts_list as a wheel, but a conda package there brings %s %s: remove "
+                                     "one of them.", name, wheels[name], name, here['packages'][canonical(name)])
+        if self.stacks_python:
+            base = self.look_at_python(self.cfg['base_python'])['packages']
+            self.refuse_base_packages(here['packages'], base)
+            self.run_layer_py(self.cfg['base_python'], ['stack', self.site_packages])
+
+    def run_link_script(self, script):
+        """Run what a package brought to be run once it is installed, in the container."""
+        trace_msg("running the link script of %s %s" % (script['name'], script['version']))
+        variables = ['PREFIX=' + self.env_dir, 'ROOT_PREFIX=' + self.env_dir, 'PKG_NAME=' + script['name'],
+                     'PKG_VERSION=' + script['version'], 'PKG_BUILDNUM=%d' % script['build_number']]
+        command = ['env'] + variables + ['bash', '-c', LINK_SCRIPT, 'bash', ACTIVATE, self.conda_name,
+                                         os.path.join(self.env_dir, script['path'])]
+        self.run_or_fail(command, "the link script of the conda package %s" % script['name'])
+        messages = self.in_build(os.path.join(self.env_dir, MESSAGES))
+        if os.path.exists(messages):
+            self.log.info("%s says: %s", script['name'], read_file(messages))
+            remove_file(messages)
+
+    def layer_contents(self):
+        """Also the conda packages"""
+        contents = super().layer_contents()
+        contents['conda_packages'] = self.conda_files()
+        return contents
+
+    def find_commands(self):
+        """Also those of conda packages"""
+        wanted = self.cfg['command_packages']
+        names = {name for package in self.installed_commands if wanted is None or package in wanted
+                 for name in self.installed_commands[package] if re.match(COMMAND_NAME + '$', name)}
+        return sorted((names | set(super().find_commands())) - set(self.host_commands()))
+
+    # Sanity check
+
+    def check_packages(self):
+        """Also that all conda packages are there, and no others"""
+        expected = {re.sub(r'(\.conda|\.tar\.bz2)$', '.json', name) for name in self.conda_files().values()}
+        output = self.run_or_fail(['ls', os.path.join(self.env_dir, 'conda-meta')], "listing the conda packages",
+                                  binds=self.layer_binds())
+        found = {name for name in output.split('\n') if name.endswith('.json')}
+        problems = ["the conda package %s is missing" % name[:-len('.json')] for name in sorted(expected - found)]
+        problems.extend("the conda package %s is in the layer, but not in exts_list" % name[:-len('.json')]
+                        for name in sorted(found - expected))
+        return problems + super().check_packages()
+
+    # Running things on the host
+
+    def run_conda_py(self, command, request):
+        """Run a subcommand of conda.py for all conda packages, and return what it found."""
+        request['packages'] = [{'path': ext['src'], 'url': public_url(ext)}
+                               for ext in self.exts if is_conda_package(ext['src'])]
+        environment = {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
+        res = run_shell_cmd([self.host_python, '-I', files_path('conda.py'), self.installer_dir, command],
+                            use_bash=False, env=environment, stdin=json.dumps(request), split_stderr=True,
+                            fail_on_error=False, hidden=True)
+        if res.exit_code != EasyBuildExit.SUCCESS:
+            raise EasyBuildError("%s (%s of conda packages) failed with status %d: %s", INSTALLER, command,
+                                 res.exit_code, res.stderr.strip())
+        return json.loads(res.output)
+
+
+def public_url(ext):
+    """Where the file of an extension can be had, as the easyconfig says; None when that is a place on one machine"""
+    urls = ext['options'].get('source_urls') or ['']
+    is_public = urls[0].startswith(('http://', 'https://'))
+    return '%s/%s' % (urls[0].rstrip('/'), source_name(ext)) if is_public else None
+
+
+def is_platform_of(subdir, machine):
+    """Whether the platform of a conda package is linux on a machine, as `uname -m` calls it"""
+    return subdir == 'linux-' + {'x86_64': '64'}.get(machine, machine)
+
+
+def find_host_python():
+    """Path of a Python on the host that can run the installer."""
+    program = 'import sys; sys.exit(sys.version_info[:2] < %r)' % (INSTALLER_PYTHON,)
+    candidates = [sys.executable] + [which(name, on_error='ignore') for name in PYTHON_COMMANDS]
+    for path in candidates:
+        if path and run_shell_cmd([path, '-I', '-c', program], use_bash=False, fail_on_error=False,
+                                  hidden=True).exit_code == EasyBuildExit.SUCCESS:
+            return path
+    raise EasyBuildError("SifConda needs a Python %s or newer on $PATH, to run %s: load a module that provides one "
+                         "(for example cray-python), and try again.", show_version(INSTALLER_PYTHON), INSTALLER,
+                         exit_code=EasyBuildExit.MISSING_SYSTEM_DEPENDENCY)
