@@ -116,6 +116,7 @@ def _base_settings(manifest: Manifest) -> dict[str, str]:
         "SHA256": manifest.sha256,
         "kind": manifest.kind,
         "operating system": manifest.os.name if manifest.os else None,
+        "machine": manifest.machine,
         "glibc": manifest.glibc,
         "Python": manifest.python.version if manifest.python else None,
         "ROCm": manifest.rocm,

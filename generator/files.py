@@ -109,6 +109,43 @@ def _shares_blocks(source: int, target: int) -> bool:
     return True
 
 
+def cache_path(*names: str) -> Path:
+    """Return a path in the user's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").joinpath("ebsif", *names)
+
+
+def make_cache(*names: str) -> Path:
+    """Return a folder in the user's cache, which is made if it is not there.
+
+    Raises
+    ------
+    EbsifError
+        When it cannot be made.
+    """
+    folder = cache_path(*names)
+    make_folder(folder, "set XDG_CACHE_HOME to another one")
+    return folder
+
+
+def make_folder(folder: Path, instead: str) -> None:
+    """Make a folder, if it is not there.
+
+    Parameters
+    ----------
+    instead
+        What a person can do when it cannot be made.
+
+    Raises
+    ------
+    EbsifError
+        When it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EbsifError(f"cannot make the folder {folder}: {error.strerror}; {instead}") from error
+
+
 def can_write(folder: Path) -> bool:
     """Return whether this user can write to a folder, or make it."""
     nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())

@@ -8,7 +8,7 @@ from ebsif.base.manifest import Manifest, read_manifest
 from ebsif.base.store import manifest_path
 from ebsif.console import Console
 from ebsif.errors import EbsifError
-from ebsif.files import copy_new, sha256, write_atomically
+from ebsif.files import copy_new, make_folder, sha256, write_atomically
 from ebsif.runtime import Runtime
 
 
@@ -44,10 +44,7 @@ def freeze(source: Path, folder: Path, runtime: Runtime, console: Console) -> Fr
     target = folder / source.name
     if target.exists():
         return _again(source, target, runtime, console)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise EbsifError(f"cannot make the folder {folder}: {error.strerror}; choose another one with --to") from error
+    make_folder(folder, "choose another one with --to")
     copy_new(source, target, console)
     return Frozen(target, _with_manifest(target, runtime, console), is_new=True)
 

@@ -73,8 +73,12 @@ class Manifest(StrictModel):
     """The labels of the image."""
     os: OperatingSystem | None
     """The operating system, where the image tells."""
+    machine: str
+    """The kind of processor that it is for, as ``uname -m`` says."""
     glibc: str | None
     """Version of the C library."""
+    kernel: str | None
+    """The oldest Linux that the C library supports."""
     rocm: str | None
     """Version of ROCm."""
     mpi: str | None

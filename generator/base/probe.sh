@@ -18,8 +18,16 @@ if [ -r /etc/os-release ]; then
     fact os_name "$(. /etc/os-release && echo "$PRETTY_NAME")"
 fi
 
+fact machine "$(uname -m)"
+
 if command -v getconf > /dev/null; then
     fact glibc "$(getconf GNU_LIBC_VERSION 2> /dev/null | cut -d ' ' -f 2)"
+fi
+
+# The C library that this very program uses; it is a program too, and tells about itself.
+libc=$(sed -n 's|.* \(/.*/libc\(-[0-9.]*\)\{0,1\}\.so[.0-9]*\)$|\1|p' /proc/self/maps | head -n 1)
+if [ -x "$libc" ]; then
+    fact kernel "$("$libc" 2> /dev/null | sed -n 's/^Minimum supported kernel: //p')"
 fi
 
 for folder in "${ROCM_PATH:-/opt/rocm}" /opt/rocm /opt/rocm-*; do

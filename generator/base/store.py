@@ -1,6 +1,5 @@
 """Where manifests are kept: beside an image, or, where one cannot write, in the user's cache."""
 
-import os
 from pathlib import Path
 
 from ebsif.base.found import Base, locate, read_name
@@ -9,10 +8,13 @@ from ebsif.base.manifest import SUFFIX, Manifest, read_manifest
 from ebsif.console import Console
 from ebsif.document import Document
 from ebsif.errors import EbsifError
-from ebsif.files import write_atomically
+from ebsif.files import cache_path, make_cache, write_atomically
 from ebsif.recipe import Recipe
 from ebsif.runtime import find_runtime
 from ebsif.site import Site
+
+# The folder in the user's cache.
+_CACHE = "manifests"
 
 
 def manifest_path(image: Path) -> Path:
@@ -31,9 +33,8 @@ def manifest_of(image: Path, console: Console) -> Manifest:
     manifest = stored_manifest(image)
     if manifest is None:
         manifest = inspect_image(image, find_runtime(), console)
-        cached = _cached(image)
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(cached, manifest.to_json().encode(), 0o644)
+        make_cache(_CACHE)
+        write_atomically(_cached(image), manifest.to_json().encode(), 0o644)
         return manifest
     # The same image may have another name here.
     return manifest.model_copy(update={"file": image.name})
@@ -64,8 +65,7 @@ def stored_manifest(image: Path) -> Manifest | None:
 
 def _cached(image: Path) -> Path:
     """Return where the manifest of an image is kept when it cannot lie beside it."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return caches / "ebsif" / "manifests" / f"{identity(image).id}{SUFFIX}"
+    return cache_path(_CACHE, f"{identity(image).id}{SUFFIX}")
 
 
 def find_base(image: str, site: Site, folder: Path, console: Console) -> Base:

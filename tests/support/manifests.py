@@ -15,6 +15,7 @@ def make_manifest(
     rocm: str | None = None,
     packages: dict[str, str] | None = None,
     commands: Sequence[str] = (),
+    machine: str = "x86_64",
     system: str = "Debian GNU/Linux 12 (bookworm)",
 ) -> Manifest:
     """Return the manifest of an image with a venv in ``/opt/venv``."""
@@ -27,7 +28,9 @@ def make_manifest(
         start_with="exec",
         labels={},
         os=OperatingSystem(id="debian", version="12", name=system),
+        machine=machine,
         glibc="2.36",
+        kernel="3.2.0",
         rocm=rocm,
         mpi=None,
         libfabric=None,
