@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from ebsif.console import Console
 from ebsif.errors import EbsifError
-from ebsif.files import sha256, unfinished
+from ebsif.files import make_folder, sha256, unfinished
 from ebsif.lock.model import PIP, Lock, LockedFile
 from ebsif.lock.pip import Pip
 from ebsif.lock.requirements import Wanted
@@ -31,7 +31,7 @@ def download(
     missing = missing_files(Lock("", tuple(files)), sources)
     if not missing:
         return
-    _make(sources)
+    make_folder(sources, "choose another one with --sources")
     local = {line.file.name: line.file for line in wanted.requirements if line.file}
     # pip itself was needed first, and lies there already.
     here = {PIP.filename: pip.folder / PIP.filename, **local}
@@ -52,14 +52,6 @@ def indexes(wanted: Wanted) -> list[str]:
     """Return pip's options for the package indexes that were named."""
     index = ["--index-url", wanted.index] if wanted.index else []
     return index + [word for url in wanted.extra_indexes for word in ("--extra-index-url", url)]
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        reason = f"cannot make the folder {folder}: {error.strerror}"
-        raise EbsifError(f"{reason}; choose another one with --sources") from error
 
 
 def _download(pip: Pip, files: Iterable[LockedFile], wanted: Wanted, recipe: Recipe) -> None:

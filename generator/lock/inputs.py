@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 from packaging.utils import canonicalize_name
 
@@ -16,17 +17,32 @@ def digest(wanted: Wanted, recipe: Recipe, base: Manifest) -> str:
     The order of packages, comments and folders do not matter, nor does it when an image is packed anew with the same in
     it.
     """
-    python = base.python
-    inputs = {
+    return digest_of({**wanted_inputs(wanted, recipe), **base_inputs(base)})
+
+
+def digest_of(inputs: Any) -> str:
+    """Return a SHA256 of data that JSON can hold."""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+
+
+def wanted_inputs(wanted: Wanted, recipe: Recipe) -> dict[str, Any]:
+    """Return what a recipe asks pip for, as data."""
+    return {
         "requirements": sorted(_text(line) for line in wanted.requirements),
         "constraints": sorted(_text(line) for line in wanted.constraints),
         "indexes": wanted.indexes,
         "allow_base_packages": sorted(recipe.allow_base_packages),
         "allow_source": sorted(recipe.allow_source),
+    }
+
+
+def base_inputs(base: Manifest) -> dict[str, Any]:
+    """Return what the Python of a base is and has, as data."""
+    python = base.python
+    return {
         "python": [python.minor, python.tag] if python else None,
         "packages": sorted((canonicalize_name(name), version) for name, version in base.packages.items()),
     }
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
 
 
 def _text(line: Line) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from ebsif.base.manifest import Manifest
 from ebsif.errors import ConflictError, EbsifError
+from ebsif.lock.ground import BASE, Ground, Installed
 from ebsif.lock.requirements import Line
 
 _CAUSES = re.compile(r"^The conflict is caused by:\n(?P<causes>(?: +.+\n?)+)", re.MULTILINE)
@@ -29,22 +29,22 @@ _KNOWN_VERSIONS = 8  # that a message lists
 _LINES = 10
 
 
-def explained(output: str, errors: str, base: Manifest | None, lines: Sequence[Line] = ()) -> EbsifError:
+def explained(output: str, errors: str, ground: Ground | None, lines: Sequence[Line] = ()) -> EbsifError:
     """Return an error that says what pip has said.
 
     Parameters
     ----------
     output, errors
         What pip has written, the reasons of a conflict among its ordinary output.
-    base
-        The base that it ran on.
+    ground
+        What it ran on.
     lines
         Where what is asked for stands.
     """
     causes = _CAUSES.search(output)
     if causes:
         found = [(match["who"], match["what"].strip()) for match in _CAUSE.finditer(causes["causes"])]
-        return ConflictError(_conflict(found, base, lines))
+        return ConflictError(_conflict(found, ground, lines))
     if _HASHES.search(errors):
         return EbsifError("a file has not the SHA256 that it should have: " + _last_lines(errors))
     if _NETWORK.search(errors):
@@ -52,36 +52,36 @@ def explained(output: str, errors: str, base: Manifest | None, lines: Sequence[L
         return EbsifError(f"the package index cannot be reached: {_network_reason(reason)}")
     missing = _NONE.search(errors)
     if missing:
-        return ConflictError(_missing(missing["what"], missing["who"], missing["versions"], base, lines))
+        return ConflictError(_missing(missing["what"], missing["who"], missing["versions"], ground, lines))
     return EbsifError("pip failed: " + _last_lines(errors))
 
 
-def _conflict(causes: Sequence[tuple[str, str]], base: Manifest | None, lines: Sequence[Line]) -> str:
-    texts = list(dict.fromkeys(_cause(who, what, base, lines) for who, what in causes))
-    in_base = [what.partition("==")[0] for who, what in causes if _is_of_base(who, what, base)]
+def _conflict(causes: Sequence[tuple[str, str]], ground: Ground | None, lines: Sequence[Line]) -> str:
+    texts = list(dict.fromkeys(_cause(who, what, ground, lines) for who, what in causes))
+    there = [_there(who, what, ground) for who, what in causes]
+    in_base = [canonicalize_name(package.name) for package in there if package and package.owner == BASE]
     hint = f"; to replace it in the layer, add {in_base[0]} to `allow_base_packages`" if in_base else ""
     return "packages contradict each other: " + ", ".join(texts) + hint
 
 
-def _cause(who: str, what: str, base: Manifest | None, lines: Sequence[Line]) -> str:
+def _cause(who: str, what: str, ground: Ground | None, lines: Sequence[Line]) -> str:
     if who == "The user requested":
         return f"{what} is asked for{_place(what, lines)}"
-    if _is_of_base(who, what, base):
-        return f"the base has {what.replace('==', ' ')}"
+    there = _there(who, what, ground)
+    if there:
+        return f"{there.owner} has {what.replace('==', ' ')}"
     if who == "The user requested (constraint)":
         return f"a constraint wants {what}{_place(what, lines)}"
     return f"{what} is wanted by {who.removesuffix(' depends on')}"
 
 
-def _is_of_base(who: str, what: str, base: Manifest | None) -> bool:
+def _there(who: str, what: str, ground: Ground | None) -> Installed | None:
+    """Return the package that a constraint stands for because it is there already."""
     pin = _PIN.match(what)
-    if base is None or pin is None or who != "The user requested (constraint)":
-        return False
-    return _versions(base).get(canonicalize_name(pin["name"])) == pin["version"]
-
-
-def _versions(base: Manifest | None) -> dict[str, str]:
-    return {canonicalize_name(name): version for name, version in base.packages.items()} if base else {}
+    if ground is None or pin is None or who != "The user requested (constraint)":
+        return None
+    found = ground.find(pin["name"])
+    return found if found and found.version == pin["version"] else None
 
 
 def _place(what: str, lines: Sequence[Line]) -> str:
@@ -102,14 +102,14 @@ def _same(written: str, said: str) -> bool:
     )  # fmt: skip
 
 
-def _missing(what: str, who: str | None, versions: str, base: Manifest | None, lines: Sequence[Line]) -> str:
+def _missing(what: str, who: str | None, versions: str, ground: Ground | None, lines: Sequence[Line]) -> str:
     name = canonicalize_name(re.split(r"[\s<>=!~;\[@]", what, maxsplit=1)[0])
-    there, place = _versions(base), _place(what, lines)
+    there, place = ground.find(name) if ground else None, _place(what, lines)
     found = [version for version in versions.split(", ") if version and version != "none"]
     package = what + (f", which {who} wants," if who else place)
-    if name in there:
-        package += f" (the base has {there[name]})"
-    where = f" for {base.python.tag}" if base and base.python else ""
+    if there:
+        package += f" ({there.owner} has {there.version})"
+    where = f" for {ground.tag}" if ground else ""
     source = f"if there is only a source package, add {name} to `allow_source`"
     if not found:
         return f"there is no wheel of {package}{where}: is the name right? {source[0].upper()}{source[1:]}"

@@ -14,7 +14,7 @@ class LockedFile:
     version
         Its version.
     filename
-        The wheel or, where the recipe allows it, the source package.
+        The wheel, the package of conda or, where the recipe allows it, the source package.
     sha256
         Its SHA256.
     source_url
@@ -27,6 +27,18 @@ class LockedFile:
     sha256: str
     source_url: str | None = None
 
+    @property
+    def is_conda(self) -> bool:
+        """Whether it is a package of conda."""
+        return self.filename.endswith((".conda", ".tar.bz2"))
+
+    @property
+    def build(self) -> str | None:
+        """The build of a package of conda, as in ``h123_0``."""
+        if not self.is_conda:
+            return None
+        return self.filename.removesuffix(".conda").removesuffix(".tar.bz2").rpartition("-")[2]
+
 
 @dataclass(frozen=True)
 class Lock:
@@ -38,17 +50,27 @@ class Lock:
         A digest of all that the lock was made from: what the recipe asks for, and what the base has. While it stays the
         same, so does the lock.
     files
-        The files, pip first, then by name.
+        The files: what installs them first, then those of conda, then those of pip, each by name.
     build_packages
-        The names of those that only serve to build source packages, and are not installed.
+        The names of those of pip that only serve to build or install the others, and are not installed.
     """
 
     inputs: str
     files: tuple[LockedFile, ...]
     build_packages: tuple[str, ...] = field(default=())
 
+    @property
+    def installed(self) -> list[LockedFile]:
+        """The files that are installed."""
+        return [file for file in self.files if file.is_conda or file.name not in self.build_packages]
 
-# The installer of every layer, and what finds its files: the base's own may be too old to report what it would install.
+    @property
+    def conda(self) -> list[LockedFile]:
+        """The files of conda."""
+        return [file for file in self.files if file.is_conda]
+
+
+# The installer of every wheel, and what finds them: the base's own may be too old to report what it would install.
 PIP = LockedFile(
     "pip",
     "26.3",

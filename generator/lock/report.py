@@ -7,8 +7,8 @@ from urllib.parse import unquote, urlsplit
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from ebsif.base.manifest import Manifest
 from ebsif.errors import EbsifError
+from ebsif.lock.ground import BASE, Ground
 from ebsif.lock.model import PIP, LockedFile
 from ebsif.lock.requirements import Wanted
 
@@ -32,14 +32,18 @@ def locked_files(report: Report, wanted: Wanted, default_host: str | None) -> li
     return [file for file in files if canonicalize_name(file.name) != PIP.name]
 
 
-def from_base(report: Report, wanted: Wanted, base: Manifest, files: Iterable[LockedFile]) -> dict[str, str]:
+def from_base(report: Report, wanted: Wanted, ground: Ground, files: Iterable[LockedFile]) -> dict[str, str]:
     """Return version by name of what is asked for or depended on, and comes from the base."""
     needed: set[str] = {canonicalize_name(line.name) for line in wanted.requirements if line.name}
     for item in report["install"]:
         needed |= set(_dependencies(item, report["environment"]))
     needed -= {str(canonicalize_name(file.name)) for file in files}
-    packages = sorted(base.packages.items(), key=lambda package: package[0].lower())
-    return {name: version for name, version in packages if canonicalize_name(name) in needed}
+    packages = sorted(ground.packages, key=lambda package: package.name.lower())
+    return {
+        package.name: package.version
+        for package in packages
+        if package.owner == BASE and canonicalize_name(package.name) in needed
+    }
 
 
 def host(item: Mapping[str, Any]) -> str | None:

@@ -23,8 +23,29 @@ else:
 
 _REASON = re.compile(r"^(Invalid requirement: |: |pip_requirements_parser: error: )+")
 _REMOTE = re.compile(r"https?://")
+_FILE_OPTION = re.compile(r"(?P<option>-r|-c|--requirement|--constraint)[ =]*(?P<file>\S.*)")
 # Options in requirements files that change nothing in a lock; whatever else is not an index is refused.
 _HARMLESS = ("requirements", "constraints", "prefer_binary", "require_hashes")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of a list of requirements that is no file of its own.
+
+    Parameters
+    ----------
+    text
+        As it was written.
+    path, number
+        The file that it stands in, and the line.
+    hashes
+        As in `Line`.
+    """
+
+    text: str
+    path: Path
+    number: int | None = None
+    hashes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,20 +108,25 @@ class Wanted:
         return (*([self.index] if self.index else []), *self.extra_indexes)
 
 
-def wanted_packages(recipe: Recipe, document: Document) -> Wanted:
+def wanted_packages(recipe: Recipe, document: Document, section: Sequence[Entry] = ()) -> Wanted:
     """Return all that a recipe asks for.
+
+    Parameters
+    ----------
+    section
+        What its environment of conda leaves to pip.
 
     Raises
     ------
     InputError
         With file and line, when a file is missing, or something in it cannot be used.
     """
-    folder = document.path.parent
-    files, more = (
-        [_read(folder / file, document.error((key, at), "")) for at, file in enumerate(names)]
-        for key, names in (("requirements", recipe.requirements), ("constraints", recipe.constraints))
-    )
-    requirements = [*_own(recipe, document), *_of_project(recipe, document)]
+    entries, named = _divided(section)
+    for key, names in (("requirements", recipe.requirements), ("constraints", recipe.constraints)):
+        named[key] += [Entry(file, document.path, document.line((key, at))) for at, file in enumerate(names)]
+    files, more = ([_read(entry) for entry in named[key]] for key in ("requirements", "constraints"))
+    entries += [Entry(text, document.path, document.line(("packages", at))) for at, text in enumerate(recipe.packages)]
+    requirements = [*map(_line, entries), *_of_project(recipe, document)]
     constraints = [line for wanted in more for line in (*wanted.requirements, *wanted.constraints)]
     for wanted in files:
         requirements += wanted.requirements
@@ -112,14 +138,28 @@ def wanted_packages(recipe: Recipe, document: Document) -> Wanted:
     return Wanted(tuple(requirements), tuple(constraints), index, tuple(dict.fromkeys(extra)))
 
 
-def _own(recipe: Recipe, document: Document) -> Iterator[Line]:
-    """Yield the packages that stand in the recipe itself."""
-    for at, text in enumerate(recipe.packages):
-        number = document.line(("packages", at))
-        if text.endswith(".whl") and "@" not in text and "://" not in text:
-            yield _local(text, document.path, number)
+def _divided(section: Sequence[Entry]) -> tuple[list[Entry], dict[str, list[Entry]]]:
+    """Return the packages in a section, and the files that it names."""
+    packages: list[Entry] = []
+    named: dict[str, list[Entry]] = {"requirements": [], "constraints": []}
+    for entry in section:
+        option = _FILE_OPTION.fullmatch(entry.text)
+        if option:
+            key = "requirements" if option["option"] in ("-r", "--requirement") else "constraints"
+            named[key].append(replace(entry, text=option["file"]))
+        elif entry.text.startswith("-"):
+            message = f"{entry.text!r} cannot be locked: an index belongs into the recipe (`index`, `extra_indexes`)"
+            raise InputError(entry.path, [(entry.number, message)])
         else:
-            yield _named(text, document.path, number)
+            packages.append(entry)
+    return packages, named
+
+
+def _line(entry: Entry) -> Line:
+    """Return the line of a package that stands in the recipe itself, or in its environment of conda."""
+    is_file = entry.text.endswith(".whl") and "@" not in entry.text and "://" not in entry.text
+    line = (_local if is_file else _named)(entry.text, entry.path, entry.number)
+    return replace(line, hashes=entry.hashes)
 
 
 def _named(text: str, path: Path, number: int | None) -> Line:
@@ -214,10 +254,11 @@ def _line_of(text: str, path: Path) -> int | None:
     return next((number for number, line in enumerate(lines, 1) if text in line), None)
 
 
-def _read(path: Path, missing: InputError) -> Wanted:
+def _read(entry: Entry) -> Wanted:
     """Read a requirements file, with all that it includes."""
+    path = entry.path.parent / entry.text
     if not path.is_file():
-        raise InputError(missing.path, [(missing.problems[0][0], f"there is no file {path}")])
+        raise InputError(entry.path, [(entry.number, f"there is no file {path}")])
     try:
         read = RequirementsFile.from_file(str(path), include_nested=True)
     except InstallationError as error:

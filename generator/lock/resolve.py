@@ -1,4 +1,4 @@
-"""Locking: pip's own resolver finds, in the base, which files make the layer."""
+"""Locking: pip's own resolver finds, where they will be installed, which files there must be."""
 
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +14,10 @@ from ebsif.console import Console
 from ebsif.errors import ConflictError
 from ebsif.lock.build import build_requirements
 from ebsif.lock.download import download, formats, indexes
+from ebsif.lock.ground import BASE, Ground, ground_of
 from ebsif.lock.inputs import digest
 from ebsif.lock.model import PIP, Lock, LockedFile
-from ebsif.lock.pip import Pip, pip_in
+from ebsif.lock.pip import Pip, pip_on
 from ebsif.lock.report import Report, from_base, host, locked_files
 from ebsif.lock.requirements import Line, Wanted
 from ebsif.recipe import Recipe
@@ -42,6 +43,30 @@ class Resolved:
     from_base: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Wheels:
+    """The part of a lock that pip has found.
+
+    Parameters
+    ----------
+    files
+        What is installed.
+    build
+        What only serves to build the source packages among it.
+    from_base
+        As in `Resolved`.
+    """
+
+    files: tuple[LockedFile, ...]
+    build: tuple[LockedFile, ...]
+    from_base: Mapping[str, str]
+
+    @property
+    def all(self) -> list[LockedFile]:
+        """All files, by name."""
+        return sorted([*self.files, *self.build], key=lambda file: canonicalize_name(file.name))
+
+
 def resolve(
     wanted: Wanted,
     recipe: Recipe,
@@ -53,10 +78,32 @@ def resolve(
     previous: Lock | None = None,
     upgrade: Sequence[str] = (),
 ) -> Resolved:
-    """Find the files that a layer needs, and put them into a folder.
+    """Find the files that a venv on a base needs, and put them into a folder; raises as `resolve_wheels` does."""
+    ground = ground_of(base)
+    wheels = resolve_wheels(
+        wanted, recipe, ground, runtime, sources, console, previous=previous, upgrade=upgrade
+    )
+    build = tuple(sorted(file.name for file in wheels.build))
+    return Resolved(Lock(digest(wanted, recipe, base.known()), (PIP, *wheels.all), build), wheels.from_base)
+
+
+def resolve_wheels(
+    wanted: Wanted,
+    recipe: Recipe,
+    ground: Ground,
+    runtime: Runtime,
+    sources: Path,
+    console: Console,
+    *,
+    previous: Lock | None = None,
+    upgrade: Sequence[str] = (),
+) -> Wheels:
+    """Find the files that must be installed beside what there is, and put them into a folder, with pip's own.
 
     Parameters
     ----------
+    ground
+        What they are put on.
     sources
         The folder for the files.
     previous
@@ -71,41 +118,43 @@ def resolve(
     EbsifError
         When the package index cannot be reached, or the files cannot be written.
     """
-    of_base = _base_constraints(recipe, base)
-    kept = _kept(previous, {*(canonicalize_name(name) for name in upgrade), *of_base})
-    with pip_in(base, runtime, sources) as pip:
+    there = _constraints(recipe, ground)
+    kept = _kept(previous, {*(canonicalize_name(name) for name in upgrade), *there})
+    with pip_on(ground, runtime, sources) as pip:
         with console.waiting("resolving packages"):
-            report = _report(pip, wanted, recipe, list(of_base.values()), kept)
+            report = _report(pip, wanted, recipe, list(there.values()), kept)
             default_host = _default_host(pip, wanted)
         files = locked_files(report, wanted, default_host)
         _check_hashes(files, wanted)
         download(pip, [PIP, *files], wanted, recipe, sources, console)
         build = _build_packages(pip, files, wanted, default_host, sources, console)
         download(pip, build, wanted, recipe, sources, console)
-    lock = Lock(
-        digest(wanted, recipe, base.known()),
-        (PIP, *sorted([*files, *build], key=lambda file: canonicalize_name(file.name))),
-        tuple(sorted(file.name for file in build)),
-    )
-    return Resolved(lock, from_base(report, wanted, base.known(), files))
+    return Wheels(tuple(files), tuple(build), from_base(report, wanted, ground, files))
 
 
 def fetch(
-    lock: Lock, wanted: Wanted, recipe: Recipe, base: Base, runtime: Runtime, sources: Path, console: Console
+    files: Iterable[LockedFile],
+    wanted: Wanted,
+    recipe: Recipe,
+    ground: Ground,
+    runtime: Runtime,
+    sources: Path,
+    console: Console,
 ) -> None:
-    """Put the files of a lock into a folder; raises as `resolve` does."""
-    with pip_in(base, runtime, sources) as pip:
-        download(pip, lock.files, wanted, recipe, sources, console)
+    """Put the files of a lock into a folder; raises as `resolve_wheels` does."""
+    with pip_on(ground, runtime, sources) as pip:
+        download(pip, files, wanted, recipe, sources, console)
 
 
-def _base_constraints(recipe: Recipe, base: Base) -> dict[str, str]:
-    """Return the versions that the base has, by name, so that nothing of it is replaced."""
-    free = {*recipe.allow_base_packages, canonicalize_name(PIP.name)}
-    return {
-        canonicalize_name(name): f"{name}=={version}"
-        for name, version in base.known().packages.items()
-        if canonicalize_name(name) not in free and _is_version(version)
-    }
+def _constraints(recipe: Recipe, ground: Ground) -> dict[str, str]:
+    """Return the versions that are there, by name, so that nothing of it is replaced."""
+    found: dict[str, str] = {}
+    for package in ground.packages:
+        name = canonicalize_name(package.name)
+        free = name == PIP.name or (package.owner == BASE and name in recipe.allow_base_packages)
+        if not free and _is_version(package.version):
+            found.setdefault(name, f"{package.name}=={package.version}")
+    return found
 
 
 def _is_version(text: str) -> bool:
@@ -118,11 +167,11 @@ def _is_version(text: str) -> bool:
 
 
 def _kept(previous: Lock | None, free: set[str]) -> list[str]:
-    """Return the versions of a lock as constraints, but for those of some packages."""
+    """Return the versions of a lock's wheels as constraints, but for those of some packages."""
     return [
         f"{file.name}=={file.version}"
         for file in (previous.files if previous else ())
-        if canonicalize_name(file.name) not in free
+        if not file.is_conda and canonicalize_name(file.name) not in free
     ]
 
 

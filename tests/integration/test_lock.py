@@ -14,6 +14,7 @@ from ebsif.base.store import manifest_of
 from ebsif.cli import main
 from ebsif.console import Console
 from ebsif.errors import ConflictError, EbsifError, InputError
+from ebsif.lock.ground import ground_of
 from ebsif.lock.inputs import digest
 from ebsif.lock.model import Lock, LockedFile
 from ebsif.lock.requirements import wanted_packages
@@ -73,7 +74,8 @@ class Bench:
 
     def fetch(self, lock: Lock) -> None:
         recipe, document = read_recipe(self.recipe)
-        fetch(lock, wanted_packages(recipe, document), recipe, self.base, self.runtime, self.sources, QUIET)
+        ground = ground_of(self.base)
+        fetch(lock.files, wanted_packages(recipe, document), recipe, ground, self.runtime, self.sources, QUIET)
 
     def stored(self) -> set[str]:
         return {file.name for file in self.sources.iterdir()} if self.sources.exists() else set()

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from ebsif.errors import ConflictError
+from ebsif.lock.ground import Ground, of_base
 from ebsif.lock.messages import explained
 from ebsif.lock.requirements import Line
-from tests.support.manifests import make_manifest
+from tests.support.manifests import TAG
 
-BASE = make_manifest(packages={"NumPy": "2.1.0", "six": "1.17.0"})
+BASE = Ground(Path("x.sif"), "/opt/venv/bin/python", TAG, of_base([("NumPy", "2.1.0"), ("six", "1.17.0")]))
 RECIPE = Path("recipe.yml")
 CONFLICT = """Processing ./needy-1.0-py3-none-any.whl
 

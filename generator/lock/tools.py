@@ -1,0 +1,72 @@
+"""The tools that installations bring along, as files of the lock: of known version, from the default package index."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path, PurePosixPath
+
+from ebsif.errors import EbsifError
+from ebsif.lock.messages import explained
+from ebsif.lock.model import PIP, LockedFile
+from ebsif.lock.network import network_environment
+
+_RATTLER_VERSION = "0.28.0"
+# The installer of conda layers, by the machine that it runs on; for any CPython from 3.10 on.
+_RATTLER = {
+    "x86_64": (
+        "manylinux_2_17_x86_64.manylinux2014_x86_64",
+        "4f4ab1d34d5394e7ce130a86e59009c95ace4f5757d9c3af04de1351bcea47eb",
+    ),
+    "aarch64": ("manylinux_2_28_aarch64", "61b24202374188e72130f1b3dc63b455befaafc3e49e5481a38b6a6c8828c1e0"),
+}
+
+
+def rattler(machine: str) -> LockedFile:
+    """Return the installer of conda layers for a machine.
+
+    Raises
+    ------
+    EbsifError
+        When there is none.
+    """
+    if machine not in _RATTLER:
+        raise EbsifError(f"there is no py-rattler {_RATTLER_VERSION} for {machine}: conda layers need one")
+    platforms, sha256 = _RATTLER[machine]
+    filename = f"py_rattler-{_RATTLER_VERSION}-cp310-abi3-{platforms}.whl"
+    return LockedFile("py-rattler", _RATTLER_VERSION, filename, sha256)
+
+
+def provide(tool: LockedFile, folder: Path, sources: Path) -> None:
+    """Put the file of a tool into a folder: that of the sources, else from the package index.
+
+    Raises
+    ------
+    EbsifError
+        When it cannot be had.
+    """
+    if (sources / tool.filename).is_file():
+        shutil.copy(sources / tool.filename, folder)
+        return
+    with tempfile.TemporaryDirectory(prefix="ebsif-") as scratch:
+        requirements = Path(scratch, "tool.txt")
+        requirements.write_text(f"{tool.name}=={tool.version} --hash=sha256:{tool.sha256}\n")
+        words = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
+        words += ["--require-hashes", "--only-binary", ":all:", "--dest", str(folder), *_kind(tool)]
+        # As in the container, so that no setting of the user's can stand in the way.
+        env = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+        env |= network_environment(Path(scratch), PurePosixPath(scratch))
+        words += ["--requirement", str(requirements)]
+        done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise explained(done.stdout, done.stderr, None)
+
+
+def _kind(tool: LockedFile) -> list[str]:
+    """Return pip's options for exactly this wheel, on whatever machine and Python it runs itself."""
+    if tool == PIP:
+        return []
+    python, abi, platforms = tool.filename.removesuffix(".whl").split("-")[-3:]
+    options = ["--implementation", python[:2], "--python-version", f"{python[2]}.{python[3:]}", "--abi", abi]
+    return [*options, "--platform", platforms.split(".")[0]]
