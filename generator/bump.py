@@ -13,8 +13,7 @@ from ebsif.easyconfig.read import read_easyconfig
 from ebsif.edit import edited
 from ebsif.errors import EbsifError
 from ebsif.files import write_atomically
-from ebsif.generate import Plan, generate, make_plan, write
-from ebsif.lock.requirements import wanted_packages
+from ebsif.generate import Plan, generate, make_plan, wishes, write
 from ebsif.names import SUFFIX, easyconfig_name, software_version
 from ebsif.recipe import Recipe, read_recipe
 from ebsif.site import Site, read_site
@@ -98,9 +97,8 @@ def _before(path: Path, console: Console, *, leaves_base: bool) -> _Before:
     # What is wrong is told with lines of this recipe: that of the next version goes away again.
     if not leaves_base:
         base_of(recipe, written, site, console)
-    if recipe.has_packages:
-        wanted_packages(recipe, written)
     base = find_base(recipe.base, site, path.parent, console)
+    wishes(recipe, written, base)
     # Without the base, its easyconfig is only known if it is called as the recipe.
     beside = path.with_suffix(SUFFIX)
     return _Before(path, recipe, site, base, beside if beside.exists() else path.parent / easyconfig_name(recipe, base))
@@ -141,7 +139,7 @@ def _written(before: _Before, target: Path, text: str, console: Console, sources
     write_atomically(target, text.encode(), 0o644)
     try:
         plan = make_plan(target, console)
-        made = generate(plan, console, upgrade=() if plan.wanted else None, sources=sources)
+        made = generate(plan, console, upgrade=() if plan.has_lock else None, sources=sources)
         write(made)
     except BaseException:
         target.unlink()

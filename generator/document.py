@@ -19,6 +19,9 @@ MAXIMUM_SIZE = 1_000_000
 MAXIMUM_DEPTH = 50
 
 Location = tuple[str | int, ...]
+
+# Marks in the locations of pydantic's errors that are no keys; `tagged` makes those of alternatives.
+_MARKS = re.compile(r"\[\w+\]")
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -69,8 +72,8 @@ class Document:
         return InputError(self.path, [(self.line(location), message)])
 
 
-def read(path: Path) -> Document:
-    """Read a YAML file.
+def read(path: Path, maximum: int = MAXIMUM_SIZE) -> Document:
+    """Read a YAML file, of as many bytes as it may have.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def read(path: Path) -> Document:
     EbsifError
         When it cannot be read.
     """
-    return parse(read_text(path, MAXIMUM_SIZE), path)
+    return parse(read_text(path, maximum), path)
 
 
 def parse(text: str, path: Path) -> Document:
@@ -153,7 +156,7 @@ def validate(model: type[Model], document: Document) -> Model:
 
 def _plain(location: Sequence[str | int]) -> Location:
     """Return a location of pydantic without its own marks, such as ``[key]``."""
-    return tuple(part for part in location if part != "[key]")
+    return tuple(part for part in location if not (isinstance(part, str) and _MARKS.fullmatch(part)))
 
 
 def _message(model: type[BaseModel], details: dict[str, Any]) -> str:

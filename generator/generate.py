@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
@@ -12,18 +13,23 @@ from ebsif.base.store import base_of
 from ebsif.console import Console
 from ebsif.document import Document
 from ebsif.easyconfig.read import read_easyconfig
-from ebsif.easyconfig.render import render
+from ebsif.easyconfig.render import Requested, render
 from ebsif.errors import EbsifError
 from ebsif.files import write_atomically
+from ebsif.lock.ground import ground_of
 from ebsif.lock.inputs import digest
 from ebsif.lock.model import Lock
 from ebsif.lock.requirements import Wanted, wanted_packages
-from ebsif.lock.resolve import fetch, resolve
+from ebsif.lock.resolve import Resolved, fetch, resolve
 from ebsif.lock.sources import missing_files, source_path
 from ebsif.names import easyconfig_name, module_name
 from ebsif.recipe import Recipe, read_recipe
-from ebsif.runtime import find_runtime
+from ebsif.runtime import Runtime, find_runtime
 from ebsif.site import Site, read_site
+
+# The library that solves for conda is large: only what has to do with conda imports it.
+if TYPE_CHECKING:
+    from ebsif.conda.asked import Asked
 
 
 @dataclass(frozen=True)
@@ -40,8 +46,10 @@ class Plan:
         Its site.
     base
         Its base, as far as it is known.
+    asked
+        What it asks conda for; None when its layer is none of conda.
     wanted
-        The packages that it asks for; None when the layer is for its user to fill, or when there is none.
+        The packages that it asks pip for; None when there are none.
     target
         The easyconfig's file.
     present
@@ -55,6 +63,7 @@ class Plan:
     document: Document
     site: Site
     base: Base
+    asked: "Asked | None"
     wanted: Wanted | None
     target: Path
     present: str | None
@@ -63,7 +72,16 @@ class Plan:
     @property
     def inputs(self) -> str | None:
         """The digest of all that the lock is made from; None for an easyconfig that needs none."""
+        if self.asked:
+            from ebsif.conda import inputs
+
+            return inputs.digest(self.asked, self.wanted, self.recipe, self.base.known())
         return digest(self.wanted, self.recipe, self.base.known()) if self.wanted else None
+
+    @property
+    def has_lock(self) -> bool:
+        """Whether the layer has files that are locked; else its user fills it, or there is none."""
+        return bool(self.asked or self.wanted)
 
     @property
     def lock_is_current(self) -> bool:
@@ -72,10 +90,16 @@ class Plan:
 
     def text(self, lock: Lock | None) -> str:
         """Return the text of the easyconfig with a lock."""
+        return render(self.recipe, self.path.name, self.site, self.base, lock, self._requested(lock))
+
+    def _requested(self, lock: Lock | None) -> Requested:
         # What the base has, or a marker leaves out, is not in the layer.
-        locked = {canonicalize_name(file.name) for file in lock.files} if lock else set()
+        locked = {canonicalize_name(file.name) for file in lock.installed if not file.is_conda} if lock else set()
         names = [name for name in self.wanted.names if canonicalize_name(name) in locked] if self.wanted else []
-        return render(self.recipe, self.path.name, self.site, self.base, lock, names)
+        if self.asked is None:
+            return Requested(tuple(names))
+        specs = [spec.text for spec in self.asked.specs]
+        return Requested((*specs, *names), tuple(self.asked.names), self.asked.variables)
 
 
 @dataclass(frozen=True)
@@ -128,13 +152,30 @@ def make_plan(path: Path, console: Console, *, folder: Path | None = None) -> Pl
     recipe, document = read_recipe(path)
     site = read_site(recipe.site, path.parent)
     base = base_of(recipe, document, site, console)
-    wanted = wanted_packages(recipe, document) if recipe.has_packages else None
-    if wanted and not base.manifest:
+    asked, wanted = wishes(recipe, document, base)
+    if (asked or wanted) and not base.manifest:
         raise document.error(("base",), f"the image {base.file} is not at hand, and packages can only be locked on it")
     target = (folder or path.parent) / easyconfig_name(recipe, base)
     there = read_easyconfig(target) if target.exists() else None
     present = target.read_text(encoding="utf-8") if there else None
-    return Plan(path, recipe, document, site, base, wanted, target, present, there.lock if there else None)
+    return Plan(path, recipe, document, site, base, asked, wanted, target, present, there.lock if there else None)
+
+
+def wishes(recipe: Recipe, document: Document, base: Base) -> "tuple[Asked | None, Wanted | None]":
+    """Return what a recipe asks conda for, and what it asks pip for.
+
+    Raises
+    ------
+    InputError
+        With file and line, when a file is missing, or something in it cannot be used.
+    """
+    if recipe.layer != "conda":
+        return None, wanted_packages(recipe, document) if recipe.has_packages else None
+    from ebsif.conda.asked import asked_for
+    from ebsif.conda.virtual import platform_of
+
+    asked = asked_for(recipe, document, platform_of(base.manifest) if base.manifest else None)
+    return asked, wanted_packages(recipe, document, asked.pip) if recipe.has_packages or asked.pip else None
 
 
 def is_current(plan: Plan) -> bool:
@@ -160,7 +201,7 @@ def generate(
     EbsifError
         When the packages cannot be had together on the base.
     """
-    if plan.wanted is None:
+    if not plan.has_lock:
         if upgrade is not None:
             raise EbsifError(f"{plan.path} asks for no packages, so that there is nothing to upgrade")
         return Generated(plan, plan.text(None), None)
@@ -168,19 +209,46 @@ def generate(
     sources = sources or source_path(plan.recipe.name)
     if plan.lock_is_current and upgrade is None and plan.locked:
         if missing_files(plan.locked, sources):
-            fetch(plan.locked, plan.wanted, plan.recipe, plan.base, runtime, sources, console)
+            _fetch(plan, plan.locked, runtime, sources, console)
         return Generated(plan, plan.text(plan.locked), plan.locked)
-    resolved = resolve(
-        plan.wanted,
-        plan.recipe,
-        plan.base,
-        runtime,
-        sources,
-        console,
-        previous=plan.locked if upgrade is None or upgrade else None,
-        upgrade=upgrade or (),
-    )
+    previous = plan.locked if upgrade is None or upgrade else None
+    resolved = _resolve(plan, previous, upgrade or (), runtime, sources, console)
     return Generated(plan, plan.text(resolved.lock), resolved.lock, resolved.from_base)
+
+
+def _resolve(
+    plan: Plan, previous: Lock | None, upgrade: Sequence[str], runtime: Runtime, sources: Path, console: Console
+) -> Resolved:
+    """Make the lock of a plan anew, and put its files into a folder."""
+    if plan.asked:
+        from ebsif.conda import resolve as conda
+
+        return conda.resolve(
+            plan.asked,
+            plan.wanted,
+            plan.recipe,
+            plan.base,
+            runtime,
+            sources,
+            console,
+            previous=previous,
+            upgrade=upgrade,
+        )
+    if plan.wanted is None:
+        raise EbsifError(f"{plan.path} asks for no packages")
+    return resolve(
+        plan.wanted, plan.recipe, plan.base, runtime, sources, console, previous=previous, upgrade=upgrade
+    )
+
+
+def _fetch(plan: Plan, lock: Lock, runtime: Runtime, sources: Path, console: Console) -> None:
+    """Put the files of a lock that is kept into a folder."""
+    if plan.asked:
+        from ebsif.conda import resolve as conda
+
+        conda.fetch(lock, plan.wanted, plan.recipe, plan.base, runtime, sources, console)
+    elif plan.wanted:
+        fetch(lock.files, plan.wanted, plan.recipe, ground_of(plan.base), runtime, sources, console)
 
 
 def preview(plan: Plan, console: Console, *, upgrade: Sequence[str] | None = None) -> Generated:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from ebsif import document
 from ebsif.base.manifest import Kind
+from ebsif.conda.environment import EnvironmentOrFile
 from ebsif.document import Document
 from ebsif.values import (
     Bind,
@@ -25,7 +26,12 @@ from ebsif.values import (
     Text,
     Url,
     Version,
+    VirtualPackageName,
+    VirtualPackageVersion,
 )
+
+# What only means something with `layer: conda`.
+_ONLY_CONDA = ("environment", "stack", "conda_name", "virtual_packages")
 
 
 class Pyproject(StrictModel):
@@ -79,10 +85,19 @@ class Recipe(StrictModel):
     """What is known of a base that is not at hand."""
     image_install: Literal["copy", "link"] = "copy"
     """How the image gets into the installation."""
-    layer: Literal["venv", "none"] = "venv"
-    """What goes on top of the base: a Python venv, or nothing."""
+    layer: Literal["venv", "conda", "none"] = "venv"
+    """What goes on top of the base: a Python venv, an environment of conda, or nothing."""
+    environment: EnvironmentOrFile | None = None
+    """The environment of a conda layer: what an ``environment.yml`` holds, or a file, relative to the recipe: an
+    ``environment.yml``, a ``conda-lock.yml`` or an @EXPLICIT file."""
+    stack: bool = False
+    """Whether the base's own environment is active underneath a conda layer, and its Python packages are seen."""
+    conda_name: NamePart | None = None
+    """Name of the conda environment; by default that of the software in lower case."""
+    virtual_packages: dict[VirtualPackageName, VirtualPackageVersion] = Field(default_factory=dict)
+    """What the solver of conda is told beside what is found in the base, such as ``__cuda: 12.4``."""
     packages: list[Requirement] = Field(default_factory=list)
-    """Python packages of the layer, written as in a requirements file."""
+    """Python packages of the layer, from a package index, written as in a requirements file."""
     requirements: list[Text] = Field(default_factory=list)
     """Requirements files, relative to the recipe."""
     constraints: list[Text] = Field(default_factory=list)
@@ -117,8 +132,13 @@ class Recipe(StrictModel):
     """What the module is for; what is in it is added."""
 
     @property
+    def environment_name(self) -> str:
+        """Name of the venv or of the conda environment."""
+        return (self.conda_name if self.layer == "conda" else self.venv_name) or self.name.lower()
+
+    @property
     def has_packages(self) -> bool:
-        """Whether the recipe asks for packages in the layer."""
+        """Whether the recipe itself asks for Python packages from a package index."""
         return bool(self.packages or self.requirements or self.pyproject)
 
 
@@ -132,6 +152,21 @@ def read_recipe(path: Path) -> tuple[Recipe, Document]:
     """
     written = document.read(path)
     recipe = document.validate(Recipe, written)
+    _check_layer(recipe, written)
+    return recipe, written
+
+
+def _check_layer(recipe: Recipe, written: Document) -> None:
+    """Refuse what does not go together with the layer."""
     if recipe.layer == "none" and recipe.has_packages:
         raise written.error(("layer",), "packages need a layer: write `layer: venv`")
-    return recipe, written
+    if recipe.layer == "conda":
+        if recipe.environment is None:
+            message = "a conda layer needs an environment: write `environment: environment.yml`, or its content"
+            raise written.error(("layer",), message)
+        if recipe.venv_name is not None:
+            raise written.error(("venv_name",), "a conda layer has no venv: write `conda_name`")
+        return
+    for key in _ONLY_CONDA:
+        if key in recipe.model_fields_set:
+            raise written.error((key,), f"'{key}' belongs to a conda layer: write `layer: conda`")

@@ -33,6 +33,21 @@ def _one_line(value: str) -> str:
     return value
 
 
+def _channel(value: str) -> str:
+    if value == "defaults":
+        raise ValueError("'defaults' stands for several channels, on whose terms sites differ: name the channels")
+    if re.search(r"://[^/]*@|/t/", value):
+        raise ValueError("a channel must not hold a password or token, which would be passed on with the easyconfig")
+    return value.rstrip("/")
+
+
+def _match_spec(value: str) -> str:
+    value = _one_line(value).strip()
+    if "://" in value and "::" not in value:
+        raise ValueError(f"{value!r} names a file: list files with their SHA256 in an @EXPLICIT file instead")
+    return value
+
+
 def _requirement(value: str) -> str:
     value = _one_line(value).strip()
     if not value or value.startswith("-"):
@@ -71,3 +86,22 @@ PackageName = Annotated[
 ]
 Requirement = Annotated[str, AfterValidator(_requirement)]
 Url = Annotated[str, _matching(r"(https?|file)://[^\s]+", "a URL that begins with https://, http:// or file://")]
+CondaChannel = Annotated[
+    str,
+    _matching(
+        r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*|(https?|file)://\S+",
+        "a channel: a name such as conda-forge, or a URL that begins with https://, http:// or file://",
+    ),
+    AfterValidator(_channel),
+]
+MatchSpec = Annotated[str, AfterValidator(_match_spec)]
+VirtualPackageName = Annotated[
+    str,
+    _matching(
+        r"__(?!unix$|linux$|glibc$)[a-z0-9_]+",
+        "a virtual package that a recipe may give, such as __cuda: __unix, __linux and __glibc are those of the base",
+    ),
+]
+VirtualPackageVersion = Annotated[
+    str, _matching(r"[A-Za-z0-9_.+!]+(=[A-Za-z0-9_.+]+)?", "a version, or version=build, as in 12.4 or 1=zen3")
+]

@@ -59,7 +59,7 @@ def report(made: Generated, console: Console) -> None:
     if made.from_base:
         console.note("from the base: " + ", ".join(f"{name} {version}" for name, version in made.from_base.items()))
     if made.lock:
-        console.note(f"in the layer: {len(made.lock.files)} packages")
+        console.note(f"in the layer: {len(made.lock.installed)} packages")
     if not plan.base.manifest:
         console.warn(f"the image {plan.base.file} is not at hand: the easyconfig has no SHA256 for it")
     console.say(f"{plan.target}: " + ("written" if made.changed else "unchanged"))
@@ -74,6 +74,6 @@ def as_json(made: Generated) -> dict[str, object]:
         "changed": made.changed,
         "base": made.plan.base.file,
         "base_sha256": made.plan.base.manifest.sha256 if made.plan.base.manifest else None,
-        "packages": {file.name: file.version for file in files},
+        "packages": {file.name: file.version for file in sorted(files, key=lambda file: file.is_conda)},
         "from_base": dict(made.from_base),
     }

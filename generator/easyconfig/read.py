@@ -47,9 +47,17 @@ class Easyconfig:
 
     @property
     def packages(self) -> dict[str, str]:
-        """Version of each package in the layer."""
+        """Version of each package in the layer; for one of conda with its build, as in ``1.0=h123_0``."""
         build = set(self.parameters.get("build_packages", ()))
-        return {name: version for name, version, *_ in self.parameters.get("exts_list", ()) if name not in build}
+        found: dict[str, str] = {}
+        for name, version, options in self.parameters.get("exts_list", ()):
+            file = LockedFile(name, version, "".join(options.get("sources", ())), "")
+            if file.is_conda:
+                found[name] = f"{version}={file.build}"
+            elif name not in build:
+                # What pip and conda call alike need not be the same.
+                found[f"{name} (pip)" if name in found else name] = version
+        return found
 
 
 def read_easyconfig(path: Path) -> Easyconfig:

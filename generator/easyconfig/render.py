@@ -1,6 +1,7 @@
 """Writing easyconfigs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,12 +17,38 @@ from ebsif.recipe import Recipe
 from ebsif.site import Site
 from ebsif.templates import templates
 
-ENVIRONMENTS = "/user-software/venv"
+# Of each kind of layer: its easyblock, and where its environments lie.
+_EASYBLOCKS = {"venv": "SifVenv", "conda": "SifConda", "none": "SifContainer"}
+_ENVIRONMENTS = {"venv": "/user-software/venv", "conda": "/user-software/conda/envs"}
 _PACKAGE = "ebsif.easyconfig"
 
 
+@dataclass(frozen=True)
+class Requested:
+    """What a recipe asks for that is in the layer.
+
+    Parameters
+    ----------
+    packages
+        The packages, as written, for the description.
+    conda
+        The names of those of conda.
+    variables
+        What an environment of conda sets.
+    """
+
+    packages: tuple[str, ...] = ()
+    conda: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
 def render(
-    recipe: Recipe, recipe_file: str, site: Site, base: Base, lock: Lock | None, requested: Sequence[str] = ()
+    recipe: Recipe,
+    recipe_file: str,
+    site: Site,
+    base: Base,
+    lock: Lock | None,
+    requested: Requested | None = None,
 ) -> str:
     """Return the text of an easyconfig: the same for the same arguments.
 
@@ -32,23 +59,23 @@ def render(
     lock
         The files of the layer; None for a layer that its user fills, and for none.
     requested
-        The packages of the lock that the recipe asks for, for the description.
+        What the recipe asks for.
 
     Raises
     ------
     EbsifError
         When the base has no Python that a layer could be made with.
     """
-    has_venv = recipe.layer == "venv"
+    requested = requested or Requested()
     about = {
         "recipe": recipe,
         "site": site,
         "lock": lock,
-        "requested": requested,
+        "requested": requested.packages,
         "facts": base_facts(recipe, base),
         "module": module_name(recipe, base),
         "env_name": environment_name(recipe.name),
-        "environment": f"{ENVIRONMENTS}/{_venv_name(recipe)}" if has_venv else None,
+        "environment": _environment_path(recipe),
         "start_with": environment(recipe, base).start_with,
     }
     texts = templates(_PACKAGE, {})
@@ -62,7 +89,7 @@ def render(
             base=base,
             lock=lock,
             lock_line=Literal(LOCK_MARK + lock.inputs if lock else ""),
-            easyblock="SifVenv" if has_venv else "SifContainer",
+            easyblock=_EASYBLOCKS[recipe.layer],
             versionsuffix=version_suffix(recipe, base),
             homepage=homepage(recipe),
             description=texts.get_template("description.j2").render(about).strip(),
@@ -70,7 +97,7 @@ def render(
             checksum=base.manifest.sha256 if base.manifest and recipe.verify_base else None,
             groups=[
                 {Literal(name): value for name, value in group.items()}
-                for group in _groups(recipe, site, base, lock)
+                for group in _groups(recipe, site, base, lock, requested)
                 if group
             ],
         )
@@ -83,13 +110,22 @@ def _only_literal(value: Any) -> Literal:
     return value
 
 
-def _groups(recipe: Recipe, site: Site, base: Base, lock: Lock | None) -> list[dict[str, Any]]:
+def _groups(
+    recipe: Recipe, site: Site, base: Base, lock: Lock | None, requested: Requested
+) -> list[dict[str, Any]]:
     """Return the parameters of our easyblocks in the groups in which they are written."""
-    return [_image(recipe, site), _python(recipe, base), _module(recipe, site, base), _layer(recipe, lock)]
+    python = _conda(recipe, base) if recipe.layer == "conda" else _python(recipe, base)
+    return [
+        _image(recipe, site),
+        python,
+        _module(recipe, site, base, requested.variables),
+        _layer(recipe, lock, requested.conda),
+    ]
 
 
-def _venv_name(recipe: Recipe) -> str:
-    return recipe.venv_name or recipe.name.lower()
+def _environment_path(recipe: Recipe) -> str | None:
+    folder = _ENVIRONMENTS.get(recipe.layer)
+    return f"{folder}/{recipe.environment_name}" if folder else None
 
 
 def _image(recipe: Recipe, site: Site) -> dict[str, Any]:
@@ -112,35 +148,51 @@ def _python(recipe: Recipe, base: Base) -> dict[str, Any]:
                 f"the image {base.file} has no Python 3.8 or newer with venv and ensurepip, so that it cannot carry a "
                 "venv: write `layer: none` into the recipe, or take another base"
             )
-        group |= {"base_python": known.python, "venv_name": _venv_name(recipe)}
+        group |= {"base_python": known.python, "venv_name": recipe.environment_name}
     if known.start_with != "exec":
         group["start_with"] = known.start_with
     if known.activation:
         group["activation"] = known.activation
     if known.env is not None:
         venv_env = base.known().venv_env if recipe.layer == "venv" else {}
-        named = {name: value.replace("{venv}", _venv_name(recipe)) for name, value in venv_env.items()}
+        named = {name: value.replace("{venv}", recipe.environment_name) for name, value in venv_env.items()}
         group["activation_env"] = dict(sorted({**known.env, **named}.items()))
     if known.path:
         group["activation_path"] = list(known.path)
     return group
 
 
-def _module(recipe: Recipe, site: Site, base: Base) -> dict[str, Any]:
-    neutral = {"PYTHONPATH": ""} if recipe.layer == "venv" and base.manifest and base.manifest.pythonpath else {}
+def _conda(recipe: Recipe, base: Base) -> dict[str, Any]:
+    """Return how an environment of conda is called and started, and what is active underneath it."""
+    known = environment(recipe, base)
+    group: dict[str, Any] = {"conda_name": recipe.environment_name}
+    if known.start_with != "exec":
+        group["start_with"] = known.start_with
+    if recipe.stack:
+        # What activation sets is found out at installation, together with what that of the environment does.
+        below = {"base_python": known.python, "activation": known.activation}
+        group |= {"stack": True, **{name: value for name, value in below.items() if value}}
+    return group
+
+
+def _module(recipe: Recipe, site: Site, base: Base, variables: Mapping[str, str]) -> dict[str, Any]:
+    neutral = {"PYTHONPATH": ""} if recipe.layer != "none" and base.manifest and base.manifest.pythonpath else {}
     group = {
         "commands": list(recipe.commands),
         "binds": [*site.binds, *recipe.binds],
         "conflicts": [*site.conflicts, *recipe.conflicts],
         "host_env": {**site.host_env, **recipe.host_env},
-        "container_env": {**neutral, **site.container_env, **recipe.container_env},
+        "container_env": {**neutral, **site.container_env, **variables, **recipe.container_env},
         "user_site": recipe.user_site,
     }
     return {name: value for name, value in group.items() if value}
 
 
-def _layer(recipe: Recipe, lock: Lock | None) -> dict[str, Any]:
+def _layer(recipe: Recipe, lock: Lock | None, asked: tuple[str, ...]) -> dict[str, Any]:
+    there = {file.name for file in lock.conda} if lock else set()
     group = {
+        # Where all packages of conda are asked for, those of all have wrappers anyway.
+        "command_packages": [] if there <= set(asked) else list(asked),
         "allow_base_packages": list(recipe.allow_base_packages),
         "build_packages": list(lock.build_packages) if lock else [],
     }

@@ -61,7 +61,7 @@ def test_three_keys_are_enough() -> None:
         "expected: {kind: docker}",
         "expected: {kind: venv, python: bin/python}",
         "user_site: 'yes'",
-        "layer: conda",
+        "layer: overlay",
     ],
 )
 def test_a_value_that_could_not_be_used_is_refused_at_its_line(line: str) -> None:

@@ -1,0 +1,156 @@
+"""What a recipe asks conda for: packages to be solved for, or files that somebody has locked before."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import rattler
+from rattler.exceptions import InvalidMatchSpecError
+
+from ebsif import document
+from ebsif.conda.environment import NODEFAULTS, CondaEnvironment, PipSection
+from ebsif.conda.locked import MAXIMUM_SIZE, Pinned, is_conda_lock, is_explicit, read_conda_lock, read_explicit
+from ebsif.document import Document, Location
+from ebsif.errors import InputError
+from ebsif.files import read_text
+from ebsif.lock.requirements import Entry
+from ebsif.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A package to be solved for.
+
+    Parameters
+    ----------
+    text
+        As it was written.
+    path, number
+        The file that it stands in, and the line.
+    name
+        The package.
+    canonical
+        The same for all ways to write the same.
+    """
+
+    text: str
+    path: Path
+    number: int | None
+    name: str
+    canonical: str
+
+    @property
+    def place(self) -> str:
+        """Where it stands."""
+        return f"{self.path}:{self.number}" if self.number else str(self.path)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """All that a recipe asks conda for: either packages and channels, or files.
+
+    Parameters
+    ----------
+    specs
+        The packages to be solved for.
+    channels
+        Where to look for them, the first before the others.
+    pinned
+        The files.
+    pip
+        What is left to pip.
+    variables
+        What the environment sets.
+    """
+
+    specs: tuple[Spec, ...] = ()
+    channels: tuple[str, ...] = ()
+    pinned: tuple[Pinned, ...] = ()
+    pip: tuple[Entry, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """The packages that are asked for by name."""
+        return list(dict.fromkeys(spec.name for spec in self.specs))
+
+
+def asked_for(recipe: Recipe, written: Document, platform: str | None) -> Asked:
+    """Return what a recipe asks conda for.
+
+    Parameters
+    ----------
+    platform
+        What conda calls the machine of the base, of whose packages those in a lock for several are taken; None when the
+        base is not at hand.
+
+    Raises
+    ------
+    InputError
+        With file and line, when a file is missing, or something in it cannot be used.
+    """
+    if isinstance(recipe.environment, CondaEnvironment):
+        return _of_environment(recipe.environment, written, ("environment",))
+    path = written.path.parent / str(recipe.environment)
+    if not path.is_file():
+        raise written.error(("environment",), f"there is no file {path}")
+    text = read_text(path, MAXIMUM_SIZE)
+    if is_explicit(text):
+        return Asked(pinned=tuple(read_explicit(text, path, platform)))
+    content = document.parse(text, path)
+    if is_conda_lock(content):
+        pinned, pip = read_conda_lock(content, platform)
+        return Asked(pinned=tuple(pinned), pip=tuple(pip))
+    return _of_environment(document.validate(CondaEnvironment, content), content, ())
+
+
+def _of_environment(environment: CondaEnvironment, written: Document, inside: Location) -> Asked:
+    specs = list(_specs(environment, written, (*inside, "dependencies")))
+    if not specs:
+        raise written.error((*inside, "dependencies"), "the environment names no package: list them in `dependencies`")
+    channels = [channel for channel in environment.channels if channel != NODEFAULTS]
+    channels += [channel for _, channel in specs if channel and channel not in channels]
+    if not channels:
+        raise written.error(inside, "the environment names no channel: list them in `channels`, as in [conda-forge]")
+    pip = tuple(_pip(environment, written, (*inside, "dependencies")))
+    return Asked(tuple(spec for spec, _ in specs), tuple(channels), pip=pip, variables=environment.variables)
+
+
+def _specs(
+    environment: CondaEnvironment, written: Document, inside: Location
+) -> Iterator[tuple[Spec, str | None]]:
+    """Yield the packages, each with the channel that it names itself."""
+    for at, text in enumerate(environment.dependencies):
+        if isinstance(text, PipSection):
+            continue
+        try:
+            # As conda is, not strict: `=1.0=h123_0` is how it writes an exact package.
+            spec = rattler.MatchSpec(text)
+            name, canonical = spec.name.normalized, spec.to_canonical_string()
+        except InvalidMatchSpecError as error:
+            message = f"{text!r} is not a package of conda, as in 'ffmpeg >=7': {error}"
+            raise written.error((*inside, at), message) from error
+        channel = text.partition("::")[0].strip() if "::" in text else None
+        yield Spec(text, written.path, written.line((*inside, at)), name, canonical), _without_subdir(channel, spec)
+
+
+def _without_subdir(channel: str | None, spec: rattler.MatchSpec) -> str | None:
+    return channel.removesuffix(f"/{spec.subdir}") if channel and spec.subdir else channel
+
+
+def _pip(environment: CondaEnvironment, written: Document, inside: Location) -> Iterator[Entry]:
+    """Yield what is left to pip."""
+    for at, section in enumerate(environment.dependencies):
+        if isinstance(section, PipSection):
+            for index, text in enumerate(section.pip):
+                yield Entry(text.strip(), written.path, written.line((*inside, at, "pip", index)))
+
+
+def places(specs: Sequence[Spec]) -> str:
+    """Return where packages are asked for, for a message."""
+    return ", ".join(f"{spec.text} ({spec.place})" for spec in specs)
+
+
+def error_at(pinned: Pinned, message: str) -> InputError:
+    """Return an error about a file that somebody has locked."""
+    return InputError(pinned.path, [(pinned.number, message)])

@@ -1,0 +1,94 @@
+"""The solver's reasons, shortened and in our words."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from ebsif.conda.asked import Asked, Spec, places
+from ebsif.errors import ConflictError, EbsifError
+
+_LEAD = "Cannot solve the request because of: "
+_NONE = re.compile(r"No candidates were found for (?P<name>[^\s.]\S*) (?P<version>.+?)\.(?=\n|$)")
+_NEEDED = re.compile(
+    r"(?P<who>[\w.-]+ [^\n]+?) would require\n[^\w\n]*(?P<name>__\w+) (?P<version>[^\n]+?), for which no candidates"
+)
+_LINES = 12
+_KNOWN_VERSIONS = 8  # that a message lists
+
+
+def missing_name(explanation: str) -> tuple[str, str] | None:
+    """Return name and version of what the solver has found nothing for, if that is its reason."""
+    match = _NONE.search(explanation)
+    return (match["name"], match["version"]) if match else None
+
+
+def no_candidates(
+    name: str, version: str, asked: Asked, versions: Sequence[str], elsewhere: Sequence[str], platform: str
+) -> ConflictError:
+    """Return an error about a package that the channels do not have.
+
+    Parameters
+    ----------
+    versions
+        The versions that they have of it, the newest last.
+    elsewhere
+        The other platforms that they have it for.
+    """
+    specs = [spec for spec in asked.specs if spec.name == name]
+    place = f" ({', '.join(spec.place for spec in specs)})" if specs else ""
+    what = name if version == "*" else f"{name} {version}"
+    where = f"the channels ({', '.join(asked.channels)})"
+    if versions:
+        listed = ", ".join(versions[-_KNOWN_VERSIONS:])
+        return ConflictError(f"{where} have no {what}{place}; the newest versions are: {listed}")
+    if elsewhere:
+        return ConflictError(f"{what}{place} is only there for {', '.join(elsewhere)}, and the base is {platform}")
+    return ConflictError(f"{where} have no {what}{place}: is the name right?")
+
+
+def unsolvable(explanation: str, asked: Asked, virtual: Mapping[str, tuple[str, str]]) -> ConflictError:
+    """Return an error that says what the solver has said."""
+    needed = _NEEDED.search(explanation)
+    direct = _NONE.search(explanation)
+    if needed:
+        return ConflictError(_of_machine(needed["who"], needed["name"], needed["version"], virtual))
+    if direct and direct["name"].startswith("__"):
+        return ConflictError(_of_machine("the environment", direct["name"], direct["version"], virtual))
+    text = explanation.strip().removeprefix(_LEAD)
+    lines = [line for line in text.splitlines() if line.strip()]
+    more = [f"… and {len(lines) - _LINES} more lines"] if len(lines) > _LINES else []
+    told = "\n".join([*lines[:_LINES], *more])
+    return ConflictError(f"the packages cannot be had together: {told}\nAsked for: {places(_named(text, asked))}")
+
+
+def of_machine(who: str, requirement: str, virtual: Mapping[str, tuple[str, str]]) -> str:
+    """Return what a package needs of the machine and does not get, given as ``__glibc >=2.40``."""
+    name, _, version = requirement.partition(" ")
+    return _of_machine(who, name, version or "*", virtual)
+
+
+def _of_machine(who: str, name: str, version: str, virtual: Mapping[str, tuple[str, str]]) -> str:
+    what = {"__glibc": "glibc", "__linux": "Linux"}.get(name, name)
+    needs = f"{who} needs {what}" + ("" if version == "*" else f" {version}")
+    has = " ".join(part for part in virtual.get(name, ()) if part != "0")
+    if name == "__glibc":
+        return f"{needs}, and the base has " + (f"glibc {has}" if has else "none")
+    if name in virtual:
+        return f"{needs}, and for the base it is {has}"
+    return f"{needs}, which the base does not tell of: if every machine has it, add it to `virtual_packages`"
+
+
+def _named(text: str, asked: Asked) -> list[Spec]:
+    """Return what is asked for that an explanation speaks of, or else all of it."""
+    found = [spec for spec in asked.specs if re.search(rf"(?<![\w.-]){re.escape(spec.name)}(?![\w-])", text)]
+    return found or list(asked.specs)
+
+
+def unreachable(error: Exception) -> EbsifError:
+    """Return an error about a channel that cannot be used."""
+    lines = [line.removeprefix("Caused by: ") for line in str(error).splitlines() if line.strip()]
+    missing = re.match(r"could not find subdir '.+' in channel '(?P<channel>.+)'", lines[0])
+    if missing:
+        return EbsifError(f"there is no channel at {missing['channel']}: {lines[-1]}")
+    url = re.search(r"url \((?P<url>[^)]+)\)", str(error))
+    where = url["url"].rpartition("/")[0] if url else "the channel"
+    return EbsifError(f"the channel cannot be reached ({where}): {lines[-1]}")

@@ -1,0 +1,83 @@
+"""What the files of conda packages say of themselves, for those that no solver has seen."""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import rattler
+from rattler.exceptions import ExtractError
+from rattler.package import BuildString
+
+from ebsif.conda.asked import error_at
+from ebsif.conda.locked import NOARCH, Pinned
+from ebsif.conda.messages import of_machine
+from ebsif.errors import EbsifError
+from ebsif.lock.model import LockedFile
+
+
+def records(files: Iterable[LockedFile], folder: Path) -> list[rattler.RepoDataRecord]:
+    """Return the records of files in a folder.
+
+    Raises
+    ------
+    EbsifError
+        When one is no package of conda.
+    """
+
+    async def read() -> list[rattler.RepoDataRecord]:
+        return [await _record(folder / file.filename) for file in files]
+
+    return asyncio.run(read())
+
+
+async def _record(path: Path) -> rattler.RepoDataRecord:
+    try:
+        return await rattler.RepoDataRecord.from_package_archive(path)
+    except (ExtractError, OSError) as error:
+        raise EbsifError(f"{path.name} is not a package of conda: {str(error).splitlines()[0]}") from error
+
+
+def checked(
+    pinned: Sequence[Pinned], folder: Path, platform: str, virtual: Mapping[str, tuple[str, str]]
+) -> list[LockedFile]:
+    """Return the files of a lock of somebody else's, by name, with what they say of themselves.
+
+    Parameters
+    ----------
+    folder
+        Where they lie.
+    platform
+        What conda calls the base's machine.
+    virtual
+        Version and build of each virtual package.
+
+    Raises
+    ------
+    InputError
+        With the line, when one cannot be used on the base, or is there twice.
+    """
+    found: dict[str, LockedFile] = {}
+    for item, record in zip(pinned, records([item.file for item in pinned], folder), strict=True):
+        name = record.name.normalized
+        who = f"{name} {record.version}"
+        if record.subdir not in (platform, NOARCH):
+            raise error_at(item, f"{item.file.filename} is for {record.subdir}, and the base is {platform}")
+        for requirement in record.depends:
+            if requirement.startswith("__") and not _is_met(requirement, virtual):
+                raise error_at(item, of_machine(who, requirement, virtual))
+        if name in found:
+            raise error_at(item, f"{name} is there twice: as {found[name].filename} and as {item.file.filename}")
+        found[name] = replace(item.file, name=name, version=str(record.version))
+    return [found[name] for name in sorted(found)]
+
+
+def _is_met(requirement: str, virtual: Mapping[str, tuple[str, str]]) -> bool:
+    """Tell whether a requirement of the machine is met."""
+    spec = rattler.MatchSpec(requirement)
+    there = virtual.get(spec.name.normalized)
+    if there is None:
+        return False
+    version, build = there
+    package = rattler.PackageRecord(spec.name.normalized, version, BuildString(build), 0, NOARCH)
+    return spec.matches(package)

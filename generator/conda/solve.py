@@ -1,0 +1,160 @@
+"""Solving: which packages of the channels make an environment on a base."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import rattler
+from rattler.exceptions import GatewayError, InvalidChannelError, SolverError
+from rattler.package import BuildString
+
+from ebsif.conda.asked import Asked
+from ebsif.conda.locked import NOARCH
+from ebsif.conda.messages import missing_name, no_candidates, unreachable, unsolvable
+from ebsif.errors import ConflictError, EbsifError
+from ebsif.files import make_cache
+from ebsif.lock.model import LockedFile
+
+# Where else a package might be, for the message that it is not there.
+_OTHERS = ("linux-64", "linux-aarch64", "linux-ppc64le", "osx-64", "osx-arm64", "win-64")
+_RETRIES = 2
+
+
+class Solver:
+    """The solver for one base.
+
+    Parameters
+    ----------
+    asked
+        What to solve for.
+    platform
+        What conda calls the base's machine.
+    virtual
+        Version and build of each virtual package.
+    """
+
+    def __init__(self, asked: Asked, platform: str, virtual: Mapping[str, tuple[str, str]]) -> None:
+        self._asked = asked
+        self._platform = platform
+        self._virtual = virtual
+        self._gateway = rattler.Gateway(make_cache("conda"), client=client())
+
+    async def solve(self, kept: Collection[LockedFile], python: str | None) -> list[LockedFile]:
+        """Return the files of the environment, by name.
+
+        Parameters
+        ----------
+        kept
+            Files to take where that is possible, those of the same channels.
+        python
+            The version that Python must have if there is one, as in 3.11.
+
+        Raises
+        ------
+        ConflictError
+            When no packages fit together on the base.
+        EbsifError
+            When a channel cannot be used, or does not tell the SHA256 of a file.
+        """
+        try:
+            locked = await self._records(kept) if kept else []
+            found = await self._solve(locked, [f"python {python}.*"] if python else [])
+        except SolverError as error:
+            if python and await self._is_solvable():
+                raise _other_python(python, self._asked) from error
+            raise await self._explained(str(error)) from error
+        except (GatewayError, InvalidChannelError) as error:
+            raise unreachable(error) from error
+        return sorted(map(locked_file, found), key=lambda file: file.name)
+
+    async def _solve(
+        self, locked: Sequence[rattler.RepoDataRecord], constraints: Sequence[str]
+    ) -> list[rattler.RepoDataRecord]:
+        return await rattler.solve(
+            self._asked.channels,
+            [rattler.MatchSpec(spec.text) for spec in self._asked.specs],
+            gateway=self._gateway,
+            platforms=[rattler.Subdir(self._platform), rattler.Subdir(NOARCH)],
+            locked_packages=locked,
+            virtual_packages=[
+                rattler.GenericVirtualPackage(
+                    rattler.PackageName(name), rattler.Version(version), BuildString(build)
+                )
+                for name, (version, build) in self._virtual.items()
+            ],
+            channel_priority=rattler.ChannelPriority.Strict,
+            constraints=constraints,
+        )
+
+    async def _records(self, files: Collection[LockedFile]) -> list[rattler.RepoDataRecord]:
+        """Return the records of files, as far as the channels still have them."""
+        known = {(file.filename, file.sha256) for file in files}
+        names = sorted({file.name for file in files})
+        found = await self._query(names, [self._platform, NOARCH])
+        return [record for record in found if (record.file_name, _sha256(record)) in known]
+
+    async def _query(self, names: Sequence[str], platforms: Sequence[str]) -> list[rattler.RepoDataRecord]:
+        subdirs = [rattler.Subdir(platform) for platform in platforms]
+        found = await self._gateway.query(self._asked.channels, subdirs, names, recursive=False)
+        return [record for records in found for record in records]
+
+    async def _is_solvable(self) -> bool:
+        try:
+            await self._solve([], [])
+        except SolverError:
+            return False
+        return True
+
+    async def _explained(self, explanation: str) -> ConflictError:
+        missing = missing_name(explanation)
+        if missing is None or missing[0].startswith("__"):
+            return unsolvable(explanation, self._asked, self._virtual)
+        name, version = missing
+        there = await self._query([name], [self._platform, NOARCH])
+        versions = sorted({record.version for record in there})
+        elsewhere = [] if there else await self._elsewhere(name)
+        return no_candidates(name, version, self._asked, list(map(str, versions)), elsewhere, self._platform)
+
+    async def _elsewhere(self, name: str) -> list[str]:
+        """Return the other platforms that there is a package for, where channels have those at all."""
+        found = set()
+        for platform in _OTHERS:
+            if platform != self._platform:
+                try:
+                    found |= {record.subdir for record in await self._query([name], [platform])}
+                except GatewayError:
+                    continue
+        return sorted(found)
+
+
+def client() -> rattler.Client:
+    """Return what reaches channels, with the proxies and credentials that the user has set up for conda's tools."""
+    return rattler.Client.default_client(max_retries=_RETRIES)
+
+
+def locked_file(record: rattler.RepoDataRecord) -> LockedFile:
+    """Return the file of a record.
+
+    Raises
+    ------
+    EbsifError
+        When its SHA256 is not known.
+    """
+    sha256 = _sha256(record)
+    if sha256 is None:
+        raise EbsifError(
+            f"{record.file_name} has no SHA256 in the channel {record.channel}, so that it cannot be locked: whoever "
+            "keeps the channel adds it by indexing it again (`rattler-index` or `conda index`)"
+        )
+    folder = record.url.rpartition("/")[0]
+    return LockedFile(record.name.normalized, str(record.version), record.file_name, sha256, folder)
+
+
+def _sha256(record: rattler.RepoDataRecord) -> str | None:
+    return record.sha256.hex() if record.sha256 else None
+
+
+def _other_python(python: str, asked: Asked) -> ConflictError:
+    wanted = [spec for spec in asked.specs if spec.name == "python"]
+    who = f"{wanted[0].text} is asked for ({wanted[0].place})" if wanted else "the environment needs another one"
+    return ConflictError(
+        f"with `stack: true`, Python must be that of the base: the base has {python}, and {who}"
+    )

@@ -1,0 +1,36 @@
+"""What conda knows of a machine: that of the base, and never the one that solves."""
+
+from collections.abc import Mapping
+
+from ebsif.base.manifest import Manifest
+
+# conda's names for kinds of processors that it calls otherwise than the kernel does.
+_PLATFORMS = {"x86_64": "linux-64", "i686": "linux-32"}
+# Where the base does not tell; it is an old system or has no C library of GNU.
+_UNKNOWN_KERNEL = "0"
+
+
+def platform_of(base: Manifest) -> str:
+    """Return what conda calls the machine of a base, as in ``linux-64``."""
+    return _PLATFORMS.get(base.machine, f"linux-{base.machine}")
+
+
+def virtual_packages(base: Manifest, given: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Return version and build of each virtual package.
+
+    Parameters
+    ----------
+    given
+        What a recipe adds, as ``version`` or ``version=build``.
+    """
+    found = {
+        "__unix": ("0", "0"),
+        "__linux": (base.kernel or _UNKNOWN_KERNEL, "0"),
+        "__archspec": ("1", base.machine),
+    }
+    if base.glibc:
+        found["__glibc"] = (base.glibc, "0")
+    for name, value in given.items():
+        version, _, build = value.partition("=")
+        found[name] = (version, build or "0")
+    return dict(sorted(found.items()))
