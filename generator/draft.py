@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ebsif.base.found import Base
+from ebsif.conda.environment import CondaEnvironment
 from ebsif.document import Document, scalar, validate
 from ebsif.easyconfig.describe import base_facts
 from ebsif.errors import EbsifError
@@ -33,12 +34,18 @@ def draft(base: Base, wishes: Mapping[str, Any]) -> Recipe:
         When a wish cannot be fulfilled, or the version is neither wished nor found.
     """
     values = {**_proposed(wishes["name"], base), **wishes}
+    if "environment" in values:
+        # The commands of the base are not those of its environment.
+        values |= {"layer": "conda", "commands": []}
     if "version" not in values:
         raise EbsifError(
             f"nothing in the image {base.file} tells the version of {values['name']}: give one with --version"
         )
     if values["layer"] == "none" and any(key in values for key in ("packages", "requirements", "pyproject")):
-        raise EbsifError(f"the image {base.file} has no Python that packages could be added to: take another base")
+        raise EbsifError(
+            f"the image {base.file} has no Python that packages could be added to: take another base, or give an "
+            "environment of conda with --environment"
+        )
     return validate(Recipe, Document(Path("the command line"), values, {}))
 
 
@@ -61,7 +68,15 @@ def _proposed(name: str, base: Base) -> dict[str, Any]:
 def render(recipe: Recipe, base: Base) -> str:
     """Return the text of a recipe's file."""
     jinja = templates("ebsif", {"yaml": scalar, "comment": comment})
-    return jinja.get_template("recipe.yml.j2").render(recipe=recipe, facts=base_facts(recipe, base)[1:])
+    facts = base_facts(recipe, base)[1:]
+    return jinja.get_template("recipe.yml.j2").render(recipe=recipe, facts=facts, environment=_written(recipe))
+
+
+def _written(recipe: Recipe) -> dict[str, Any] | str | None:
+    """Return the environment of conda as it is written: the name of its file, or what it holds."""
+    if isinstance(recipe.environment, CondaEnvironment):
+        return recipe.environment.model_dump()
+    return recipe.environment
 
 
 def comment(text: str) -> str:

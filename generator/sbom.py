@@ -1,7 +1,8 @@
 """What is inside, as a CycloneDX software bill of materials."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import urlsplit
 
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom
@@ -46,13 +47,11 @@ def of_easyconfig(easyconfig: Easyconfig, base: Manifest | None) -> Bom:
         bom_ref="module",
     )
     image = _image(base) if base else _file(parameters["sources"][0], parameters["checksums"][0])
-    files = easyconfig.lock.files if easyconfig.lock else ()
-    build = {canonicalize_name(name) for name in easyconfig.lock.build_packages} if easyconfig.lock else set()
-    layer = [_wheel(file) for file in files if canonicalize_name(file.name) not in build]
-    replaced = {canonicalize_name(component.name) for component in layer}
+    files = easyconfig.lock.installed if easyconfig.lock else []
+    replaced = {canonicalize_name(file.name) for file in files if not file.is_conda}
     seen = {name: version for name, version in (base.packages if base else {}).items()
             if canonicalize_name(name) not in replaced}
-    _complete(bom, [image, *_packages(seen, "base"), *layer])
+    _complete(bom, [image, *_packages(seen, "base"), *map(_locked, files)])
     return bom
 
 
@@ -86,14 +85,36 @@ def _packages(versions: Mapping[str, str], place: str) -> list[Component]:
     return [_package(name, version, place) for name, version in versions.items()]
 
 
-def _wheel(file: LockedFile) -> Component:
-    component = _package(file.name, file.version, "layer")
+def _locked(file: LockedFile) -> Component:
+    purl = _conda_purl(file) if file.is_conda else _pypi_purl(file.name, file.version)
+    component = _component(file.name, file.version, purl, "layer")
     component.hashes.add(HashType(alg=HashAlgorithm.SHA_256, content=file.sha256))
     return component
 
 
 def _package(name: str, version: str, place: str) -> Component:
-    purl = PackageURL(type="pypi", name=str(canonicalize_name(name)), version=version)
+    return _component(name, version, _pypi_purl(name, version), place)
+
+
+def _component(name: str, version: str, purl: PackageURL, place: str) -> Component:
     return Component(
         type=ComponentType.LIBRARY, name=name, version=version, purl=purl, bom_ref=f"{place}:{purl}"
     )
+
+
+def _pypi_purl(name: str, version: str) -> PackageURL:
+    return PackageURL(type="pypi", name=str(canonicalize_name(name)), version=version)
+
+
+def _conda_purl(file: LockedFile) -> PackageURL:
+    """Return the package URL of a package of conda: the channel and subfolder are those of the place it comes from."""
+    channel, _, subdir = (file.source_url or "").rpartition("/")
+    place = urlsplit(channel)
+    qualifiers = {
+        "build": file.build or "",
+        # As conda calls channels: without the host, where there is more than that.
+        "channel": PurePosixPath(place.path).name if place.scheme == "file" else place.path.strip("/") or place.netloc,
+        "subdir": subdir,
+        "type": "conda" if file.filename.endswith(".conda") else "tar.bz2",
+    }
+    return PackageURL(type="conda", name=file.name, version=file.version, qualifiers=qualifiers)

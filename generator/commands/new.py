@@ -8,7 +8,9 @@ from typing import Any, NoReturn
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from ebsif import document
 from ebsif.base.store import find_base
+from ebsif.conda.environment import CondaEnvironment
 from ebsif.console import Console
 from ebsif.draft import draft, render
 from ebsif.errors import EbsifError
@@ -16,7 +18,8 @@ from ebsif.files import write_atomically
 from ebsif.names import easyconfig_name, module_name
 from ebsif.site import Site, read_site, site_names
 
-EXAMPLE = "ebsif new PyTorch --base lumi-pytorch-….sif --variant mine lightning 'torchmetrics>=1.4'"
+EXAMPLE = """ebsif new PyTorch --base lumi-pytorch-….sif --variant mine lightning 'torchmetrics>=1.4'
+         ebsif new Analysis --version 1.0 --base lumi-rocm-….sif -f environment.yml"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +30,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--base", required=True, metavar="SIF", help="the image: a path, or a name in the site's folders")
     add("--requirements", "-r", action="append", type=Path, default=[], metavar="FILE", help="requirements file")
     add("--pyproject", "-p", type=Path, metavar="FILE", help="pyproject.toml whose dependencies to add")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
+        "--environment",
+        "-f",
+        type=Path,
+        metavar="FILE",
+        help="environment of conda to have: an environment.yml, conda-lock.yml or @EXPLICIT file; the recipe names it",
+    )
+    either.add_argument(
+        "--from-env",
+        type=Path,
+        metavar="FILE",
+        help="exactly the packages of an environment, in a file that `conda env export` has written; they are copied "
+        "into the recipe, without the name and folder of that environment",
+    )
     add("--site", default="local", help="the site, or a file with one (default: %(default)s)")
     add("--version", help="version of the software; by default as found in the base")
     add("--variant", help="what tells this module from others on the same base")
@@ -81,8 +99,19 @@ def _wishes(options: argparse.Namespace, site: Site, image: Path, folder: Path) 
         "packages": [_requirement(package) for package in options.packages],
         "requirements": [_relative(_existing(file), folder) for file in options.requirements],
         "pyproject": {"file": _relative(_existing(options.pyproject), folder)} if options.pyproject else None,
+        "environment": _environment(options, folder),
     }
     return {key: value for key, value in wishes.items() if value}
+
+
+def _environment(options: argparse.Namespace, folder: Path) -> str | dict[str, Any] | None:
+    """Return the environment of conda that the command line names: its file, or what an exported one holds."""
+    if options.environment:
+        return _relative(_existing(options.environment), folder)
+    if options.from_env is None:
+        return None
+    exported = document.validate(CondaEnvironment, document.read(_existing(options.from_env)))
+    return exported.model_dump(exclude={"name", "prefix"}, exclude_defaults=True)
 
 
 def _requirement(package: str) -> str:

@@ -127,6 +127,8 @@ def _specs(
             # As conda is, not strict: `=1.0=h123_0` is how it writes an exact package.
             spec = rattler.MatchSpec(text)
             name, canonical = spec.name.normalized, spec.to_canonical_string()
+            if len((spec.build or "").split()) > 1:
+                raise InvalidMatchSpecError(f"a build is one word, and not {spec.build!r}")
         except InvalidMatchSpecError as error:
             message = f"{text!r} is not a package of conda, as in 'ffmpeg >=7': {error}"
             raise written.error((*inside, at), message) from error

@@ -148,7 +148,8 @@ def _divided(section: Sequence[Entry]) -> tuple[list[Entry], dict[str, list[Entr
             key = "requirements" if option["option"] in ("-r", "--requirement") else "constraints"
             named[key].append(replace(entry, text=option["file"]))
         elif entry.text.startswith("-"):
-            message = f"{entry.text!r} cannot be locked: an index belongs into the recipe (`index`, `extra_indexes`)"
+            hint = "of pip's options, -r and -c can stand here, and an index belongs into the recipe (`index`)"
+            message = f"{entry.text!r} cannot be locked: {hint}"
             raise InputError(entry.path, [(entry.number, message)])
         else:
             packages.append(entry)
