@@ -11,14 +11,12 @@ from urllib.parse import quote, unquote, urlsplit
 import rattler
 from rattler.package_streaming import download_to_path
 
-from ebsif.conda.solve import client
+from ebsif.conda.channel import AT_ONCE, client
 from ebsif.console import Console
 from ebsif.errors import EbsifError
 from ebsif.files import make_folder, sha256, unfinished
 from ebsif.lock.model import Lock, LockedFile
 from ebsif.lock.sources import missing_files
-
-_AT_ONCE = 8
 
 
 def download(files: Iterable[LockedFile], folder: Path, console: Console) -> None:
@@ -37,7 +35,7 @@ def download(files: Iterable[LockedFile], folder: Path, console: Console) -> Non
 
 
 async def _download(files: Iterable[LockedFile], folder: Path) -> None:
-    limit, reaching = asyncio.Semaphore(_AT_ONCE), client()
+    limit, reaching = asyncio.Semaphore(AT_ONCE), client()
 
     async def one(file: LockedFile) -> None:
         async with limit:

@@ -58,7 +58,11 @@ def checked(
         With the line, when one cannot be used on the base, or is there twice.
     """
     found: dict[str, LockedFile] = {}
-    for item, record in zip(pinned, records([item.file for item in pinned], folder), strict=True):
+    for item in pinned:
+        try:
+            (record,) = records([item.file], folder)
+        except EbsifError as error:
+            raise error_at(item, str(error)) from error
         name = record.name.normalized
         who = f"{name} {record.version}"
         if record.subdir not in (platform, NOARCH):

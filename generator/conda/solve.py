@@ -7,6 +7,7 @@ from rattler.exceptions import GatewayError, InvalidChannelError, SolverError
 from rattler.package import BuildString
 
 from ebsif.conda.asked import Asked
+from ebsif.conda.channel import AT_ONCE, client
 from ebsif.conda.locked import NOARCH
 from ebsif.conda.messages import missing_name, no_candidates, unreachable, unsolvable
 from ebsif.errors import ConflictError, EbsifError
@@ -15,7 +16,6 @@ from ebsif.lock.model import LockedFile
 
 # Where else a package might be, for the message that it is not there.
 _OTHERS = ("linux-64", "linux-aarch64", "linux-ppc64le", "osx-64", "osx-arm64", "win-64")
-_RETRIES = 2
 
 
 class Solver:
@@ -35,7 +35,7 @@ class Solver:
         self._asked = asked
         self._platform = platform
         self._virtual = virtual
-        self._gateway = rattler.Gateway(make_cache("conda"), client=client())
+        self._gateway = rattler.Gateway(make_cache("conda"), client=client(), max_concurrent_requests=AT_ONCE)
 
     async def solve(self, kept: Collection[LockedFile], python: str | None) -> list[LockedFile]:
         """Return the files of the environment, by name.
@@ -123,11 +123,6 @@ class Solver:
                 except GatewayError:
                     continue
         return sorted(found)
-
-
-def client() -> rattler.Client:
-    """Return what reaches channels, with the proxies and credentials that the user has set up for conda's tools."""
-    return rattler.Client.default_client(max_retries=_RETRIES)
 
 
 def locked_file(record: rattler.RepoDataRecord) -> LockedFile:
