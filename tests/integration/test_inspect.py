@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import platform
 import re
 from pathlib import Path
 from typing import Any
@@ -128,6 +129,8 @@ def test_packages_and_their_commands_are_listed(manifests: Manifests, base: str)
 def test_the_system_is_that_of_the_image(manifests: Manifests, base: str) -> None:
     assert manifests[base]["os"] == {"id": "debian", "version": "12", "name": "Debian GNU/Linux 12 (bookworm)"}
     assert manifests[base]["glibc"] == "2.36"
+    assert manifests[base]["machine"] == platform.machine()
+    assert manifests[base]["kernel"] == "3.2.0"
     assert manifests[base]["labels"]["org.label-schema.schema-version"] == "1.0"
 
 

@@ -95,6 +95,25 @@ def test_the_schema_of_recipes_tells_what_each_key_means(capsys: pytest.CaptureF
         jsonschema.validate({"name": "x", "version": "1", "base": "x.sif", "pakages": []}, schema)
 
 
+@pytest.mark.parametrize(
+    ("environment", "good"),
+    [
+        ("environment.yml", True),
+        ({"channels": ["x"], "dependencies": ["a", {"pip": ["b"]}]}, True),
+        ({"channels": ["x"], "dependencies": [{"pips": ["b"]}]}, False),
+        ({"chanels": ["x"]}, False),
+        (["a"], False),
+    ],
+)
+def test_the_schema_of_recipes_knows_environments(
+    capsys: pytest.CaptureFixture[str], environment: object, good: bool
+) -> None:
+    cli.main(["schema", "recipe"])
+    schema = json.loads(capsys.readouterr().out)
+    recipe = {"name": "x", "version": "1", "base": "x.sif", "layer": "conda", "environment": environment}
+    assert jsonschema.Draft202012Validator(schema).is_valid(recipe) is good
+
+
 def test_a_reader_that_goes_away_gives_no_traceback(tmp_path: Path) -> None:
     script = f"{sys.executable} -m ebsif schema recipe | head -c 1 > /dev/null"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)

@@ -12,6 +12,7 @@ from ebsif.base import store
 from ebsif.base.found import Base, read_name
 from ebsif.base.manifest import Manifest
 from ebsif.cli import main
+from ebsif.conda.environment import CondaEnvironment
 from ebsif.document import parse, validate
 from ebsif.draft import comment, draft, render
 from ebsif.recipe import Recipe, read_recipe
@@ -131,6 +132,52 @@ def test_a_base_without_python_gets_no_layer(bare: Path) -> None:
     assert ebsif_new("rocm", "--base", bare.name) == 0
     recipe, _ = read_recipe(Path("rocm-6.2.4-singularity.yml"))
     assert (recipe.layer, recipe.commands) == ("none", [])
+
+
+def test_an_environment_file_is_named_as_seen_from_the_recipe(bare: Path) -> None:
+    Path("environment.yml").touch()
+    Path("recipes").mkdir()
+    target = Path("recipes/mine.yml")
+    assert ebsif_new("Demo", "--version", "1.0", "--base", bare.name, "-f", "environment.yml", "-o", target) == 0
+    recipe, _ = read_recipe(target)
+    assert (recipe.layer, recipe.environment, recipe.commands) == ("conda", "../environment.yml", [])
+
+
+def test_an_environment_on_a_base_with_python_makes_the_layer_one_of_conda(image: Path) -> None:
+    Path("environment.yml").touch()
+    assert ebsif_new("PyTorch", "lightning", "--base", TORCH, "-f", "environment.yml") == 0
+    recipe, _ = read_recipe(Path(f"{NAME}.yml"))
+    assert (recipe.layer, recipe.environment, recipe.packages) == ("conda", "environment.yml", ["lightning"])
+
+
+EXPORTED = """\
+name: mine
+channels:
+  - conda-forge
+dependencies:
+  - numpy=1.26.4=py311h64a7726_0
+  - pip:
+      - "odd @ https://example.org/odd-1.0-py3-none-any.whl"
+variables:
+  ANSWER: "4:2 # no comment"
+prefix: /home/me/mine
+"""
+
+
+def test_an_exported_environment_is_copied_without_its_name_and_place(bare: Path) -> None:
+    Path("exported.yml").write_text(EXPORTED)
+    assert ebsif_new("Demo", "--version", "1.0", "--base", bare.name, "--from-env", "exported.yml", "-o", "a.yml") == 0
+    recipe, _ = read_recipe(Path("a.yml"))
+    expected = validate(CondaEnvironment, parse(EXPORTED, Path("exported.yml")))
+    assert recipe.environment == expected.model_copy(update={"name": None, "prefix": None})
+
+
+def test_an_exported_environment_with_an_error_is_refused_with_its_line(
+    bare: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("exported.yml").write_text(EXPORTED + "more: x\n")
+    words = ["Demo", "--version", "1.0", "--base", bare.name, "--from-env", "exported.yml"]
+    assert "exported.yml:11: unknown key 'more'" in failure(capsys, *words)
 
 
 def test_packages_on_a_base_without_python_are_an_error(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,151 @@
+"""What a recipe asks conda for: its environment, in the recipe or in a file, and what is said when it is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from ebsif.conda.asked import Asked, asked_for
+from ebsif.errors import InputError
+from ebsif.lock.requirements import wanted_packages
+from ebsif.recipe import read_recipe
+
+HEAD = "name: Demo\nversion: 1.0\nbase: x.sif\n"
+ENVIRONMENT = """\
+name: mine
+channels:
+  - conda-forge
+  - nodefaults
+  - https://example.org/channel/
+dependencies:
+  - ffmpeg >=7
+  - other::numpy=1.26
+  - Python
+  - pip:
+      - some-wheel>=2
+      - -r more.txt
+prefix: /home/me/mine
+variables:
+  ANSWER: 42
+"""
+LIST = "channels: [x]\ndependencies:\n- a\n"
+
+
+def ask(folder: Path, text: str, *, platform: str | None = "linux-64") -> Asked:
+    (folder / "recipe.yml").write_text(HEAD + text)
+    return asked_for(*read_recipe(folder / "recipe.yml"), platform)
+
+
+def refuse(folder: Path, text: str) -> str:
+    """Return what is said about a recipe that must be refused, without the folder."""
+    with pytest.raises(InputError) as caught:
+        ask(folder, text)
+    return str(caught.value).replace(f"{folder}/", "")
+
+
+def in_file(folder: Path, text: str, name: str = "environment.yml") -> str:
+    """Write an environment to a file; return the recipe's lines that name it."""
+    (folder / name).write_text(text)
+    return f"layer: conda\nenvironment: {name}\n"
+
+
+def inline(text: str) -> str:
+    return "layer: conda\nenvironment:\n" + "".join(f"  {line}\n" for line in text.splitlines())
+
+
+@pytest.mark.parametrize("how", ["file", "inline"])
+def test_an_environment_is_read_as_conda_users_write_it(tmp_path: Path, how: str) -> None:
+    asked = ask(tmp_path, in_file(tmp_path, ENVIRONMENT) if how == "file" else inline(ENVIRONMENT))
+    assert [spec.text for spec in asked.specs] == ["ffmpeg >=7", "other::numpy=1.26", "Python"]
+    assert asked.names == ["ffmpeg", "numpy", "python"]
+    assert asked.channels == ("conda-forge", "https://example.org/channel", "other")
+    assert [entry.text for entry in asked.pip] == ["some-wheel>=2", "-r more.txt"]
+    assert asked.variables == {"ANSWER": "42"}
+
+
+def test_each_package_knows_its_line(tmp_path: Path) -> None:
+    asked = ask(tmp_path, in_file(tmp_path, ENVIRONMENT))
+    assert [(spec.path.name, spec.number) for spec in asked.specs] == [("environment.yml", n) for n in (7, 8, 9)]
+    assert [entry.number for entry in asked.pip] == [11, 12]
+    assert [spec.number for spec in ask(tmp_path, inline(ENVIRONMENT)).specs] == [12, 13, 14]
+
+
+@pytest.mark.parametrize(("one", "other"), [("numpy=1.26", "numpy 1.26.*"), ("a>=1,<2", "A  >=1,<2")])
+def test_ways_to_write_the_same_are_the_same(tmp_path: Path, one: str, other: str) -> None:
+    specs = ask(tmp_path, inline(f"channels: [x]\ndependencies: ['{one}', '{other}']")).specs
+    assert specs[0].canonical == specs[1].canonical
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("layer: conda\n", "recipe.yml:4: a conda layer needs an environment: write `environment: environment.yml`"),
+        ("environment: environment.yml\n", "recipe.yml:4: 'environment' belongs to a conda layer: write `layer:"),
+        ("layer: venv\nstack: true\n", "recipe.yml:5: 'stack' belongs to a conda layer"),
+        ("conda_name: x\n", "recipe.yml:4: 'conda_name' belongs to a conda layer"),
+        ("layer: none\nvirtual_packages: {__cuda: 12}\n", "recipe.yml:5: 'virtual_packages' belongs to a conda layer"),
+        ("layer: conda\nenvironment: no.yml\n", "recipe.yml:5: there is no file no.yml"),
+        ("layer: conda\nenvironment: x\nvenv_name: x\n", "recipe.yml:6: a conda layer has no venv: write `conda_name`"),
+        ("layer: conda\nenvironment: [a]\n", "recipe.yml:5: environment: input should be a valid string"),
+        ("layer: conda\nenvironment: x\nconda_name: a/b\n", "recipe.yml:6: conda_name: 'a/b' is not a part of a name"),
+    ],
+)
+def test_what_does_not_go_together_in_a_recipe_is_named(tmp_path: Path, text: str, message: str) -> None:
+    assert refuse(tmp_path, text).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("channels: [x]\n", "1: the environment names no package: list them in `dependencies`"),
+        ("channels: [x]\ndependencies: []\n", "2: the environment names no package"),
+        ("dependencies: [a]\n", "1: the environment names no channel: list them in `channels`"),
+        ("dependencies: [a]\nchannels: [nodefaults]\n", "1: the environment names no channel"),
+        ("chanels: [x]\ndependencies: [a]\n", "1: unknown key 'chanels': did you mean 'channels'?"),
+        (LIST + "- pip: [b]\n  pips: [c]\n", "5: unknown key 'dependencies.1.pips': did you mean 'pip'?"),
+        (LIST + "- pip: b\n", "4: dependencies.1.pip: input should be a valid list"),
+        (LIST + "- b >>1\n", "4: 'b >>1' is not a package of conda, as in 'ffmpeg >=7'"),
+        (LIST + "- a 1 b c\n", "4: 'a 1 b c' is not a package of conda"),
+        (LIST + "- a*\n", "4: 'a*' is not a package of conda"),
+        (LIST + "- https://x/a-1-0.conda\n", "4: dependencies.1: 'https://x/a-1-0.conda' names a file"),
+        ("channels: [x]\ndependencies: a\n", "2: dependencies: input should be a valid list"),
+        ("dependencies: [a]\nchannels:\n- defaults\n", "3: channels.0: 'defaults' stands for several channels"),
+        ("dependencies: [a]\nchannels: [../x]\n", "2: channels.0: '../x' is not a channel: a name such as conda-forge"),
+        ("dependencies: [a]\nchannels: ['ftp://x/y']\n", "2: channels.0: 'ftp://x/y' is not a channel"),
+        ("dependencies: [a]\nchannels: ['https://me:secret@x/y']\n", "2: channels.0: a channel must not hold a"),
+        ("dependencies: [a]\nchannels: ['https://x/t/to-ken/y']\n", "2: channels.0: a channel must not hold a"),
+        ("channels: [x]\ndependencies: [a]\nvariables: {A B: c}\n", "3: variables.A B: 'A B' is not the name of an"),
+        ("channels: &x [x]\ndependencies: [a]\n", "1: anchors and aliases"),
+        ("channels: [x]\ndependencies: [a]\nchannels: [y]\n", "3: the key 'channels' is there twice"),
+        ("- a\n", "1: the file must hold keys with values"),
+        ("", "1: the file must hold keys with values"),
+    ],
+)
+def test_what_is_wrong_in_an_environment_file_is_named_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    assert refuse(tmp_path, in_file(tmp_path, text)).startswith(f"environment.yml:{message}")
+
+
+def test_what_is_wrong_in_the_recipes_own_environment_is_named_with_its_line(tmp_path: Path) -> None:
+    said = refuse(tmp_path, inline("channels: [x]\ndependencys: [a]\n"))
+    assert said == "recipe.yml:7: unknown key 'environment.dependencys': did you mean 'dependencies'?"
+
+
+@pytest.mark.parametrize("value", ["cuda: 12", "__glibc: 3", "__unix: 1", "__cuda: 'a b'", "__cuda: ''"])
+def test_virtual_packages_are_such_and_not_those_of_the_base(tmp_path: Path, value: str) -> None:
+    said = refuse(tmp_path, f"layer: conda\nenvironment: x\nvirtual_packages:\n  {value}\n")
+    assert said.startswith("recipe.yml:7: virtual_packages.")
+
+
+def test_options_of_pip_in_the_pip_section_are_refused(tmp_path: Path) -> None:
+    text = in_file(tmp_path, LIST + "- pip:\n  - b\n  - --index-url https://x\n")
+    asked = ask(tmp_path, text)
+    with pytest.raises(InputError, match=r"environment\.yml:6: '--index-url https://x' cannot be locked: "):
+        wanted_packages(*read_recipe(tmp_path / "recipe.yml"), asked.pip)
+
+
+def test_the_pip_section_is_added_to_what_the_recipe_asks_pip_for(tmp_path: Path) -> None:
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env" / "more.txt").write_text("more\n")
+    text = in_file(tmp_path, ENVIRONMENT, "env/environment.yml") + "packages: [own]\n"
+    asked = ask(tmp_path, text)
+    wanted = wanted_packages(*read_recipe(tmp_path / "recipe.yml"), asked.pip)
+    assert wanted.names == ("some-wheel", "own", "more")
