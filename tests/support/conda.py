@@ -26,8 +26,7 @@ __version__ = {version!r}
 def main():
     print(json.dumps({{"argv": sys.argv[1:], "version": __version__}}))
 """
-_POST_LINK = """\
-#!/bin/sh
+_POST_LINK = """#!/bin/sh
 mkdir -p "$PREFIX/share/linked"
 printf '%s\\n' "$PREFIX" "$PKG_NAME" "$PKG_VERSION" >"$PREFIX/share/linked/made.txt"
 """
