@@ -50,17 +50,24 @@ def stored_manifest(image: Path) -> Manifest | None:
     """
     found = identity(image)
     beside = manifest_path(image)
-    for path in (beside, _cached(image)):
-        if path.exists():
-            manifest = read_manifest(path)
-            if (manifest.id, manifest.size) == (found.id, found.size):
-                return manifest
-            if path == beside:
-                raise EbsifError(
-                    f"{path} is the manifest of another image than {image}: if the image is the right one, remove the "
-                    "manifest, and the image will be looked into again"
-                )
-    return None
+    if beside.exists():
+        manifest = read_manifest(beside)
+        if (manifest.id, manifest.size) == (found.id, found.size):
+            return manifest
+        raise EbsifError(
+            f"{beside} is the manifest of another image than {image}: if the image is the right one, remove the "
+            "manifest, and the image will be looked into again"
+        )
+    cached = _read_cached(_cached(image))
+    return cached if cached and (cached.id, cached.size) == (found.id, found.size) else None
+
+
+def _read_cached(path: Path) -> Manifest | None:
+    """Return a manifest from the cache; none for what another version of ebsif has left there."""
+    try:
+        return read_manifest(path) if path.exists() else None
+    except EbsifError:
+        return None
 
 
 def _cached(image: Path) -> Path:

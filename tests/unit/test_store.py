@@ -1,0 +1,51 @@
+"""Where manifests are kept: beside an image counts, the cache only helps."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ebsif.base.store import manifest_path, stored_manifest
+from ebsif.errors import EbsifError
+from ebsif.files import cache_path
+from tests.support.manifests import make_manifest
+from tests.unit.test_recipe_errors import image_header
+
+
+@pytest.fixture
+def image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "x.sif"
+    path.write_bytes(image_header(make_manifest()))
+    return path
+
+
+def keep(path: Path, image: Path, **changes: object) -> None:
+    manifest = make_manifest().model_copy(update={"size": image.stat().st_size})
+    content = {**json.loads(manifest.to_json()), **changes}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({name: value for name, value in content.items() if value != "absent"}))
+
+
+def cached(image: Path) -> Path:
+    return cache_path("manifests", f"{make_manifest().id}.manifest.json")
+
+
+def test_a_manifest_in_the_cache_is_taken(image: Path) -> None:
+    assert stored_manifest(image) is None
+    keep(cached(image), image)
+    assert stored_manifest(image) is not None
+
+
+@pytest.mark.parametrize("changes", [{"machine": "absent"}, {"more": 1}, {"size": 5}])
+def test_what_another_version_or_image_has_left_in_the_cache_does_not_count(
+    image: Path, changes: dict[str, object]
+) -> None:
+    keep(cached(image), image, **changes)
+    assert stored_manifest(image) is None
+
+
+def test_a_manifest_of_another_version_beside_an_image_is_an_error(image: Path) -> None:
+    keep(manifest_path(image), image, machine="absent")
+    with pytest.raises(EbsifError, match="is not a manifest of this version of ebsif"):
+        stored_manifest(image)
