@@ -1,7 +1,5 @@
 """Run as ``python -m ebsif``."""
 
-import sys
+from ebsif.cli import run
 
-from ebsif.cli import main
-
-sys.exit(main())
+run()

@@ -3,10 +3,20 @@
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from ebsif.commands import COMMANDS
 from ebsif.errors import EbsifError
 from ebsif.parser import command_module, make_parser
+
+
+def run() -> NoReturn:
+    """Run the command that this process was started for, and end the process."""
+    status = main()
+    if "rattler" in sys.modules:
+        # Its threads outlive its calls, and may crash a Python that ends in the ordinary way (seen with 0.28).
+        os._exit(status)
+    sys.exit(status)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +34,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from ebsif.console import Console
 
     try:
-        return int(command_module(options.command).run(options, Console(quiet=options.quiet)))
+        status = int(command_module(options.command).run(options, Console(quiet=options.quiet)))
+        sys.stdout.flush()
+        return status
     except EbsifError as error:
         for line in str(error).splitlines():
             print(f"ebsif: {line}", file=sys.stderr)

@@ -45,14 +45,14 @@ MINIMUM_PYTHON = [3, 8]
 
 ENVIRONMENT_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
 
-# Every environment has its own of these, whatever the image has.
-OWN_PACKAGES = {'pip'}
-
 
 class LayeredContainer(SifContainer):
     """Support for adding an environment to a container image; not for easyconfigs, see SifVenv and SifConda"""
 
     ADDS_PACKAGES = True
+
+    # Every environment has its own of these, whatever the image has.
+    OWN_PACKAGES = {'pip'}
 
     @staticmethod
     def extra_options(extra_vars=None):
@@ -215,7 +215,7 @@ class LayeredContainer(SifContainer):
 
     def refuse_base_packages(self, packages, base):
         """Refuse Python packages for the layer that the image has; both are versions by name."""
-        allowed = {canonical(name) for name in self.cfg['allow_base_packages']} | OWN_PACKAGES
+        allowed = {canonical(name) for name in self.cfg['allow_base_packages']} | self.OWN_PACKAGES
         for name in packages:
             other = canonical(name)
             if other in base and other not in allowed:

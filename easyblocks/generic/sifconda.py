@@ -50,6 +50,9 @@ MESSAGES = '.messages.txt'
 class SifConda(LayeredContainer):
     """Support for adding a conda environment to a container image"""
 
+    # Nearly every environment with a Python has these, and no package needs those of the image.
+    OWN_PACKAGES = {'pip', 'setuptools', 'wheel'}
+
     @staticmethod
     def extra_options(extra_vars=None):
         """Extra easyconfig parameters of SifConda"""
