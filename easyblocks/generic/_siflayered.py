@@ -21,14 +21,13 @@ import re
 import stat
 
 from easybuild.easyblocks.generic._siflayer import content_digest, find_mksquashfs, normalise_permissions, pack
-from easybuild.easyblocks.generic._sifpackages import BUILD, BUILD_OPTIONS, INSTALL_ENV, INSTALL_OPTIONS, WHEELS
-from easybuild.easyblocks.generic._sifpackages import SOURCE_SUFFIXES, canonical, is_conda_package, is_file_of, is_wheel
-from easybuild.easyblocks.generic._sifpackages import source_name, unpack_source
+from easybuild.easyblocks.generic._sifpackages import INSTALL_ENV, WHEELS, PythonPackages, canonical
+from easybuild.easyblocks.generic._sifpackages import is_conda_package, source_name
 from easybuild.easyblocks.generic._siftext import files_path
 from easybuild.easyblocks.generic.sifcontainer import SifContainer
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg
-from easybuild.tools.filetools import adjust_permissions, compute_checksum, copy_dir, copy_file, mkdir, read_file
+from easybuild.tools.filetools import adjust_permissions, compute_checksum, copy_dir, mkdir, read_file
 from easybuild.tools.filetools import remove_dir, symlink, write_file
 from easybuild.tools.utilities import trace_msg
 
@@ -46,13 +45,16 @@ MINIMUM_PYTHON = [3, 8]
 ENVIRONMENT_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
 
 
-class LayeredContainer(SifContainer):
+class LayeredContainer(PythonPackages, SifContainer):
     """Support for adding an environment to a container image; not for easyconfigs, see SifVenv and SifConda"""
 
     ADDS_PACKAGES = True
 
     # Every environment has its own of these, whatever the image has.
     OWN_PACKAGES = {'pip'}
+
+    # Entries of exts_list before the fetch step.
+    unfetched_files = None
 
     @staticmethod
     def extra_options(extra_vars=None):
@@ -101,7 +103,11 @@ class LayeredContainer(SifContainer):
 
     def listed_files(self):
         """Entries of exts_list, as EasyBuild has read them"""
-        return self.exts or self.collect_exts_file_info(fetch_files=False, verify_checksums=False)
+        if self.exts:
+            return self.exts
+        if self.unfetched_files is None:
+            self.unfetched_files = self.collect_exts_file_info(fetch_files=False, verify_checksums=False)
+        return self.unfetched_files
 
     def locked_packages(self, build=False):
         """Version of each Python package that the easyconfig puts into the layer, or only installs others with"""
@@ -169,31 +175,6 @@ class LayeredContainer(SifContainer):
             self.provide_file(ext)
         self.check_base()
 
-    def provide_file(self, ext):
-        """Put the file of an extension where the container sees it, and make sure that it is what it should be."""
-        filename = os.path.basename(ext['src'])
-        if not (is_wheel(filename) or filename.endswith(SOURCE_SUFFIXES)):
-            raise EasyBuildError("%s: %s is not the name of a wheel or of a source package (%s), and %s installs "
-                                 "nothing else.", ext['name'], filename, ', '.join(SOURCE_SUFFIXES),
-                                 type(self).__name__)
-        if not is_file_of(filename, ext['name'], ext['version']):
-            raise EasyBuildError("%s %s: the file %s belongs to another package or version.", ext['name'],
-                                 ext['version'], filename)
-        if not is_wheel(filename):
-            unpack_source(ext['src'], os.path.join(self.build_dir, self.source_folder(ext)))
-            return
-        target = os.path.join(self.wheels_dir, filename)
-        try:
-            os.link(ext['src'], target)
-        except OSError:
-            # Another file system, or one without hard links.
-            copy_file(ext['src'], target)
-
-    @staticmethod
-    def source_folder(ext):
-        """Name of the folder that a source package is built in"""
-        return '%s-%s' % (canonical(ext['name']), ext['version'])
-
     def check_base(self):
         """Refuse an image that the layer cannot be made on."""
 
@@ -203,25 +184,6 @@ class LayeredContainer(SifContainer):
             raise EasyBuildError("The image %s has no Python at %s: correct 'base_python', or take an image with it.",
                                  self.src[0]['path'], python)
         return self.run_layer_py(python, ['look'] + (['--installer', self.installer] + wheels if wheels else []))
-
-    @property
-    def installer(self):
-        """Path in the container of the pip that installs Python packages: the one of exts_list"""
-        for ext in self.exts:
-            if canonical(ext['name']) == 'pip' and is_wheel(os.path.basename(ext['src'])):
-                return os.path.join(WHEELS, os.path.basename(ext['src']))
-        raise EasyBuildError("exts_list must have pip, as a wheel: Python packages are installed by a pip of known "
-                             "version, not by the one that happens to be in the image.")
-
-    def refuse_base_packages(self, packages, base):
-        """Refuse Python packages for the layer that the image has; both are versions by name."""
-        allowed = {canonical(name) for name in self.cfg['allow_base_packages']} | self.OWN_PACKAGES
-        for name in packages:
-            other = canonical(name)
-            if other in base and other not in allowed:
-                raise EasyBuildError("%s %s is in exts_list, but the image has %s %s. Remove it from exts_list to use "
-                                     "that of the image, or add it to 'allow_base_packages' to replace it on purpose.",
-                                     name, packages[name], other, base[other])
 
     def check_python_version(self, version, where):
         """Refuse a Python that is too old."""
@@ -238,30 +200,8 @@ class LayeredContainer(SifContainer):
         if self.skip:
             self.check_skipped_layer()
             return
-        packages = self.locked_packages()
-        if not packages:
-            return
-        trace_msg("installing %d packages into %s" % (len(packages), self.env_dir))
-        for name in packages:
-            self.log.info("Package of the layer: %s %s", name, packages[name])
-        if self.dry_run:
-            return
-        for ext in self.exts:
-            if os.path.basename(ext['src']).endswith(SOURCE_SUFFIXES):
-                self.build_wheel(ext)
-        requirements = os.path.join(self.wheels_dir, 'requirements.txt')
-        write_file(requirements, ''.join('%s==%s\n' % (name, packages[name]) for name in packages))
-        command = [self.env_python, os.path.join(self.installer, 'pip'), 'install'] + INSTALL_OPTIONS
-        self.run_or_fail(command + ['--requirement', os.path.join(WHEELS, 'requirements.txt')],
-                         "installing the packages")
-
-    def build_wheel(self, ext):
-        """Build a source package, with nothing but the files of exts_list; its wheel goes beside the others."""
-        trace_msg("building %s %s" % (ext['name'], ext['version']))
-        command = [self.build_python, os.path.join(self.installer, 'pip'), 'wheel'] + BUILD_OPTIONS
-        binds = self.layer_in_work() + ['%s:%s' % (self.wheels_dir, WHEELS), '%s:%s' % (self.build_dir, BUILD)]
-        self.run_or_fail(command + ['--wheel-dir', WHEELS, os.path.join(BUILD, self.source_folder(ext))],
-                         "building %s %s" % (ext['name'], ext['version']), binds=binds)
+        if self.locked_packages():
+            self.install_python_packages()
 
     def check_skipped_layer(self):
         """With --skip, the layer that is there must be the one of the easyconfig."""

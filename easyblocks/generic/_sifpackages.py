@@ -19,7 +19,8 @@ import tarfile
 import zipfile
 
 from easybuild.tools.build_log import EasyBuildError
-from easybuild.tools.filetools import mkdir
+from easybuild.tools.filetools import copy_file, mkdir, write_file
+from easybuild.tools.utilities import trace_msg
 
 # Where the container sees the files while a layer is made.
 WHEELS = '/ebsif/wheels'
@@ -92,3 +93,76 @@ def unpack_source(path, target):
                              ', '.join(sorted(folders)) or "nothing")
     os.rename(os.path.join(temporary, folders[0]), target)
     os.rmdir(temporary)
+
+
+class PythonPackages:
+    """The part of LayeredContainer that installs Python packages"""
+
+    def provide_file(self, ext):
+        """Put the file of an extension where the container sees it, and make sure that it is what it should be."""
+        filename = os.path.basename(ext['src'])
+        if not (is_wheel(filename) or filename.endswith(SOURCE_SUFFIXES)):
+            raise EasyBuildError("%s: %s is not the name of a wheel or of a source package (%s), and %s installs "
+                                 "nothing else.", ext['name'], filename, ', '.join(SOURCE_SUFFIXES),
+                                 type(self).__name__)
+        if not is_file_of(filename, ext['name'], ext['version']):
+            raise EasyBuildError("%s %s: the file %s belongs to another package or version.", ext['name'],
+                                 ext['version'], filename)
+        if not is_wheel(filename):
+            unpack_source(ext['src'], os.path.join(self.build_dir, self.source_folder(ext)))
+            return
+        target = os.path.join(self.wheels_dir, filename)
+        try:
+            os.link(ext['src'], target)
+        except OSError:
+            # Another file system, or one without hard links.
+            copy_file(ext['src'], target)
+
+    @staticmethod
+    def source_folder(ext):
+        """Name of the folder that a source package is built in"""
+        return '%s-%s' % (canonical(ext['name']), ext['version'])
+
+    @property
+    def installer(self):
+        """Path in the container of the pip that installs Python packages: the one of exts_list"""
+        for ext in self.exts:
+            if canonical(ext['name']) == 'pip' and is_wheel(os.path.basename(ext['src'])):
+                return os.path.join(WHEELS, os.path.basename(ext['src']))
+        raise EasyBuildError("exts_list must have pip, as a wheel: Python packages are installed by a pip of known "
+                             "version, not by the one that happens to be in the image.")
+
+    def refuse_base_packages(self, packages, base):
+        """Refuse Python packages for the layer that the image has; both are versions by name."""
+        allowed = {canonical(name) for name in self.cfg['allow_base_packages']} | self.OWN_PACKAGES
+        for name in packages:
+            other = canonical(name)
+            if other in base and other not in allowed:
+                raise EasyBuildError("%s %s is in exts_list, but the image has %s %s. Remove it from exts_list to use "
+                                     "that of the image, or add it to 'allow_base_packages' to replace it on purpose.",
+                                     name, packages[name], other, base[other])
+
+    def install_python_packages(self):
+        """Install all Python packages at once, by one call of pip."""
+        packages = self.locked_packages()
+        trace_msg("installing %d packages into %s" % (len(packages), self.env_dir))
+        for name in packages:
+            self.log.info("Package of the layer: %s %s", name, packages[name])
+        if self.dry_run:
+            return
+        for ext in self.exts:
+            if os.path.basename(ext['src']).endswith(SOURCE_SUFFIXES):
+                self.build_wheel(ext)
+        requirements = os.path.join(self.wheels_dir, 'requirements.txt')
+        write_file(requirements, ''.join('%s==%s\n' % (name, packages[name]) for name in packages))
+        command = [self.env_python, os.path.join(self.installer, 'pip'), 'install'] + INSTALL_OPTIONS
+        self.run_or_fail(command + ['--requirement', os.path.join(WHEELS, 'requirements.txt')],
+                         "installing the packages")
+
+    def build_wheel(self, ext):
+        """Build a source package, with nothing but the files of exts_list; its wheel goes beside the others."""
+        trace_msg("building %s %s" % (ext['name'], ext['version']))
+        command = [self.build_python, os.path.join(self.installer, 'pip'), 'wheel'] + BUILD_OPTIONS
+        binds = self.layer_in_work() + ['%s:%s' % (self.wheels_dir, WHEELS), '%s:%s' % (self.build_dir, BUILD)]
+        self.run_or_fail(command + ['--wheel-dir', WHEELS, os.path.join(BUILD, self.source_folder(ext))],
+                         "building %s %s" % (ext['name'], ext['version']), binds=binds)

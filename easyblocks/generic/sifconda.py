@@ -169,13 +169,13 @@ class SifConda(LayeredContainer):
         """Refuse packages that cannot be installed on the image, or must not."""
         self.host_python = find_host_python()
         trace_msg("Python for %s: %s" % (INSTALLER, self.host_python))
-        machine = self.run_in_container(['uname', '-m']).output.strip()
+        machine = self.run_in_container(['uname', '-m']).output.split()[-1]
         expected = {ext['name']: ext['version'] for ext in self.exts if is_conda_package(ext['src'])}
         for found in self.run_conda_py('look', {})['packages']:
             name = found['name']
             if expected.get(name) != found['version']:
-                raise EasyBuildError("The file %s holds %s %s, which is not what exts_list says.",
-                                     self.conda_files().get(name), name, found['version'])
+                raise EasyBuildError("The file %s holds %s %s, which is not what exts_list says.", found['file'], name,
+                                     found['version'])
             if not (found['subdir'] == 'noarch' or is_platform_of(found['subdir'], machine)):
                 raise EasyBuildError("The conda package %s is for %s, and the image %s for linux on %s.", name,
                                      found['subdir'], self.image_name, machine)
@@ -267,12 +267,11 @@ class SifConda(LayeredContainer):
 
     def run_conda_py(self, command, request):
         """Run a subcommand of conda.py for all conda packages, and return what it found."""
-        request['packages'] = [{'path': ext['src'], 'url': public_url(ext)}
-                               for ext in self.exts if is_conda_package(ext['src'])]
+        packages = [{'path': ext['src'], 'url': public_url(ext)} for ext in self.exts if is_conda_package(ext['src'])]
         environment = {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
         res = run_shell_cmd([self.host_python, '-I', files_path('conda.py'), self.installer_dir, command],
-                            use_bash=False, env=environment, stdin=json.dumps(request), split_stderr=True,
-                            fail_on_error=False, hidden=True)
+                            use_bash=False, env=environment, stdin=json.dumps(dict(request, packages=packages)),
+                            split_stderr=True, fail_on_error=False, hidden=True)
         if res.exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("%s (%s of conda packages) failed with status %d: %s", INSTALLER, command,
                                  res.exit_code, res.stderr.strip())

@@ -44,8 +44,8 @@ async def read_record(package):
 async def look(request):
     """What the files of packages are."""
     records = [await read_record(package) for package in request['packages']]
-    return {'packages': [{'name': record.name.normalized, 'version': str(record.version), 'subdir': record.subdir}
-                         for record in records]}
+    return {'packages': [{'file': record.file_name, 'name': record.name.normalized, 'version': str(record.version),
+                          'subdir': record.subdir} for record in records]}
 
 
 async def install(request):
