@@ -227,8 +227,36 @@ def _of_project(recipe: Recipe, document: Document) -> Iterator[Line]:
         texts += _part(project.get("optional-dependencies", {}), extra, "extra", path)
     for group in recipe.pyproject.groups:
         texts += _group(content.get("dependency-groups", {}), group, path, ())
-    for text in texts:
-        yield _named(str(text), path, _line_of(text, path))
+    lines = [_named(str(text), path, _line_of(text, path)) for text in texts]
+    yield from _without_itself(lines, project, set(recipe.pyproject.extras), path)
+
+
+def _without_itself(
+    lines: Sequence[Line], project: dict[str, Any], extras: set[str], path: Path
+) -> Iterator[Line]:
+    """Yield requirements, with those on extras of the project itself replaced by what these name.
+
+    An index may have another project of the same name, which must not be taken for it.
+
+    Parameters
+    ----------
+    extras
+        Those whose requirements are there already.
+    """
+    own = canonicalize_name(str(project.get("name", "")))
+    waiting = list(lines)
+    while waiting:
+        line = waiting.pop(0)
+        if not line.name or canonicalize_name(line.name) != own:
+            yield line
+            continue
+        requirement = Requirement(line.text)
+        if requirement.marker:
+            raise line.error(f"{line.text!r} is the project itself with a marker: write out what its extras name")
+        for extra in sorted({canonicalize_name(name) for name in requirement.extras} - extras):
+            extras.add(extra)
+            texts = _part(project.get("optional-dependencies", {}), extra, "extra", path)
+            waiting += [_named(str(text), path, _line_of(text, path)) for text in texts]
 
 
 def _part(parts: dict[str, Any], name: str, what: str, path: Path) -> list[Any]:

@@ -127,6 +127,25 @@ def test_of_a_project_its_dependencies_and_what_is_asked_for_count(ask: Ask) -> 
     assert [line.number for line in wanted.requirements] == [4, 6, 8, 9]
 
 
+def test_extras_of_the_project_itself_are_not_looked_for_on_an_index(ask: Ask) -> None:
+    text = """\
+[project]
+name = "My_Project"
+dependencies = ["numpy"]
+[project.optional-dependencies]
+all = ["my-project[plot,all]", "six"]
+plot = ["matplotlib"]
+[dependency-groups]
+dev = ["My.Project[Plot]", "pytest"]
+"""
+    wanted = ask("pyproject: {extras: [all], groups: [dev]}", pyproject_toml=text)
+    assert sorted(texts(wanted)) == ["matplotlib", "numpy", "pytest", "six"]
+    marked = text.replace('plot,all]"', "plot]; python_version > '3'\"")
+    assert "pyproject.toml:5: " in error(ask, "pyproject: {extras: [all]}", pyproject_toml=marked)
+    unknown = text.replace("plot,all", "nope")
+    assert "there is no extra 'nope'" in error(ask, "pyproject: {extras: [all]}", pyproject_toml=unknown)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
