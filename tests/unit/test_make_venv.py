@@ -1,0 +1,42 @@
+"""The venv that packages are locked in sees what that of the layer will see."""
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKING = [ROOT / "generator" / "lock" / "make_venv.py"]
+INSTALLING = [ROOT / "easyblocks" / "generic" / "sif" / "layer.py", "create"]
+
+
+def packages_seen(python: Path) -> set[str]:
+    """Return the folders that hold packages, but for those of the venv itself."""
+    program = "import sys; print(*[path for path in sys.path if path.endswith('-packages')], sep='\\n')"
+    done = subprocess.run([python, "-I", "-c", program], capture_output=True, text=True, check=True)
+    own = str(python.parents[1])
+    return {path for path in done.stdout.splitlines() if not path.startswith(own + "/")}
+
+
+@pytest.mark.parametrize("sees_system", [False, True])
+def test_a_base_that_is_a_venv_is_seen_alike_when_locking_and_installing(tmp_path: Path, sees_system: bool) -> None:
+    base = tmp_path / "base"
+    venv.EnvBuilder(system_site_packages=sees_system, symlinks=True).create(base)
+    seen = []
+    for name, program in (("locking", LOCKING), ("installing", INSTALLING)):
+        subprocess.run([base / "bin" / "python", *program, tmp_path / name], capture_output=True, check=True)
+        seen.append(packages_seen(tmp_path / name / "bin" / "python"))
+    assert seen[0] == seen[1]
+    assert any(path.startswith(str(base)) for path in seen[0])
+    assert (len(seen[0]) > 1) == sees_system
+
+
+def test_a_base_that_is_no_venv_is_seen_alike_when_locking_and_installing(tmp_path: Path) -> None:
+    python = Path(sys.base_prefix) / "bin" / "python3"
+    seen = []
+    for name, program in (("locking", LOCKING), ("installing", INSTALLING)):
+        subprocess.run([python, *program, tmp_path / name], capture_output=True, check=True)
+        seen.append(packages_seen(tmp_path / name / "bin" / "python"))
+    assert seen[0] == seen[1] != set()
