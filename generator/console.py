@@ -12,6 +12,8 @@ from rich.table import Table
 
 Advance = Callable[[int], None]
 
+_UNLIMITED = 100_000  # columns
+
 
 class Console:
     """Results, notes and progress; progress only on a terminal, so that logs stay readable.
@@ -24,7 +26,9 @@ class Console:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._out = RichConsole(highlight=False, soft_wrap=True, markup=False, emoji=False)
+        # Where nobody looks on, lines of a table are as long as they need: whatever reads them wants whole values.
+        width = None if sys.stdout.isatty() else _UNLIMITED
+        self._out = RichConsole(highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
         self._err = RichConsole(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def say(self, text: str) -> None:
