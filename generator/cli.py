@@ -46,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        print(f"ebsif: cannot use {error.filename}: {error.strerror}", file=sys.stderr)
+        # Not every error tells the file, as when a disk is full.
+        place = f"cannot use {error.filename}: " if error.filename else ""
+        print(f"ebsif: {place}{error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("ebsif: interrupted", file=sys.stderr)

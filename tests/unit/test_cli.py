@@ -53,6 +53,7 @@ def test_an_unknown_command_is_refused(capsys: pytest.CaptureFixture[str]) -> No
     [
         (EbsifError("this is wrong\nand this"), 2, "ebsif: this is wrong\nebsif: and this\n"),
         (PermissionError(13, "Permission denied", "/x"), 2, "ebsif: cannot use /x: Permission denied\n"),
+        (OSError(28, "No space left on device"), 2, "ebsif: No space left on device\n"),
         (KeyboardInterrupt(), 130, "ebsif: interrupted\n"),
     ],
 )
