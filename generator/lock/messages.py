@@ -27,6 +27,7 @@ _HASHES = re.compile(r"THESE PACKAGES DO NOT MATCH THE HASHES")
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)$")
 _KNOWN_VERSIONS = 8  # that a message lists
 _LINES = 10
+_CAUSES_SHOWN = 6
 
 
 def explained(output: str, errors: str, ground: Ground | None, lines: Sequence[Line] = ()) -> EbsifError:
@@ -57,8 +58,15 @@ def explained(output: str, errors: str, ground: Ground | None, lines: Sequence[L
 
 
 def _conflict(causes: Sequence[tuple[str, str]], ground: Ground | None, lines: Sequence[Line]) -> str:
-    texts = list(dict.fromkeys(_cause(who, what, ground, lines) for who, what in causes))
     there = [_there(who, what, ground) for who, what in causes]
+    said = [_cause(who, what, ground, lines) for who, what in causes]
+    texts = list(dict.fromkeys(said))
+    # What is there already must not be left out; of all the versions that pip has tried, some are enough.
+    kept = list(dict.fromkeys(text for text, package in zip(said, there, strict=True) if package))
+    others = [text for text in texts if text not in kept]
+    if len(others) > _CAUSES_SHOWN:
+        left_out = f"and {len(others) - _CAUSES_SHOWN} more versions that do not fit"
+        texts = [*others[:_CAUSES_SHOWN], left_out, *kept]
     in_base = [canonicalize_name(package.name) for package in there if package and package.owner == BASE]
     hint = f"; to replace it in the layer, add {in_base[0]} to `allow_base_packages`" if in_base else ""
     return "packages contradict each other: " + ", ".join(texts) + hint

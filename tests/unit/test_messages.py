@@ -51,6 +51,13 @@ def test_a_conflict_with_the_base_names_both_sides_and_what_to_do() -> None:
     )
 
 
+def test_a_conflict_of_many_versions_names_some_and_what_the_base_has() -> None:
+    tried = [f"pandas 1.{minor} depends on numpy<2" for minor in range(30)]
+    said = conflict("\n    ".join(tried), "The user requested (constraint) numpy==2.1.0")
+    assert said.count("is wanted by pandas") == 6
+    assert "and 24 more versions that do not fit, the base has numpy 2.1.0; to replace it in" in said
+
+
 def test_a_conflict_of_the_recipe_itself_names_the_lines() -> None:
     lines = (Line("six<1.17", RECIPE, 5, "six"), Line("six>=1.17 ; python_version > '3'", Path("c.txt"), 2, "six"))
     said = conflict("The user requested six<1.17", "The user requested (constraint) six>=1.17", lines=lines)
