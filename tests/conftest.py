@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 import workbench
@@ -15,6 +16,10 @@ from tests.support.download import fetch_wheel
 from tests.support.site import Site
 from tests.support.wheels import Wheel, make_wheel
 from workbench import easybuild
+
+# How long an example takes says nothing on a machine that has other work, too.
+hypothesis.settings.register_profile("ebsif", deadline=None)
+hypothesis.settings.load_profile("ebsif")
 
 PIP = (
     "pip==26.3 --hash=sha256:f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13",
