@@ -10,11 +10,11 @@ from ebsif.base.store import base_of, find_base
 from ebsif.compare import Changes, changes, of_easyconfig, of_manifest
 from ebsif.console import Console
 from ebsif.easyconfig.read import read_easyconfig
-from ebsif.edit import edited
+from ebsif.edit import edited, replaced_item
 from ebsif.errors import EbsifError
 from ebsif.files import write_atomically
 from ebsif.generate import Plan, generate, make_plan, wishes, write
-from ebsif.names import SUFFIX, easyconfig_name, software_version
+from ebsif.names import SUFFIX, easyconfig_name, python_version, software_version
 from ebsif.recipe import Recipe, read_recipe
 from ebsif.site import Site, read_site
 
@@ -68,6 +68,7 @@ def bump(
     before = _before(path, console, leaves_base=base is not None)
     new_base = _new_base(before, base, console) if base else before.base
     text = edited(path.read_text(encoding="utf-8"), _values(before, new_base, base, date), after="version")
+    text = _moved(text, before, new_base)
     recipe = document.validate(Recipe, document.parse(text, path))
     easyconfig = path.parent / easyconfig_name(recipe, new_base)
     target = easyconfig.with_suffix(path.suffix)
@@ -127,6 +128,18 @@ def _values(before: _Before, base: Base, given: Path | None, date: str | None) -
     if date:
         values["date"] = date
     return values
+
+
+def _moved(text: str, before: _Before, base: Base) -> str:
+    """Return the text of a recipe with what is called after versions of its base called after those of another."""
+    old, new = python_version(before.recipe, before.base), base.python
+    # A conda layer has a Python of its own.
+    if old and new and before.recipe.layer != "conda":
+        text = replaced_item(text, "commands", f"python{old}", f"python{new}")
+    names = [side.name.with_ if side.name else () for side in (before.base, base)]
+    for was, now in zip(*names, strict=False):
+        text = replaced_item(text, "with", was, now)
+    return text
 
 
 def _beside(image: Path, folder: Path) -> str:

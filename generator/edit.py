@@ -33,6 +33,16 @@ def edited(text: str, values: Mapping[str, str | None], *, after: str) -> str:
     return text
 
 
+def replaced_item(text: str, key: str, old: str, new: str) -> str:
+    """Return the text of a YAML mapping with another item in a list that has the old one; else as it is."""
+    found = _nodes(text).get(key)
+    items = found[1].value if found and isinstance(found[1], yaml.SequenceNode) else []
+    for item in reversed(items):
+        if item.value == old:
+            text = _replaced(text, item, new)
+    return text
+
+
 def _nodes(text: str) -> dict[str, tuple[yaml.Node, yaml.Node]]:
     """Return the nodes of each key and of its value."""
     mapping = yaml.compose(text, yaml.SafeLoader)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ebsif.document import parse
-from ebsif.edit import edited
+from ebsif.edit import edited, replaced_item
 
 RECIPE = """\
 # My environment.
@@ -52,3 +52,16 @@ def test_any_value_reads_back(value: str) -> None:
     text = edited(RECIPE, {"variant": value, "homepage": value}, after="version")
     data = parse(text, Path("recipe.yml")).data
     assert (data["variant"], data["homepage"]) == (value, value)
+
+
+def test_an_item_of_a_list_is_replaced() -> None:
+    text = "commands:\n  - python3.10  # for scripts\n  - 'python3.10'\n  - python3\nname: python3.10\n"
+    assert replaced_item(text, "commands", "python3.10", "python3.12") == (
+        "commands:\n  - python3.12  # for scripts\n  - python3.12\n  - python3\nname: python3.10\n"
+    )
+
+
+def test_an_item_that_is_not_there_changes_nothing() -> None:
+    assert replaced_item(RECIPE, "commands", "torchrun", "x") == RECIPE
+    assert replaced_item(RECIPE, "packages", "torchrun", "x") == RECIPE
+    assert replaced_item(RECIPE, "name", "PyTorch", "x") == RECIPE
