@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from ebsif.lock.inputs import digest
 from ebsif.lock.model import Lock
 from ebsif.lock.requirements import Wanted, wanted_packages
 from ebsif.lock.resolve import Resolved, fetch, resolve
-from ebsif.lock.sources import missing_files, source_path
+from ebsif.lock.sources import image_folders, missing_files, source_path
 from ebsif.names import easyconfig_name, module_name
 from ebsif.recipe import Recipe, read_recipe
 from ebsif.runtime import Runtime, find_runtime
@@ -205,6 +206,7 @@ def generate(
         if upgrade is not None:
             raise EbsifError(f"{plan.path} asks for no packages, so that there is nothing to upgrade")
         return Generated(plan, plan.text(None), None)
+    _check_upgraded(plan, upgrade or ())
     runtime = find_runtime()
     sources = sources or source_path(plan.recipe.name)
     if plan.lock_is_current and upgrade is None and plan.locked:
@@ -251,12 +253,37 @@ def _fetch(plan: Plan, lock: Lock, runtime: Runtime, sources: Path, console: Con
         fetch(lock.files, plan.wanted, plan.recipe, ground_of(plan.base), runtime, sources, console)
 
 
+def _check_upgraded(plan: Plan, names: Sequence[str]) -> None:
+    """Refuse names to upgrade that lead nowhere."""
+    if plan.asked or plan.wanted is None or plan.locked is None:
+        return  # conda packages are named in other ways, and what was never locked is resolved anew
+    known = [*(file.name for file in plan.locked.files), *plan.wanted.names]
+    spelled = {str(canonicalize_name(name)): name for name in known}
+    for name in names:
+        if canonicalize_name(name) not in spelled:
+            nearest = get_close_matches(canonicalize_name(name), spelled, n=1)
+            hint = f"did you mean {spelled[nearest[0]]}?" if nearest else "it lists what is in it under exts_list"
+            raise EbsifError(f"{name} is not in the layer of {plan.target}, so that it cannot be upgraded: {hint}")
+
+
 def preview(plan: Plan, console: Console, *, upgrade: Sequence[str] | None = None) -> Generated:
     """Make the easyconfig of a plan as `generate` does, without leaving any file behind."""
     if plan.lock_is_current and upgrade is None:
         return Generated(plan, plan.text(plan.locked), plan.locked)
     with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
         return generate(plan, console, upgrade=upgrade, sources=Path(folder))
+
+
+def eb_finds_image(plan: Plan) -> bool:
+    """Return whether EasyBuild will find the image of the easyconfig, as far as it is on this machine at all."""
+    if plan.base.path is None or plan.recipe.base.startswith("/"):
+        return True
+    if any((folder / plan.base.file).exists() for folder in (*plan.site.frozen_folders(), plan.target.parent)):
+        return True
+    try:
+        return any((folder / plan.base.file).exists() for folder in image_folders(plan.recipe.name))
+    except EbsifError:
+        return True  # as far as anybody knows
 
 
 def write(generated: Generated) -> None:

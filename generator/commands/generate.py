@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from ebsif.console import Console
-from ebsif.generate import Generated, generate, is_current, make_plan, preview, write
+from ebsif.generate import Generated, eb_finds_image, generate, is_current, make_plan, preview, write
 
 EXAMPLE = "ebsif generate PyTorch-2.13.0-cpu-python-3.11-singularity-mine.yml"
 
@@ -22,7 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where to put the packages' files; by default where EasyBuild looks for them",
     )
     parser.add_argument(
-        "--upgrade", nargs="*", metavar="PACKAGE", help="look for newer versions, of all packages or of those named"
+        "--upgrade",
+        nargs="*",
+        metavar="PACKAGE",
+        help="look for newer versions, of all packages or of those named; goes behind the recipe",
     )
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
     either = parser.add_mutually_exclusive_group()
@@ -62,6 +65,11 @@ def report(made: Generated, console: Console) -> None:
         console.note(f"in the layer: {len(made.lock.installed)} packages")
     if not plan.base.manifest:
         console.warn(f"the image {plan.base.file} is not at hand: the easyconfig has no SHA256 for it")
+    elif not eb_finds_image(plan):
+        console.warn(
+            f"eb will not find the image {plan.base.path}: `ebsif freeze` copies it to where eb looks, or add its "
+            "folder to EASYBUILD_SOURCEPATH"
+        )
     console.say(f"{plan.target}: " + ("written" if made.changed else "unchanged"))
 
 

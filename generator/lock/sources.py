@@ -27,6 +27,12 @@ def source_path(software: str) -> Path:
     return _source_paths()[0] / easyconfig_folder(software) / _EXTENSIONS
 
 
+def image_folders(software: str) -> list[Path]:
+    """Return the folders in which EasyBuild looks for the image of a software; raises as `source_path` does."""
+    within = (easyconfig_folder(software), Path(software), Path())
+    return [path / folder for path in _source_paths() for folder in within]
+
+
 def _source_paths() -> list[Path]:
     told = os.environ.get("EASYBUILD_SOURCEPATH") or _ask_easybuild()
     return [Path(path).expanduser() for path in told.split(":")]

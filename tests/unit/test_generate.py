@@ -1,0 +1,62 @@
+"""What is said before anything is resolved: what cannot be upgraded, and that eb cannot find an image."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ebsif.base.found import Base
+from ebsif.console import Console
+from ebsif.document import Document
+from ebsif.errors import EbsifError
+from ebsif.generate import Plan, eb_finds_image, generate
+from ebsif.lock.model import Lock, LockedFile
+from ebsif.lock.requirements import Line, Wanted
+from ebsif.recipe import Recipe
+from ebsif.site import Site
+from tests.support.manifests import make_manifest
+
+LOCK = Lock("a" * 64, (LockedFile("Pygments", "2.0", "pygments-2.0-py3-none-any.whl", "1" * 64),))
+
+
+def plan(folder: Path, image: Path, **values: Any) -> Plan:
+    recipe = Recipe.model_validate({"name": "Demo", "version": "1.0", "base": image.name, **values})
+    site = Site(name="here", description="this machine", frozen_images=[str(folder / "frozen")])
+    base = Base(image.name, image, make_manifest())
+    wanted = Wanted((Line("rich", folder / "r.yml", 1, "rich"),))
+    return Plan(
+        path=folder / "r.yml",
+        recipe=recipe,
+        document=Document(folder, {}, {}),
+        site=site,
+        base=base,
+        wanted=wanted,
+        asked=None,
+        target=folder / "x.eb",
+        present="",
+        locked=LOCK,
+    )
+
+
+@pytest.mark.parametrize(("name", "hint"), [("pigments", "did you mean Pygments?"), ("other", "exts_list")])
+def test_a_package_that_is_not_in_the_layer_cannot_be_upgraded(tmp_path: Path, name: str, hint: str) -> None:
+    with pytest.raises(EbsifError, match=f"{name} is not in the layer of .*{hint.replace('?', '.')}"):
+        generate(plan(tmp_path, tmp_path / "x.sif"), Console(), upgrade=["rich", "pygments", name])
+
+
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [("frozen", True), (".", True), ("sources", True), ("sources/d/Demo", True), ("elsewhere", False)],
+)
+def test_an_image_is_found_where_easybuild_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, found: bool
+) -> None:
+    monkeypatch.setenv("EASYBUILD_SOURCEPATH", str(tmp_path / "sources"))
+    image = tmp_path / place / "x.sif"
+    image.parent.mkdir(parents=True, exist_ok=True)
+    image.touch()
+    assert eb_finds_image(plan(tmp_path, image)) == found
+
+
+def test_an_image_that_is_named_by_its_full_path_is_found(tmp_path: Path) -> None:
+    assert eb_finds_image(plan(tmp_path, tmp_path / "elsewhere" / "x.sif", base="/elsewhere/x.sif"))
