@@ -29,6 +29,7 @@ from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg
 from easybuild.tools.filetools import adjust_permissions, compute_checksum, copy_dir, mkdir, read_file
 from easybuild.tools.filetools import remove_dir, symlink, write_file
+from easybuild.tools.run import run_shell_cmd
 from easybuild.tools.utilities import trace_msg
 
 LAYER = '/user-software'
@@ -208,6 +209,9 @@ class LayeredContainer(PythonPackages, SifContainer):
         path = os.path.join(self.installdir, LAYER_RECORD)
         record = json.loads(read_file(path)) if os.path.exists(path) else {}
         expected = self.layer_contents()
+        image = os.path.join(self.installdir, LAYER_IMAGE)
+        # Its user may have changed it since.
+        expected['squashfs_sha256'] = compute_checksum(image, checksum_type='sha256') if os.path.exists(image) else None
         if {key: record.get(key) for key in expected} != expected:
             raise EasyBuildError("The layer in %s is not the one of the easyconfig, and a layer cannot be installed in "
                                  "part: use --rebuild instead of --skip.", self.installdir)
@@ -258,8 +262,20 @@ class LayeredContainer(PythonPackages, SifContainer):
         if self.has_packages:
             self.pack_layer()
         else:
+            self.leave_to_user()
+
+    def leave_to_user(self):
+        """Leave an empty environment for the user to fill; what was filled before is the user's, and stays."""
+        there = [path for path in (os.path.join(self.final_installdir, name) for name in (LAYER_FOLDER, LAYER_IMAGE))
+                 if os.path.exists(path)]
+        if not there:
             trace_msg("leaving an empty environment in %s for the user to fill" % LAYER_FOLDER)
             copy_dir(self.layer_dir, os.path.join(self.installdir, LAYER_FOLDER), symlinks=True)
+        for path in there:
+            print_msg("keeping %s, which its user may have filled; remove it and install again to get an empty one",
+                      path, log=self.log)
+            # Links: the old installation stays complete until the new one takes its place.
+            run_shell_cmd(['cp', '--archive', '--link', path, self.installdir], use_bash=False, hidden=True)
 
     def find_commands(self):
         """Names of the commands that Python packages of the layer brought"""

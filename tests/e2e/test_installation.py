@@ -166,6 +166,24 @@ def test_module_can_be_made_again_for_a_layer_that_its_user_has_changed(
     assert "more" in site.output("venv", "list-packages layer")
 
 
+def test_installing_again_keeps_what_its_user_has_filled(site: Site, hello_wheel: Wheel) -> None:
+    site.install("venv")
+    shutil.copy(hello_wheel.path, site.sources)
+    wheel = site.sources / hello_wheel.path.name
+    site.output("venv", f"export APPTAINER_BIND={site.sources}; pip install --quiet --no-index --no-deps {wheel}")
+    assert "which its user may have filled" in " ".join(site.install("venv").split())
+    assert site.output("venv", "start-shell -c 'hello you'") == "hello ['you']\n"
+    assert site.leftovers() == ["1.0-venv"]
+
+
+def test_skip_refuses_a_layer_that_its_user_has_changed(site: Site, layer: list[Wheel]) -> None:
+    site.install("venv", layer)
+    site.output("venv", "unmake-squashfs && make-squashfs")
+    done = site.eb(site.write("venv", layer), "--skip", "--rebuild")
+    assert done.returncode != 0
+    assert "use --rebuild instead of --skip" in done.stdout
+
+
 def make_source(
     folder: Path, name: str, version: str = "1.0", *, stem: str | None = None, suffix: str = ".tar.gz"
 ) -> Wheel:
