@@ -143,7 +143,11 @@ class _Look:
         done = self._runtime.run(self._image, ["cat", "/.singularity.d/labels.json"])
         if done.returncode != 0:
             return {}
-        return {str(name): str(value) for name, value in json.loads(done.stdout).items()}
+        try:
+            return {str(name): str(value) for name, value in json.loads(done.stdout).items()}
+        except (ValueError, AttributeError) as error:
+            where = f"/.singularity.d/labels.json in {self._image}"
+            raise EbsifError(f"{where} is not JSON that maps names to values: {error}") from error
 
     def _venv_env(self, command: str | None, python: Python, verb: Literal["exec", "run"]) -> dict[str, str]:
         """Return what activating a venv sets, by making one and trying."""
