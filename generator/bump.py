@@ -69,6 +69,9 @@ def bump(
     new_base = _new_base(before, base, console) if base else before.base
     text = edited(path.read_text(encoding="utf-8"), _values(before, new_base, base, date), after="version")
     text = _moved(text, before, new_base)
+    if base and before.recipe.date and not date and not (new_base.name and new_base.name.date):
+        console.warn(f"the name of {new_base.file} has no date: that of the recipe, {before.recipe.date}, stays; "
+                     "--date gives another one")
     recipe = document.validate(Recipe, document.parse(text, path))
     easyconfig = path.parent / easyconfig_name(recipe, new_base)
     target = easyconfig.with_suffix(path.suffix)
