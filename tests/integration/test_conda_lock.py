@@ -4,7 +4,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
 
@@ -14,18 +13,12 @@ import workbench
 from ebsif.base.found import Base
 from ebsif.base.store import manifest_of
 from ebsif.cli import main
-from ebsif.conda import resolve as conda
-from ebsif.console import Console
-from ebsif.document import Document
 from ebsif.easyconfig.read import read_easyconfig
-from ebsif.errors import ConflictError, EbsifError
-from ebsif.generate import wishes
-from ebsif.lock.model import Lock
-from ebsif.lock.resolve import Resolved
+from ebsif.errors import ConflictError
 from ebsif.lock.tools import rattler
-from ebsif.recipe import Recipe, read_recipe
 from ebsif.runtime import Runtime
 from tests.support.conda import Channel, add_fillers, make_small_channel
+from tests.support.conda_bench import QUIET, CondaBench, explicit, files, inline
 from tests.support.conda_packages import corrupted, make_package, make_python_package
 from tests.support.conda_server import Server, serve
 from tests.support.download import fetch_wheel
@@ -33,15 +26,9 @@ from tests.support.generator import contents
 from tests.support.index import serve as serve_wheels
 from tests.support.wheels import Wheel, make_wheel
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("environment")]
 
-QUIET = Console(quiet=True)
 PYTHON = "python-3.11.2-debian_0.conda"
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="session")
@@ -60,74 +47,13 @@ def tools(tmp_path_factory: pytest.TempPathFactory, tool: str, pip_wheel: Wheel)
     return folder
 
 
-@pytest.fixture(autouse=True)
-def environment(machine: workbench.Machine, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The runtime on PATH, and no cache of the user's."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    monkeypatch.setenv("PATH", str(machine.runtime.parent), prepend=":")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-@dataclass(frozen=True)
-class Bench:
-    """A recipe on a base, with a folder for sources that has the tools already."""
-
-    folder: Path
-    base: Base
-    runtime: Runtime
-
-    @property
-    def sources(self) -> Path:
-        return self.folder / "sources"
-
-    @property
-    def recipe(self) -> Path:
-        return self.folder / "recipe.yml"
-
-    @property
-    def command(self) -> list[str]:
-        return ["generate", str(self.recipe), "--sources", str(self.sources)]
-
-    @property
-    def easyconfig(self) -> Path:
-        (found,) = self.folder.glob("*.eb")
-        return found
-
-    def write(self, lines: str) -> None:
-        assert self.base.path
-        self.recipe.write_text(f"name: Demo\nversion: 1.0\nbase: {self.base.path}\nlayer: conda\n{lines}")
-
-    def read(self, lines: str) -> tuple[Recipe, Document]:
-        self.write(lines)
-        return read_recipe(self.recipe)
-
-    def lock(self, lines: str, *, previous: Lock | None = None, upgrade: tuple[str, ...] = ()) -> Resolved:
-        recipe, document = self.read(lines)
-        asked, wanted = wishes(recipe, document, self.base)
-        assert asked
-        where = (self.base, self.runtime, self.sources, QUIET)
-        return conda.resolve(asked, wanted, recipe, *where, previous=previous, upgrade=upgrade)
-
-    def refuse(self, lines: str, kind: type[EbsifError] = EbsifError) -> str:
-        """Return what is said about a recipe that cannot be locked, without the folder; no file may be left behind."""
-        before = contents(self.sources)
-        with pytest.raises(kind) as caught:
-            self.lock(lines)
-        assert contents(self.sources) == before
-        assert not list(self.sources.glob(".*"))
-        return str(caught.value).replace(f"{self.folder}/", "")
-
-    def stored(self) -> set[str]:
-        return {file.name for file in self.sources.iterdir()}
-
-
 @pytest.fixture
 def make_bench(
     machine: workbench.Machine, tmp_path: Path, tools: Path, environment: None
-) -> Callable[[str], Bench]:
-    def make(name: str) -> Bench:
+) -> Callable[[str], CondaBench]:
+    def make(name: str) -> CondaBench:
         image = machine.bases[name]
-        bench = Bench(tmp_path, Base(image.name, image, manifest_of(image, QUIET)), Runtime(machine.runtime))
+        bench = CondaBench(tmp_path, Base(image.name, image, manifest_of(image, QUIET)), Runtime(machine.runtime))
         bench.sources.mkdir()
         for file in tools.iterdir():
             (bench.sources / file.name).symlink_to(file)
@@ -137,7 +63,7 @@ def make_bench(
 
 
 @pytest.fixture
-def bench(make_bench: Callable[[str], Bench]) -> Bench:
+def bench(make_bench: Callable[[str], CondaBench]) -> CondaBench:
     """On the base that has no Python."""
     return make_bench("bare")
 
@@ -155,23 +81,7 @@ def server(small: Channel) -> Iterator[Server]:
         yield served
 
 
-def inline(channel: str, *packages: str, pip: str = "") -> str:
-    """Return the lines of a recipe with an environment."""
-    lines = [f"environment:\n  channels: ['{channel}']\n  dependencies:\n", *(f"  - {name}\n" for name in packages)]
-    return "".join([*lines, f"  - pip: [{pip}]\n" if pip else ""])
-
-
-def files(lock: Lock) -> dict[str, str]:
-    """Return the names of a lock's files but for the tools, by package."""
-    return {file.name: file.filename for file in lock.installed}
-
-
-def explicit(*packages: Path) -> str:
-    lines = (f"{package.as_uri()}#{hashlib.sha256(package.read_bytes()).hexdigest()}\n" for package in packages)
-    return "@EXPLICIT\n" + "".join(lines)
-
-
-def test_what_is_asked_for_comes_with_what_it_depends_on(bench: Bench, channel: Channel, tool: str) -> None:
+def test_what_is_asked_for_comes_with_what_it_depends_on(bench: CondaBench, channel: Channel, tool: str) -> None:
     lock = bench.lock(inline(channel.url, "greet", "tool")).lock
     expected = {
         "greet": "greet-2.0-py_0.conda",
@@ -188,14 +98,14 @@ def test_what_is_asked_for_comes_with_what_it_depends_on(bench: Bench, channel: 
         assert hashlib.sha256((bench.sources / file.filename).read_bytes()).hexdigest() == file.sha256
 
 
-def test_a_channel_may_be_served_over_http(bench: Bench, server: Server) -> None:
+def test_a_channel_may_be_served_over_http(bench: CondaBench, server: Server) -> None:
     lock = bench.lock(inline(server.url, "left")).lock
     assert files(lock) == {"left": "left-1.0-0.conda", "shared": "shared-1.0-0.conda"}
     assert {file.source_url for file in lock.conda} == {f"{server.url}/noarch"}
     assert "/noarch/left-1.0-0.conda" in server.requests
 
 
-def test_the_first_channel_that_has_a_package_is_the_one(bench: Bench, small: Channel, tmp_path: Path) -> None:
+def test_the_first_channel_that_has_a_package_is_the_one(bench: CondaBench, small: Channel, tmp_path: Path) -> None:
     make_package(tmp_path / "other", "shared", "9.0")
     other = Channel(tmp_path / "other")
     other.index()
@@ -205,7 +115,7 @@ def test_the_first_channel_that_has_a_package_is_the_one(bench: Bench, small: Ch
     assert files(bench.lock(named).lock) == {"shared": "shared-9.0-0.conda"}
 
 
-def test_packages_that_contradict_each_other_are_named_with_their_lines(bench: Bench, small: Channel) -> None:
+def test_packages_that_contradict_each_other_are_named_with_their_lines(bench: CondaBench, small: Channel) -> None:
     said = bench.refuse(inline(small.url, "left", "right"), ConflictError)
     assert said.startswith("the packages cannot be had together: ")
     assert "left 1.0 would require" in said
@@ -213,12 +123,12 @@ def test_packages_that_contradict_each_other_are_named_with_their_lines(bench: B
     assert said.endswith("Asked for: left (recipe.yml:8), right (recipe.yml:9)")
 
 
-def test_a_newer_c_library_than_the_base_has_is_named(bench: Bench, small: Channel) -> None:
+def test_a_newer_c_library_than_the_base_has_is_named(bench: CondaBench, small: Channel) -> None:
     said = bench.refuse(inline(small.url, "newglibc"), ConflictError)
     assert said == "newglibc 1.0 needs glibc >=2.99, and the base has glibc 2.36"
 
 
-def test_a_package_for_another_platform_is_named(bench: Bench, small: Channel) -> None:
+def test_a_package_for_another_platform_is_named(bench: CondaBench, small: Channel) -> None:
     said = bench.refuse(inline(small.url, "foreign"), ConflictError)
     assert said == "foreign (recipe.yml:8) is only there for linux-aarch64, and the base is linux-64"
 
@@ -230,11 +140,11 @@ def test_a_package_for_another_platform_is_named(bench: Bench, small: Channel) -
         ("shared >2", "have no shared >2 (recipe.yml:8); the newest versions are: 1.0, 2.0"),
     ],
 )
-def test_a_package_that_is_not_there_is_named(bench: Bench, small: Channel, package: str, end: str) -> None:
+def test_a_package_that_is_not_there_is_named(bench: CondaBench, small: Channel, package: str, end: str) -> None:
     assert bench.refuse(inline(small.url, package), ConflictError).endswith(end)
 
 
-def test_what_the_recipe_tells_of_the_machine_counts(bench: Bench, small: Channel) -> None:
+def test_what_the_recipe_tells_of_the_machine_counts(bench: CondaBench, small: Channel) -> None:
     make_package(small.path, "gpu", depends=["__cuda >=12"])
     small.index()
     assert "add it to `virtual_packages`" in bench.refuse(inline(small.url, "gpu"), ConflictError)
@@ -243,7 +153,7 @@ def test_what_the_recipe_tells_of_the_machine_counts(bench: Bench, small: Channe
 
 
 def test_the_machine_that_solves_is_never_asked(
-    bench: Bench, small: Channel, monkeypatch: pytest.MonkeyPatch
+    bench: CondaBench, small: Channel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CONDA_OVERRIDE_GLIBC", "3.0")
     monkeypatch.setenv("CONDA_OVERRIDE_CUDA", "13")
@@ -253,7 +163,7 @@ def test_the_machine_that_solves_is_never_asked(
     assert "__cuda" in bench.refuse(inline(small.url, "gpu"))
 
 
-def test_a_package_without_a_sha256_is_named_with_the_remedy(bench: Bench, small: Channel) -> None:
+def test_a_package_without_a_sha256_is_named_with_the_remedy(bench: CondaBench, small: Channel) -> None:
     for kind in ("repodata.json.zst", "repodata_shards.msgpack.zst"):
         (small.path / "noarch" / kind).unlink()
     listed = small.path / "noarch" / "repodata.json"
@@ -267,39 +177,39 @@ def test_a_package_without_a_sha256_is_named_with_the_remedy(bench: Bench, small
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/channel", "file:///nosuch/channel"])
-def test_a_channel_that_cannot_be_reached_is_named_soon(bench: Bench, url: str) -> None:
+def test_a_channel_that_cannot_be_reached_is_named_soon(bench: CondaBench, url: str) -> None:
     began = time.monotonic()
     assert url in bench.refuse(inline(url, "left"))
     assert time.monotonic() - began < 15
 
 
-def test_a_download_that_breaks_off_leaves_nothing(bench: Bench, server: Server) -> None:
+def test_a_download_that_breaks_off_leaves_nothing(bench: CondaBench, server: Server) -> None:
     server.truncated.add("*/left-1.0-0.conda")
     assert "left-1.0-0.conda" in bench.refuse(inline(server.url, "left"))
 
 
-def test_a_file_that_cannot_be_had_leaves_nothing(bench: Bench, server: Server) -> None:
+def test_a_file_that_cannot_be_had_leaves_nothing(bench: CondaBench, server: Server) -> None:
     server.refused["*/left-1.0-0.conda"] = HTTPStatus.FORBIDDEN
     said = bench.refuse(inline(server.url, "left"))
     assert said.startswith(f"cannot download left-1.0-0.conda from {server.url}/noarch: ")
     assert "403" in said
 
 
-def test_a_file_that_was_changed_after_it_was_listed_is_refused(bench: Bench, small: Channel) -> None:
+def test_a_file_that_was_changed_after_it_was_listed_is_refused(bench: CondaBench, small: Channel) -> None:
     small.package("left").write_bytes(b"something else")
     assert "the file was changed" in bench.refuse(inline(small.url, "left"))
 
 
 @pytest.mark.parametrize("folder", ["/proc/ebsif", "/sys/kernel"])
 def test_sources_that_cannot_be_written_are_named(
-    bench: Bench, small: Channel, folder: str, capfd: pytest.CaptureFixture[str]
+    bench: CondaBench, small: Channel, folder: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     bench.write(inline(small.url, "left"))
     assert main(["generate", str(bench.recipe), "--sources", folder]) == 2
     assert "choose another one with --sources" in capfd.readouterr().err
 
 
-def test_an_explicit_file_is_taken_as_it_is(bench: Bench, small: Channel) -> None:
+def test_an_explicit_file_is_taken_as_it_is(bench: CondaBench, small: Channel) -> None:
     (bench.folder / "e.txt").write_text(explicit(small.package("left"), small.package("shared", "2.0")))
     lock = bench.lock("environment: e.txt\n").lock
     # Nothing is solved: another version of `shared` than `left` depends on stays.
@@ -307,7 +217,7 @@ def test_an_explicit_file_is_taken_as_it_is(bench: Bench, small: Channel) -> Non
     assert set(files(lock).values()) < bench.stored()
 
 
-def test_a_conda_lock_is_taken_as_it_is(bench: Bench, small: Channel) -> None:
+def test_a_conda_lock_is_taken_as_it_is(bench: CondaBench, small: Channel) -> None:
     package = small.package("left")
     digest = hashlib.sha256(package.read_bytes()).hexdigest()
     (bench.folder / "conda-lock.yml").write_text(
@@ -317,7 +227,7 @@ def test_a_conda_lock_is_taken_as_it_is(bench: Bench, small: Channel) -> None:
     assert files(bench.lock("environment: conda-lock.yml\n").lock) == {"left": "left-1.0-0.conda"}
 
 
-def test_files_of_a_lock_must_fit_the_base(bench: Bench, small: Channel, tmp_path: Path) -> None:
+def test_files_of_a_lock_must_fit_the_base(bench: CondaBench, small: Channel, tmp_path: Path) -> None:
     (bench.folder / "e.txt").write_text(explicit(small.package("left"), small.package("newglibc")))
     said = bench.refuse("environment: e.txt\n")
     assert said == "e.txt:3: newglibc 1.0 needs glibc >=2.99, and the base has glibc 2.36"
@@ -330,18 +240,18 @@ def test_files_of_a_lock_must_fit_the_base(bench: Bench, small: Channel, tmp_pat
     assert said == "e.txt:2: foreign-1.0-0.conda is for linux-aarch64, and the base is linux-64"
 
 
-def test_a_package_that_a_lock_has_twice_is_named(bench: Bench, small: Channel) -> None:
+def test_a_package_that_a_lock_has_twice_is_named(bench: CondaBench, small: Channel) -> None:
     (bench.folder / "e.txt").write_text(explicit(small.package("shared", "1.0"), small.package("shared", "2.0")))
     assert bench.refuse("environment: e.txt\n").startswith("e.txt:3: shared is there twice")
 
 
-def test_a_corrupt_package_is_named(bench: Bench, small: Channel, tmp_path: Path) -> None:
+def test_a_corrupt_package_is_named(bench: CondaBench, small: Channel, tmp_path: Path) -> None:
     (tmp_path / "noarch").mkdir()
     (bench.folder / "e.txt").write_text(explicit(corrupted(small.package("left"), tmp_path / "noarch")))
     assert bench.refuse("environment: e.txt\n").startswith("e.txt:2: left-1.0-0.conda is not a package of conda: ")
 
 
-def test_an_added_package_keeps_the_other_versions(bench: Bench, small: Channel) -> None:
+def test_an_added_package_keeps_the_other_versions(bench: CondaBench, small: Channel) -> None:
     first = bench.lock(inline(small.url, "shared")).lock
     make_package(small.path, "shared", "3.0")
     small.index()
@@ -349,13 +259,13 @@ def test_an_added_package_keeps_the_other_versions(bench: Bench, small: Channel)
     assert files(second) == {"hooked": "hooked-1.0-0.conda", "shared": "shared-2.0-0.conda"}
 
 
-def test_a_kept_version_gives_way_where_it_must(bench: Bench, small: Channel) -> None:
+def test_a_kept_version_gives_way_where_it_must(bench: CondaBench, small: Channel) -> None:
     first = bench.lock(inline(small.url, "shared")).lock
     second = bench.lock(inline(small.url, "shared", "left"), previous=first).lock
     assert files(second) == {"left": "left-1.0-0.conda", "shared": "shared-1.0-0.conda"}
 
 
-def test_one_package_is_upgraded_alone(bench: Bench, small: Channel) -> None:
+def test_one_package_is_upgraded_alone(bench: CondaBench, small: Channel) -> None:
     lines = inline(small.url, "shared", "hooked")
     first = bench.lock(lines).lock
     for name in ("shared", "hooked"):
@@ -368,7 +278,7 @@ def test_one_package_is_upgraded_alone(bench: Bench, small: Channel) -> None:
 
 @pytest.mark.parametrize("base", ["bare", "venv", "conda"])
 def test_wheels_are_found_for_the_python_of_the_environment(
-    make_bench: Callable[[str], Bench], channel: Channel, base: str
+    make_bench: Callable[[str], CondaBench], channel: Channel, base: str
 ) -> None:
     bench = make_bench(base)
     wheel = make_wheel(bench.folder, "mine", requires=["numbers>=1"])
@@ -379,7 +289,7 @@ def test_wheels_are_found_for_the_python_of_the_environment(
     assert set(files(lock).values()) < bench.stored()
 
 
-def test_what_the_recipe_asks_pip_for_is_added_to_the_pip_section(bench: Bench, channel: Channel) -> None:
+def test_what_the_recipe_asks_pip_for_is_added_to_the_pip_section(bench: CondaBench, channel: Channel) -> None:
     (bench.folder / "index").mkdir()
     make_wheel(bench.folder / "index", "more")
     wheel = make_wheel(bench.folder, "mine")
@@ -390,18 +300,22 @@ def test_what_the_recipe_asks_pip_for_is_added_to_the_pip_section(bench: Bench, 
     assert lock.files[-1].source_url == index.files_url
 
 
-def test_a_wheel_that_contradicts_a_package_of_conda_is_named_with_both_sides(bench: Bench, channel: Channel) -> None:
+def test_a_wheel_that_contradicts_a_package_of_conda_is_named_with_both_sides(
+    bench: CondaBench, channel: Channel
+) -> None:
     wheel = make_wheel(bench.folder, "mine", requires=["numbers<2"])
     said = bench.refuse(inline(channel.url, "numbers", pip=f"./{wheel.path.name}"), ConflictError)
     assert said == "packages contradict each other: numbers<2 is wanted by mine 1.0, conda has numbers 2.0"
 
 
-def test_wheels_need_a_python_in_the_environment(bench: Bench, small: Channel) -> None:
+def test_wheels_need_a_python_in_the_environment(bench: CondaBench, small: Channel) -> None:
     said = bench.refuse(inline(small.url, "shared", pip="mine"))
     assert said == "recipe.yml:9: packages of pip need a Python: add python to the environment"
 
 
-def test_on_a_stack_the_packages_of_the_base_are_seen(make_bench: Callable[[str], Bench], channel: Channel) -> None:
+def test_on_a_stack_the_packages_of_the_base_are_seen(
+    make_bench: Callable[[str], CondaBench], channel: Channel
+) -> None:
     bench = make_bench("venv")
     wheel = make_wheel(bench.folder, "mine", requires=["six>=1.17", "numbers"])
     lines = inline(channel.url, "numbers", pip=f"./{wheel.path.name}")
@@ -414,7 +328,7 @@ def test_on_a_stack_the_packages_of_the_base_are_seen(make_bench: Callable[[str]
 
 
 def test_on_a_stack_no_package_of_conda_replaces_one_of_the_base(
-    make_bench: Callable[[str], Bench], channel: Channel, tmp_path: Path
+    make_bench: Callable[[str], CondaBench], channel: Channel, tmp_path: Path
 ) -> None:
     own = channel.copy(tmp_path / "own")
     make_python_package(own.path, "six", "1.16.0", "VERSION = '1.16.0'\n")
@@ -427,7 +341,7 @@ def test_on_a_stack_no_package_of_conda_replaces_one_of_the_base(
     assert set(files(bench.lock(inline(own.url, "six")).lock)) == {"python", "six"}
 
 
-def test_on_a_stack_python_is_that_of_the_base(make_bench: Callable[[str], Bench], tmp_path: Path) -> None:
+def test_on_a_stack_python_is_that_of_the_base(make_bench: Callable[[str], CondaBench], tmp_path: Path) -> None:
     bench, channel = make_bench("venv"), Channel(tmp_path / "pythons")
     for version in ("3.11.9", "3.12.1"):
         make_package(channel.path, "python", version, subdir="linux-64")
@@ -447,7 +361,7 @@ def test_on_a_stack_python_is_that_of_the_base(make_bench: Callable[[str], Bench
 
 
 def test_the_same_recipe_gives_the_same_bytes_without_a_network(
-    bench: Bench, small: Channel, capfd: pytest.CaptureFixture[str]
+    bench: CondaBench, small: Channel, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with serve(small.path) as server:
         bench.write(inline(server.url, "left", "hooked"))
@@ -465,7 +379,7 @@ def test_the_same_recipe_gives_the_same_bytes_without_a_network(
     assert "cannot download left-1.0-0.conda" in capfd.readouterr().err
 
 
-def test_the_files_of_a_lock_are_fetched_again(bench: Bench, channel: Channel) -> None:
+def test_the_files_of_a_lock_are_fetched_again(bench: CondaBench, channel: Channel) -> None:
     wheel = make_wheel(bench.folder, "mine")
     bench.write(inline(channel.url, "numbers", pip=f"./{wheel.path.name}"))
     assert main(bench.command) == 0
@@ -478,7 +392,7 @@ def test_the_files_of_a_lock_are_fetched_again(bench: Bench, channel: Channel) -
         assert hashlib.sha256((bench.sources / file.filename).read_bytes()).hexdigest() == file.sha256
 
 
-def test_the_command_line_upgrades_what_is_named(bench: Bench, small: Channel) -> None:
+def test_the_command_line_upgrades_what_is_named(bench: CondaBench, small: Channel) -> None:
     bench.write(inline(small.url, "shared"))
     assert main(bench.command) == 0
     make_package(small.path, "shared", "3.0")
@@ -489,7 +403,7 @@ def test_the_command_line_upgrades_what_is_named(bench: Bench, small: Channel) -
     assert read_easyconfig(bench.easyconfig).packages == {"shared": "3.0=0"}
 
 
-def test_a_preview_leaves_nothing_behind(bench: Bench, small: Channel, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_preview_leaves_nothing_behind(bench: CondaBench, small: Channel, capfd: pytest.CaptureFixture[str]) -> None:
     bench.write(inline(small.url, "left"))
     before = contents(bench.folder)
     assert main([*bench.command, "--dry-run"]) == 0
@@ -498,7 +412,7 @@ def test_a_preview_leaves_nothing_behind(bench: Bench, small: Channel, capfd: py
 
 
 def test_the_next_version_has_newer_packages_and_says_so(
-    bench: Bench, small: Channel, capfd: pytest.CaptureFixture[str]
+    bench: CondaBench, small: Channel, capfd: pytest.CaptureFixture[str]
 ) -> None:
     bench.write(inline(small.url, "shared"))
     assert main(bench.command) == 0
@@ -514,7 +428,7 @@ def test_the_next_version_has_newer_packages_and_says_so(
 
 @pytest.mark.parametrize("written", ["-f", "--from-env"])
 def test_an_environment_file_becomes_a_recipe_and_its_easyconfig(
-    bench: Bench, small: Channel, written: str, monkeypatch: pytest.MonkeyPatch
+    bench: CondaBench, small: Channel, written: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(bench.folder)
     exported = f"name: mine\nchannels:\n- {small.url}\ndependencies:\n- shared=1.0=0\nprefix: /home/me/mine\n"
@@ -528,7 +442,7 @@ def test_an_environment_file_becomes_a_recipe_and_its_easyconfig(
     assert read_easyconfig(bench.easyconfig).packages == {"shared": "1.0=0"}
 
 
-def test_three_hundred_packages_are_locked_in_reasonable_time(bench: Bench, small: Channel) -> None:
+def test_three_hundred_packages_are_locked_in_reasonable_time(bench: CondaBench, small: Channel) -> None:
     add_fillers(small)
     with serve(small.path) as server:
         bench.write(inline(server.url, "fillers"))

@@ -25,23 +25,10 @@ from tests.support.index import Index, serve
 from tests.support.sdists import make_sdist
 from tests.support.wheels import Wheel, make_wheel
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("environment")]
 
 HEAD = "name: Demo\nversion: 1.0\nbase: {}\n"
 QUIET = Console(quiet=True)
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def environment(machine: workbench.Machine, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The runtime on PATH, and no cache of the user's."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    monkeypatch.setenv("PATH", str(machine.runtime.parent), prepend=":")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @dataclass(frozen=True)
