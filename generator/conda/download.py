@@ -36,20 +36,21 @@ def download(files: Iterable[LockedFile], folder: Path, console: Console) -> Non
 
 async def _download(files: Iterable[LockedFile], folder: Path) -> None:
     limit, reaching = asyncio.Semaphore(AT_ONCE), client()
+    errors: list[EbsifError] = []
 
     async def one(file: LockedFile) -> None:
         async with limit:
-            await _fetch(file, folder, reaching)
+            if errors:
+                return
+            try:
+                await _fetch(file, folder, reaching)
+            except EbsifError as error:
+                errors.append(error)
 
-    tasks = [asyncio.ensure_future(one(file)) for file in files]
-    try:
-        await asyncio.gather(*tasks)
-    except BaseException:
-        # Those that are under way must not write behind the back of whoever hears of the error.
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        raise
+    # Those that are under way when one fails are waited for, not cancelled: rattler would go on writing all the same.
+    await asyncio.gather(*(one(file) for file in files))
+    if errors:
+        raise errors[0]
 
 
 async def _fetch(file: LockedFile, folder: Path, reaching: rattler.Client) -> None:
