@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import random
 import shlex
 import shutil
 import subprocess
@@ -262,10 +263,12 @@ def test_damaged_package_is_refused(site: Site, channel: Channel, rattler: Wheel
     assert f"{damaged.name} is not a conda package, or is damaged" in out
 
 
-def test_package_with_damaged_content_is_refused(site: Site, channel: Channel, rattler: Wheel, tmp_path: Path) -> None:
-    damaged = corrupted(channel.package("tool"), tmp_path)
-    out = site.refuse("bare", [rattler, Wheel("tool", "1.0", damaged)], **PARAMETERS)
-    assert "tool" in out[out.index("(install of conda packages) failed") :]
+def test_package_with_damaged_content_is_refused(site: Site, rattler: Wheel, tmp_path: Path) -> None:
+    # Large, so that the damage in the middle is not in what the package says of itself.
+    whole = make_package(tmp_path / "channel", "large", files={"share/large": random.Random(0).randbytes(100_000)})
+    damaged = corrupted(whole, tmp_path)
+    out = site.refuse("bare", [rattler, Wheel("large", "1.0", damaged)], **PARAMETERS)
+    assert "large-1.0-0" in out[out.index("(install of conda packages) failed") :]
 
 
 def test_file_of_another_version_is_refused(site: Site, channel: Channel, rattler: Wheel) -> None:
