@@ -23,8 +23,9 @@ from easybuild.tools.run import run_shell_cmd
 # All that could differ from one build to the next: times, owner, attributes of the file system.
 REPRODUCIBLE = ['-mkfs-time', '0', '-all-time', '0', '-all-root', '-no-xattrs']
 
-# Best first. zstd is both faster and smaller to read than gzip, but not in every mksquashfs.
-COMPRESSORS = ('zstd', 'gzip')
+# Best first, with options. zstd is both faster and smaller to read than gzip, but not in every mksquashfs.
+COMPRESSORS = {'zstd': ['-Xcompression-level', '9'], 'gzip': []}
+BLOCK_SIZE = '256K'
 
 
 def find_mksquashfs():
@@ -80,8 +81,8 @@ def mksquashfs(source, target, compressor, jobs):
     # SOURCE_DATE_EPOCH excludes the options for times (mksquashfs 4.5).
     env = {key: value for key, value in os.environ.items() if key != 'SOURCE_DATE_EPOCH'}
     cmd = [find_mksquashfs(), source, target, '-comp', compressor, '-processors', str(jobs), '-noappend',
-           '-no-progress', '-quiet']
-    return run_shell_cmd(cmd + REPRODUCIBLE, use_bash=False, env=env, fail_on_error=False, hidden=True)
+           '-no-progress', '-quiet', '-b', BLOCK_SIZE]
+    return run_shell_cmd(cmd + COMPRESSORS[compressor] + REPRODUCIBLE, use_bash=False, env=env, fail_on_error=False, hidden=True)
 
 
 def best_compressor(workdir):
