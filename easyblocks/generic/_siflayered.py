@@ -241,8 +241,17 @@ class LayeredContainer(PythonPackages, SifContainer):
             changes['env']['PYTHONPATH'] = ''
         return changes
 
+    @property
+    def python_below(self):
+        """Path in the container of the Python of the image whose packages the environment sees, or None"""
+        return self.cfg['base_python']
+
     def finish_layer(self):
         """Compile and pack the layer, and make commands of the scripts that came with it."""
+        if self.python_below:
+            added = self.run_layer_py(self.python_below, ['add-commands', self.env_dir])['commands']
+            trace_msg("%d commands of the image run with the Python of the layer" % len(added))
+            self.log.info("Commands of the image that run with the Python of the layer: %s", ', '.join(added))
         if self.env_python:
             trace_msg("compiling Python modules with %d processes" % self.cfg.parallel)
             compiled = self.run_layer_py(self.env_python, ['compile', self.env_dir, '--jobs', str(self.cfg.parallel)])

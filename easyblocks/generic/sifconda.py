@@ -103,6 +103,11 @@ class SifConda(LayeredContainer):
         return bool(self.cfg['stack'] and self.cfg['base_python'] and self.env_python)
 
     @property
+    def python_below(self):
+        """Only a stacked environment sees what is in the image."""
+        return super().python_below if self.stacks_python else None
+
+    @property
     def activate_command(self):
         """What a person would type in the container to activate the environment"""
         return 'source %s %s' % (ACTIVATE, self.conda_name)

@@ -87,18 +87,30 @@ def test_training_with_torch_of_the_base_and_lightning_of_the_layer(installed: t
     assert f"from {packages}/torch/__init__.py {layer}/pytorch_lightning/__init__.py" in lines
 
 
-def test_torchrun_starts_processes(installed: tuple[Site, str, str]) -> None:
+@pytest.mark.parametrize(
+    "run",
+    [
+        "torchrun --standalone --nproc-per-node=2",
+        "$SIFRUNTIMEPYTORCH exec $SIF torchrun --standalone --nproc-per-node=2",
+        "$SIFRUNTIMEPYTORCH exec $SIF accelerate launch --cpu --num_processes=2 --num_machines=1 "
+        "--mixed_precision=no --dynamo_backend=no",
+    ],
+)
+def test_processes_that_a_command_of_the_base_starts_see_base_and_layer(
+    installed: tuple[Site, str, str], run: str
+) -> None:
     site, module, _ = installed
     program = (
-        "import sys, torch, torch.distributed as dist\n"
+        "import sys, pytorch_lightning, torch, torch.distributed as dist\n"
         "dist.init_process_group('gloo')\n"
         "total = torch.ones(1)\n"
         "dist.all_reduce(total)\n"
         "sys.stdout.write(f'rank {dist.get_rank()} total {int(total)}\\n')\n"
         "dist.destroy_process_group()\n"
+        "sys.stdout.flush()\n"
+        "import os; os._exit(0)\n"
     )
     (site.folder / "reduce.py").write_text(program)
-    run = "torchrun --standalone --nproc-per-node=2"
     env = {"GLOO_SOCKET_IFNAME": "lo"}
     done = site.login(f"module load {module} && {run} {site.folder}/reduce.py", env=env, cwd=site.folder)
     assert done.returncode == 0, done.stderr

@@ -19,6 +19,24 @@ from concurrent.futures import ProcessPoolExecutor
 
 PTH_NAME = 'ebsif-base.pth'
 
+# First lines of a script that name its interpreter; the second is how pip writes one that is too long, or has a space.
+SHEBANG = re.compile(br'#!\s*(?P<python>\S+)(?P<options>[^\n]*)\n')
+LONG_SHEBANG = re.compile(br"#!/bin/sh\n'''exec' (?P<python>\"[^\"\n]+\"|\S+)(?P<options>) \"\$0\" \"\$@\"\n' '''\n")
+FIND_PYTHON = re.compile(br'#!\s*\S*/env\s+(?:-S\s*)?(?P<python>python[0-9.]*)(?P<options>[^\n]*)\n')
+
+# A script that runs another one, which stays where it is, with the Python of the environment.
+DETOUR = """#!%s
+import os, sys
+os.execv(sys.executable, [sys.executable, %r] + sys.argv[1:])
+"""
+
+# What the distribution of the image itself has installed; of that, only what somebody has added by pip or uv counts.
+SYSTEM_FOLDERS = ('/bin', '/sbin', '/usr/bin', '/usr/sbin')
+ADDED_BY = ('pip', 'uv')
+
+# These work on the environment that they belong to.
+BOUND_COMMAND = re.compile(r'(conda|mamba)(-.*)?|activate|deactivate')
+
 
 def canonical(name):
     """Name of a package as PyPI compares it (PEP 503)."""
@@ -81,6 +99,76 @@ def stack(args):
     """Let another Python, whose folder for packages is args.folder, see all packages which this Python sees."""
     write_pth(args.folder)
     return {}
+
+
+def add_commands(args):
+    """
+    Give the environment at args.env the Python commands that this Python has, to run with the environment's own Python.
+
+    Without this, a command such as torchrun would start the Python that it came with, which sees nothing of the layer,
+    and so would the processes that it starts. What the environment has already stays.
+    """
+    bindir = os.path.join(args.env, 'bin')
+    python = os.path.join(bindir, 'python')
+    added = []
+    for path in command_files():
+        name = os.path.basename(path)
+        target = os.path.join(bindir, name)
+        content = with_python(path, python)
+        if content is None or BOUND_COMMAND.fullmatch(name) or os.path.lexists(target):
+            continue
+        with open(target, 'wb') as handle:
+            handle.write(content)
+        os.chmod(target, 0o755)
+        added.append(name)
+    return {'commands': sorted(added)}
+
+
+def python_folders():
+    """Folders with programs of this Python, and of the one that it was made from if it sees the packages of that."""
+    folders = [sysconfig.get_path('scripts'), os.path.join(sys.prefix, 'bin')]
+    if is_venv() and venv_sees_system(sys.prefix):
+        folders += [os.path.join(sys.base_prefix, *parts) for parts in (['local', 'bin'], ['bin'])]
+    return [folder for folder in dict.fromkeys(folders) if os.path.isdir(folder)]
+
+
+def command_files():
+    """Paths of what may be commands of this Python's packages, those that count first."""
+    folders = python_folders()
+    for folder in folders:
+        if folder not in SYSTEM_FOLDERS:
+            for name in sorted(os.listdir(folder)):
+                yield os.path.join(folder, name)
+    for dist in metadata.distributions():
+        if (dist.read_text('INSTALLER') or '').strip() in ADDED_BY:
+            for path in sorted(os.path.normpath(str(dist.locate_file(entry))) for entry in dist.files or []):
+                if os.path.dirname(path) in folders:
+                    yield path
+
+
+def with_python(path, python):
+    """Content of a command, changed to run with another Python; None for what this Python does not run."""
+    if not (os.path.isfile(path) and os.access(path, os.X_OK)):
+        return None
+    with open(path, 'rb') as handle:
+        content = handle.read(4096)
+        match = LONG_SHEBANG.match(content) or FIND_PYTHON.match(content) or SHEBANG.match(content)
+        if match is None or not is_own_python(match.group('python').strip(b'"')):
+            return None
+        content += handle.read()
+    if os.path.realpath(os.path.dirname(path)) != os.path.dirname(os.path.realpath(path)):
+        # A link: the script may look for other files beside itself.
+        return (DETOUR % (python, os.path.realpath(path))).encode()
+    return b'#!%s%s\n%s' % (python.encode(), match.group('options'), content[match.end():])
+
+
+def is_own_python(interpreter):
+    """Whether the interpreter of a script is this Python, or the one that it was made from and sees."""
+    folder, name = os.path.split(os.fsdecode(interpreter))
+    if not re.fullmatch(r'python[0-9.]*', name):
+        return False
+    # Without a folder it is the first on $PATH, as it will be that of the environment.
+    return not folder or os.path.realpath(folder) in {os.path.realpath(own) for own in python_folders()}
 
 
 def write_pth(target):
@@ -188,6 +276,10 @@ def main():
     sub = subparsers.add_parser('stack', help=stack.__doc__)
     sub.add_argument('folder')
     sub.set_defaults(run=stack)
+
+    sub = subparsers.add_parser('add-commands', help=add_commands.__doc__)
+    sub.add_argument('env')
+    sub.set_defaults(run=add_commands)
 
     sub = subparsers.add_parser('compile', help=compile_all.__doc__)
     sub.add_argument('env')
