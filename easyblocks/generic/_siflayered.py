@@ -137,7 +137,7 @@ class LayeredContainer(PythonPackages, SifContainer):
 
     def container_commands(self):
         """Also what Python users expect, and the commands that came with the layer"""
-        python = ['python'] if self.env_python else []
+        python = ['python', 'python3'] if self.env_python else []
         return sorted(set(super().container_commands() + self.python_scripts() + python + self.layer_commands))
 
     def host_commands(self):

@@ -89,3 +89,7 @@ def test_an_empty_venv_has_them_too(make_site: Callable[..., Site]) -> None:
     )
     script = f"cd {own.folder} && $SIFRUNTIMEDEMO exec $SIF pytest -q -p no:cacheprovider -n 1 test_prefix.py"
     assert "1 passed" in own.output("conda", script)
+
+
+def test_python3_is_always_a_command_of_the_host(place: Site, kind: str) -> None:
+    assert place.output(kind, "python3 -c 'import sys; print(sys.executable)'") == "/user-software/venv/demo/bin/python3\n"
