@@ -92,8 +92,6 @@ def test_training_with_torch_of_the_base_and_lightning_of_the_layer(installed: t
     [
         "torchrun --standalone --nproc-per-node=2",
         "$SIFRUNTIMEPYTORCH exec $SIF torchrun --standalone --nproc-per-node=2",
-        "$SIFRUNTIMEPYTORCH exec $SIF accelerate launch --cpu --num_processes=2 --num_machines=1 "
-        "--mixed_precision=no --dynamo_backend=no",
     ],
 )
 def test_processes_that_a_command_of_the_base_starts_see_base_and_layer(
@@ -115,6 +113,20 @@ def test_processes_that_a_command_of_the_base_starts_see_base_and_layer(
     done = site.login(f"module load {module} && {run} {site.folder}/reduce.py", env=env, cwd=site.folder)
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == ["rank 0 total 2", "rank 1 total 2"]
+
+
+def test_accelerate_launch_sees_base_and_layer(installed: tuple[Site, str, str]) -> None:
+    site, module, packages = installed
+    (site.folder / "accelerated.py").write_text(
+        "import accelerate, pytorch_lightning, torch\n"
+        "print(accelerate.Accelerator(cpu=True).device, torch.__file__, pytorch_lightning.__file__)\n"
+    )
+    options = "--cpu --num_processes=1 --num_machines=1 --mixed_precision=no --dynamo_backend=no"
+    run = f"$SIFRUNTIMEPYTORCH exec $SIF accelerate launch {options} accelerated.py"
+    done = site.login(f"module load {module} && {run}", cwd=site.folder)
+    assert done.returncode == 0, done.stderr
+    layer = "/user-software/venv/pytorch/lib/python3.11/site-packages"
+    assert done.stdout == f"cpu {packages}/torch/__init__.py {layer}/pytorch_lightning/__init__.py\n"
 
 
 @pytest.mark.parametrize("suffix", ["demo", "demo-conda"])
