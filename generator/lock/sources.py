@@ -4,12 +4,13 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from ebsif.console import Console
 from ebsif.errors import EbsifError
 from ebsif.files import sha256
-from ebsif.lock.model import Lock, LockedFile
+from ebsif.lock.model import LockedFile
 from ebsif.names import easyconfig_folder
 
 # EasyBuild puts files of extensions there, below the folder of the software (easyblock.py: obtain_file).
@@ -51,11 +52,11 @@ def _ask_easybuild() -> str:
     return found.group(1)
 
 
-def missing_files(lock: Lock, folder: Path) -> list[LockedFile]:
-    """Return the files of a lock that are not in a folder; what has another content there counts as missing."""
+def missing_files(files: Iterable[LockedFile], folder: Path) -> list[LockedFile]:
+    """Return those of the files that are not in a folder; one with another content there counts as missing."""
     quiet = Console(quiet=True)
     return [
         file
-        for file in lock.files
+        for file in files
         if not (folder / file.filename).is_file() or sha256(folder / file.filename, quiet) != file.sha256
     ]

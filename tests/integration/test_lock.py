@@ -14,11 +14,8 @@ from ebsif.base.store import manifest_of
 from ebsif.cli import main
 from ebsif.console import Console
 from ebsif.errors import ConflictError, EbsifError, InputError
-from ebsif.lock.ground import ground_of
-from ebsif.lock.inputs import digest
+from ebsif.lock import LayerRequest, Resolved, digest, fetch, request, resolve
 from ebsif.lock.model import Lock, LockedFile
-from ebsif.lock.requirements import wanted_packages
-from ebsif.lock.resolve import Resolved, fetch, resolve
 from ebsif.recipe import read_recipe
 from ebsif.runtime import Runtime
 from tests.support.index import Index, serve
@@ -53,16 +50,16 @@ class Bench:
 
     def lock(self, lines: str, *, previous: Lock | None = None, upgrade: tuple[str, ...] = ()) -> Resolved:
         self.write(lines)
-        recipe, document = read_recipe(self.recipe)
-        wanted = wanted_packages(recipe, document)
-        return resolve(
-            wanted, recipe, self.base, self.runtime, self.sources, QUIET, previous=previous, upgrade=upgrade
-        )
+        where = (self.base, self.runtime, self.sources, QUIET)
+        return resolve(self.request(), *where, previous=previous, upgrade=upgrade)
 
     def fetch(self, lock: Lock) -> None:
-        recipe, document = read_recipe(self.recipe)
-        ground = ground_of(self.base)
-        fetch(lock.files, wanted_packages(recipe, document), recipe, ground, self.runtime, self.sources, QUIET)
+        fetch(lock, self.request(), self.base, self.runtime, self.sources, QUIET)
+
+    def request(self) -> LayerRequest:
+        found = request(*read_recipe(self.recipe), self.base)
+        assert found
+        return found
 
     def stored(self) -> set[str]:
         return {file.name for file in self.sources.iterdir()} if self.sources.exists() else set()
@@ -257,9 +254,8 @@ def test_a_download_that_breaks_off_leaves_nothing(bench: Bench, tmp_path: Path)
 @pytest.mark.parametrize("folder", ["/proc/ebsif", "/sys/kernel"])
 def test_sources_that_cannot_be_written_are_named(bench: Bench, index: Index, folder: str) -> None:
     bench.write(f"index: {index.url}\npackages: [many]")
-    recipe, document = read_recipe(bench.recipe)
     with pytest.raises(EbsifError, match=f"cannot (write|make the folder) {folder}.*; choose "):
-        resolve(wanted_packages(recipe, document), recipe, bench.base, bench.runtime, Path(folder), QUIET)
+        resolve(bench.request(), bench.base, bench.runtime, Path(folder), QUIET)
 
 
 def test_the_files_of_a_lock_can_be_fetched_again(bench: Bench, index: Index) -> None:
@@ -320,8 +316,7 @@ def test_a_base_that_now_has_a_locked_package_does_not_upgrade_the_others(bench:
 
 def test_the_lock_is_known_by_its_inputs(bench: Bench, index: Index) -> None:
     lock = bench.lock(f"index: {index.url}\npackages: [many]").lock
-    recipe, document = read_recipe(bench.recipe)
-    assert lock.inputs == digest(wanted_packages(recipe, document), recipe, bench.base.known())
+    assert lock.inputs == digest(bench.request(), bench.base.known())
 
 
 def test_a_conflict_at_the_command_line_changes_nothing(

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ebsif.errors import EbsifError
-from ebsif.lock.build import build_requirements
+from ebsif.lock.pip.build import build_requirements
 from tests.support.sdists import make_sdist
 
 BUILD = '[build-system]\nrequires = ["flit_core >=3", "six"]\n'

@@ -10,11 +10,12 @@ from ebsif.console import Console
 from ebsif.document import Document
 from ebsif.errors import EbsifError
 from ebsif.generate import Plan, eb_finds_image, generate
+from ebsif.lock import LayerRequest
 from ebsif.lock.model import Lock, LockedFile
-from ebsif.lock.requirements import Line, Wanted
 from ebsif.recipe import Recipe
 from ebsif.site import Site
 from tests.support.manifests import make_manifest
+from tests.support.requests import pip_request
 
 LOCK = Lock("a" * 64, (LockedFile("Pygments", "2.0", "pygments-2.0-py3-none-any.whl", "1" * 64),))
 
@@ -23,15 +24,13 @@ def plan(folder: Path, image: Path, **values: Any) -> Plan:
     recipe = Recipe.model_validate({"name": "Demo", "version": "1.0", "base": image.name, **values})
     site = Site(name="here", description="this machine", frozen_images=[str(folder / "frozen")])
     base = Base(image.name, image, make_manifest())
-    wanted = Wanted((Line("rich", folder / "r.yml", 1, "rich"),))
     return Plan(
         path=folder / "r.yml",
         recipe=recipe,
         document=Document(folder, {}, {}),
         site=site,
         base=base,
-        wanted=wanted,
-        asked=None,
+        request=LayerRequest(pip_request("rich")),
         target=folder / "x.eb",
         present="",
         locked=LOCK,

@@ -6,9 +6,9 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ebsif.base.found import Base
 from ebsif.base.manifest import Manifest
-from ebsif.lock.inputs import digest
-from ebsif.lock.requirements import wanted_packages
+from ebsif.lock import digest, request
 from ebsif.recipe import read_recipe
 from tests.support.manifests import make_manifest
 from tests.support.wheels import make_wheel
@@ -29,7 +29,9 @@ def digest_of(text: str, base: Manifest = BASE, more: str = "") -> str:
         (folder / "r.txt").write_text(text)
         (folder / "recipe.yml").write_text(HEAD + more)
         recipe, document = read_recipe(folder / "recipe.yml")
-        return digest(wanted_packages(recipe, document), recipe, base)
+        layer = request(recipe, document, Base("x.sif", None, base))
+        assert layer
+        return digest(layer, base)
 
 
 @given(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCKING = [ROOT / "generator" / "lock" / "make_venv.py"]
+LOCKING = [ROOT / "generator" / "lock" / "pip" / "make_venv.py"]
 INSTALLING = [ROOT / "easyblocks" / "generic" / "sif" / "layer.py", "create"]
 
 

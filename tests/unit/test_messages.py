@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from ebsif.errors import ConflictError
-from ebsif.lock.ground import Ground, of_base
-from ebsif.lock.messages import explained
-from ebsif.lock.requirements import Line
-from tests.support.manifests import TAG
+from ebsif.lock.pip.line import Line
+from ebsif.lock.pip.messages import explained
+from ebsif.lock.target import Installed, Target
 
-BASE = Ground(Path("x.sif"), "/opt/venv/bin/python", TAG, of_base([("NumPy", "2.1.0"), ("six", "1.17.0")]))
+LABEL = "Python 3.11 on x86_64"
+PACKAGES = (Installed("NumPy", "2.1.0"), Installed("six", "1.17.0"))
+BASE = Target(Path("x.sif"), "/opt/venv/bin/python", LABEL, PACKAGES)
 RECIPE = Path("recipe.yml")
 CONFLICT = """Processing ./needy-1.0-py3-none-any.whl
 
@@ -68,7 +69,7 @@ def test_a_conflict_of_the_recipe_itself_names_the_lines() -> None:
 
 def test_a_package_that_is_not_there_may_have_a_wrong_name() -> None:
     said = str(explained("", NONE.format("nosuch", "none"), BASE, [Line("nosuch", RECIPE, 4, "nosuch")]))
-    assert said.startswith("there is no wheel of nosuch (recipe.yml:4) for cp311-")
+    assert said.startswith("there is no wheel of nosuch (recipe.yml:4) for Python 3.11 on x86_64:")
     assert "is the name right? If there is only a source package, add nosuch to `allow_source`" in said
 
 

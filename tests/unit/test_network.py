@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from ebsif.errors import EbsifError
-from ebsif.lock.network import network_environment
+from ebsif.lock.pip.network import network_environment
 
 INSIDE = PurePosixPath("/inside")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ebsif.errors import EbsifError
-from ebsif.lock.model import Lock, LockedFile
+from ebsif.lock.model import LockedFile
 from ebsif.lock.sources import missing_files, source_path
 
 
@@ -46,4 +46,4 @@ def test_files_with_another_content_are_missing_too(tmp_path: Path) -> None:
     files = [LockedFile(name, "1", f"{name}.whl", hashlib.sha256(b"right").hexdigest()) for name in ("a", "b", "c")]
     (tmp_path / "a.whl").write_bytes(b"right")
     (tmp_path / "b.whl").write_bytes(b"wrong")
-    assert [file.name for file in missing_files(Lock("", tuple(files)), tmp_path)] == ["b", "c"]
+    assert [file.name for file in missing_files(files, tmp_path)] == ["b", "c"]

@@ -10,12 +10,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ebsif.files import make_cache
-from ebsif.lock.ground import Ground
-from ebsif.lock.messages import explained
 from ebsif.lock.model import PIP
-from ebsif.lock.network import network_environment
-from ebsif.lock.requirements import Line
-from ebsif.lock.tools import provide
+from ebsif.lock.pip.line import Line
+from ebsif.lock.pip.messages import explained
+from ebsif.lock.pip.network import network_environment
+from ebsif.lock.target import Target
 from ebsif.runtime import Inside, Runtime
 
 # Where the container sees the working folder and pip's cache.
@@ -32,12 +31,12 @@ class Pip:
     ----------
     folder
         A folder on this machine that the container sees as `inside` tells.
-    ground
-        What the packages are put on.
+    target
+        The Python that the wheels are for.
     """
 
     folder: Path
-    ground: Ground
+    target: Target
     _runtime: Runtime
 
     def inside(self, name: str) -> str:
@@ -66,31 +65,31 @@ class Pip:
         """Run a command of pip; raises as `report` does."""
         # Not --quiet, which would hide the reasons of a conflict.
         options = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--cache-dir", _CACHE]
-        python = self.inside("venv/bin/python") if self.ground.needs_venv else self.ground.python
+        python = self.inside("venv/bin/python") if self.target.needs_venv else self.target.python
         command = [python, f"{self.inside(PIP.filename)}/pip", *arguments, *options]
-        done = self._runtime.run(self.ground.image, command, self._surroundings())
+        done = self._runtime.run(self.target.image, command, self._surroundings())
         if done.returncode != 0:
-            raise explained(done.stdout, done.stderr, self.ground, lines)
+            raise explained(done.stdout, done.stderr, self.target, lines)
 
     def make_venv(self) -> None:
         """Make the venv, as that of the layer."""
         shutil.copy(_MAKE_VENV, self.folder)
-        command = [self.ground.python, self.inside(_MAKE_VENV.name), self.inside("venv")]
-        self._runtime.output(self.ground.image, command, self._surroundings())
+        command = [self.target.python, self.inside(_MAKE_VENV.name), self.inside("venv")]
+        self._runtime.output(self.target.image, command, self._surroundings())
 
     def _surroundings(self) -> Inside:
         env = {"PYTHONNOUSERSITE": "1", "PYTHONPATH": "", "LANG": "C.UTF-8"}
         env |= network_environment(self.folder, _INSIDE)
-        binds = [f"{self.folder}:{_INSIDE}", f"{make_cache('pip')}:{_CACHE}", *self.ground.binds]
+        binds = [f"{self.folder}:{_INSIDE}", f"{make_cache('pip')}:{_CACHE}", *self.target.binds]
         return Inside("exec", binds, env)
 
 
 @contextmanager
-def pip_on(ground: Ground, runtime: Runtime, sources: Path) -> Iterator[Pip]:
-    """Give pip for a ground, in a folder that is removed afterwards."""
+def pip_on(target: Target, runtime: Runtime, folder: Path) -> Iterator[Pip]:
+    """Give pip for a target, from a folder that has its file."""
     with tempfile.TemporaryDirectory(prefix="ebsif-") as name:
-        pip = Pip(Path(name), ground, runtime)
-        provide(PIP, pip.folder, sources)
-        if ground.needs_venv:
+        pip = Pip(Path(name), target, runtime)
+        shutil.copy(folder / PIP.filename, pip.folder)
+        if target.needs_venv:
             pip.make_venv()
         yield pip

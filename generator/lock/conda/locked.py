@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from ebsif.document import Document
 from ebsif.errors import InputError
 from ebsif.lock.model import LockedFile
-from ebsif.lock.requirements import Entry
+from ebsif.lock.pip.line import Entry
 
 # One for several platforms lists thousands of packages.
 MAXIMUM_SIZE = 20_000_000

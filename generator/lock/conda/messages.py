@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from ebsif.conda.asked import Asked, Spec, places
 from ebsif.errors import ConflictError, EbsifError
+from ebsif.lock.conda.request import CondaRequest, Spec, places
 
 _LEAD = "Cannot solve the request because of: "
 _NONE = re.compile(r"No candidates were found for (?P<name>[^\s.]\S*) (?P<version>.+?)\.(?=\n|$)")
@@ -22,7 +22,7 @@ def missing_name(explanation: str) -> tuple[str, str] | None:
 
 
 def no_candidates(
-    name: str, version: str, asked: Asked, versions: Sequence[str], elsewhere: Sequence[str], platform: str
+    name: str, version: str, request: CondaRequest, versions: Sequence[str], elsewhere: Sequence[str], platform: str
 ) -> ConflictError:
     """Return an error about a package that the channels do not have.
 
@@ -33,10 +33,10 @@ def no_candidates(
     elsewhere
         The other platforms that they have it for.
     """
-    specs = [spec for spec in asked.specs if spec.name == name]
+    specs = [spec for spec in request.specs if spec.name == name]
     place = f" ({', '.join(spec.place for spec in specs)})" if specs else ""
     what = name if version == "*" else f"{name} {version}"
-    where = f"the channels ({', '.join(asked.channels)})"
+    where = f"the channels ({', '.join(request.channels)})"
     if versions:
         listed = ", ".join(versions[-_KNOWN_VERSIONS:])
         return ConflictError(f"{where} have no {what}{place}; the newest versions are: {listed}")
@@ -45,7 +45,7 @@ def no_candidates(
     return ConflictError(f"{where} have no {what}{place}: is the name right?")
 
 
-def unsolvable(explanation: str, asked: Asked, virtual: Mapping[str, tuple[str, str]]) -> ConflictError:
+def unsolvable(explanation: str, request: CondaRequest, virtual: Mapping[str, tuple[str, str]]) -> ConflictError:
     """Return an error that says what the solver has said."""
     needed = _NEEDED.search(explanation)
     direct = _NONE.search(explanation)
@@ -57,7 +57,7 @@ def unsolvable(explanation: str, asked: Asked, virtual: Mapping[str, tuple[str, 
     lines = [line for line in text.splitlines() if line.strip()]
     more = [f"… and {len(lines) - _LINES} more lines"] if len(lines) > _LINES else []
     told = "\n".join([*lines[:_LINES], *more])
-    return ConflictError(f"the packages cannot be had together: {told}\nAsked for: {places(_named(text, asked))}")
+    return ConflictError(f"the packages cannot be had together: {told}\nAsked for: {places(_named(text, request))}")
 
 
 def of_machine(who: str, requirement: str, virtual: Mapping[str, tuple[str, str]]) -> str:
@@ -77,10 +77,10 @@ def _of_machine(who: str, name: str, version: str, virtual: Mapping[str, tuple[s
     return f"{needs}, which the base does not tell of: if every machine has it, add it to `virtual_packages`"
 
 
-def _named(text: str, asked: Asked) -> list[Spec]:
+def _named(text: str, request: CondaRequest) -> list[Spec]:
     """Return what is asked for that an explanation speaks of, or else all of it."""
-    found = [spec for spec in asked.specs if re.search(rf"(?<![\w.-]){re.escape(spec.name)}(?![\w-])", text)]
-    return found or list(asked.specs)
+    found = [spec for spec in request.specs if re.search(rf"(?<![\w.-]){re.escape(spec.name)}(?![\w-])", text)]
+    return found or list(request.specs)
 
 
 def unreachable(error: Exception) -> EbsifError:

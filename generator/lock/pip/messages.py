@@ -7,8 +7,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ebsif.errors import ConflictError, EbsifError
-from ebsif.lock.ground import BASE, Ground, Installed
-from ebsif.lock.requirements import Line
+from ebsif.lock.pip.line import Line
+from ebsif.lock.target import BASE, Installed, Target
 
 _CAUSES = re.compile(r"^The conflict is caused by:\n(?P<causes>(?: +.+\n?)+)", re.MULTILINE)
 _CAUSE = re.compile(
@@ -30,22 +30,22 @@ _LINES = 10
 _CAUSES_SHOWN = 6
 
 
-def explained(output: str, errors: str, ground: Ground | None, lines: Sequence[Line] = ()) -> EbsifError:
+def explained(output: str, errors: str, target: Target | None, lines: Sequence[Line] = ()) -> EbsifError:
     """Return an error that says what pip has said.
 
     Parameters
     ----------
     output, errors
         What pip has written, the reasons of a conflict among its ordinary output.
-    ground
-        What it ran on.
+    target
+        The Python that it ran for; None when it ran on this machine.
     lines
         Where what is asked for stands.
     """
     causes = _CAUSES.search(output)
     if causes:
         found = [(match["who"], match["what"].strip()) for match in _CAUSE.finditer(causes["causes"])]
-        return ConflictError(_conflict(found, ground, lines))
+        return ConflictError(_conflict(found, target, lines))
     if _HASHES.search(errors):
         return EbsifError("a file has not the SHA256 that it should have: " + _last_lines(errors))
     if _NETWORK.search(errors):
@@ -53,13 +53,13 @@ def explained(output: str, errors: str, ground: Ground | None, lines: Sequence[L
         return EbsifError(f"the package index cannot be reached: {_network_reason(reason)}")
     missing = _NONE.search(errors)
     if missing:
-        return ConflictError(_missing(missing["what"], missing["who"], missing["versions"], ground, lines))
+        return ConflictError(_missing(missing["what"], missing["who"], missing["versions"], target, lines))
     return EbsifError("pip failed: " + _last_lines(errors))
 
 
-def _conflict(causes: Sequence[tuple[str, str]], ground: Ground | None, lines: Sequence[Line]) -> str:
-    there = [_there(who, what, ground) for who, what in causes]
-    said = [_cause(who, what, ground, lines) for who, what in causes]
+def _conflict(causes: Sequence[tuple[str, str]], target: Target | None, lines: Sequence[Line]) -> str:
+    there = [_there(who, what, target) for who, what in causes]
+    said = [_cause(who, what, target, lines) for who, what in causes]
     texts = list(dict.fromkeys(said))
     # What is there already must not be left out; of all the versions that pip has tried, some are enough.
     kept = list(dict.fromkeys(text for text, package in zip(said, there, strict=True) if package))
@@ -67,15 +67,15 @@ def _conflict(causes: Sequence[tuple[str, str]], ground: Ground | None, lines: S
     if len(others) > _CAUSES_SHOWN:
         left_out = f"and {len(others) - _CAUSES_SHOWN} more versions that do not fit"
         texts = [*others[:_CAUSES_SHOWN], left_out, *kept]
-    in_base = [canonicalize_name(package.name) for package in there if package and package.owner == BASE]
+    in_base = [package.key for package in there if package and package.owner == BASE]
     hint = f"; to replace it in the layer, add {in_base[0]} to `allow_base_packages`" if in_base else ""
     return "packages contradict each other: " + ", ".join(texts) + hint
 
 
-def _cause(who: str, what: str, ground: Ground | None, lines: Sequence[Line]) -> str:
+def _cause(who: str, what: str, target: Target | None, lines: Sequence[Line]) -> str:
     if who == "The user requested":
         return f"{what} is asked for{_place(what, lines)}"
-    there = _there(who, what, ground)
+    there = _there(who, what, target)
     if there:
         return f"{there.owner} has {what.replace('==', ' ')}"
     if who == "The user requested (constraint)":
@@ -83,12 +83,12 @@ def _cause(who: str, what: str, ground: Ground | None, lines: Sequence[Line]) ->
     return f"{what} is wanted by {who.removesuffix(' depends on')}"
 
 
-def _there(who: str, what: str, ground: Ground | None) -> Installed | None:
+def _there(who: str, what: str, target: Target | None) -> Installed | None:
     """Return the package that a constraint stands for because it is there already."""
     pin = _PIN.match(what)
-    if ground is None or pin is None or who != "The user requested (constraint)":
+    if target is None or pin is None or who != "The user requested (constraint)":
         return None
-    found = ground.find(pin["name"])
+    found = target.find(pin["name"])
     return found if found and found.version == pin["version"] else None
 
 
@@ -110,14 +110,14 @@ def _same(written: str, said: str) -> bool:
     )  # fmt: skip
 
 
-def _missing(what: str, who: str | None, versions: str, ground: Ground | None, lines: Sequence[Line]) -> str:
+def _missing(what: str, who: str | None, versions: str, target: Target | None, lines: Sequence[Line]) -> str:
     name = canonicalize_name(re.split(r"[\s<>=!~;\[@]", what, maxsplit=1)[0])
-    there, place = ground.find(name) if ground else None, _place(what, lines)
+    there, place = target.find(name) if target else None, _place(what, lines)
     found = [version for version in versions.split(", ") if version and version != "none"]
     package = what + (f", which {who} wants," if who else place)
     if there:
         package += f" ({there.owner} has {there.version})"
-    where = f" for {ground.tag}" if ground else ""
+    where = f" for {target.label}" if target else ""
     source = f"if there is only a source package, add {name} to `allow_source`"
     if not found:
         return f"there is no wheel of {package}{where}: is the name right? {source[0].upper()}{source[1:]}"

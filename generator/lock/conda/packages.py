@@ -9,10 +9,10 @@ import rattler
 from rattler.exceptions import ExtractError
 from rattler.package import BuildString
 
-from ebsif.conda.asked import error_at
-from ebsif.conda.locked import NOARCH, Pinned
-from ebsif.conda.messages import of_machine
 from ebsif.errors import EbsifError
+from ebsif.lock.conda.locked import NOARCH, Pinned
+from ebsif.lock.conda.messages import of_machine
+from ebsif.lock.conda.request import error_at
 from ebsif.lock.model import LockedFile
 
 

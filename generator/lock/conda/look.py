@@ -1,7 +1,6 @@
 """Runs in a container, with a Python there: prints what it has, and where it has it, as one line of JSON."""
 
 import json
-import platform
 import re
 import sys
 import sysconfig
@@ -19,7 +18,6 @@ print(
             "purelib": sysconfig.get_path("purelib"),
             "paths": sorted({sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}),
             "minor": "{}.{}".format(*sys.version_info),
-            "tag": f"cp{sys.version_info[0]}{sys.version_info[1]} on {platform.machine()}",
         }
     )
 )

@@ -8,14 +8,14 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ebsif.errors import EbsifError
-from ebsif.lock.ground import BASE, Ground
 from ebsif.lock.model import PIP, LockedFile
-from ebsif.lock.requirements import Wanted
+from ebsif.lock.pip.request import PipRequest
+from ebsif.lock.target import BASE, Target
 
 Report = Mapping[str, Any]
 
 
-def locked_files(report: Report, wanted: Wanted, default_host: str | None) -> list[LockedFile]:
+def locked_files(report: Report, request: PipRequest, default_host: str | None) -> list[LockedFile]:
     """Return the files in a report, but for pip itself.
 
     Parameters
@@ -28,21 +28,21 @@ def locked_files(report: Report, wanted: Wanted, default_host: str | None) -> li
     EbsifError
         When one has no SHA256.
     """
-    files = [_locked_file(item, _is_elsewhere(item, wanted, default_host)) for item in report["install"]]
-    return [file for file in files if canonicalize_name(file.name) != PIP.name]
+    files = [_locked_file(item, _is_elsewhere(item, request, default_host)) for item in report["install"]]
+    return [file for file in files if file.key != PIP.key]
 
 
-def from_base(report: Report, wanted: Wanted, ground: Ground, files: Iterable[LockedFile]) -> dict[str, str]:
+def from_base(report: Report, request: PipRequest, target: Target, files: Iterable[LockedFile]) -> dict[str, str]:
     """Return version by name of what is asked for or depended on, and comes from the base."""
-    needed: set[str] = {canonicalize_name(line.name) for line in wanted.requirements if line.name}
+    needed: set[str] = {canonicalize_name(line.name) for line in request.requirements if line.name}
     for item in report["install"]:
         needed |= set(_dependencies(item, report["environment"]))
-    needed -= {str(canonicalize_name(file.name)) for file in files}
-    packages = sorted(ground.packages, key=lambda package: package.name.lower())
+    needed -= {file.key for file in files}
+    packages = sorted(target.packages, key=lambda package: package.name.lower())
     return {
         package.name: package.version
         for package in packages
-        if package.owner == BASE and canonicalize_name(package.name) in needed
+        if package.owner == BASE and package.key in needed
     }
 
 
@@ -51,11 +51,11 @@ def host(item: Mapping[str, Any]) -> str | None:
     return urlsplit(str(item["download_info"]["url"])).hostname
 
 
-def _is_elsewhere(item: Mapping[str, Any], wanted: Wanted, default_host: str | None) -> bool:
+def _is_elsewhere(item: Mapping[str, Any], request: PipRequest, default_host: str | None) -> bool:
     """Tell whether a file does not come from the default package index; indexes may have their files on other hosts."""
-    if item["is_direct"] or wanted.index:
+    if item["is_direct"] or request.index:
         return True
-    return bool(wanted.extra_indexes) and host(item) != default_host
+    return bool(request.extra_indexes) and host(item) != default_host
 
 
 def _locked_file(item: Mapping[str, Any], is_elsewhere: bool) -> LockedFile:
