@@ -13,7 +13,7 @@ from ebsif.easyconfig.read import read_easyconfig
 from ebsif.easyconfig.render import render
 from ebsif.errors import EbsifError
 from ebsif.files import write_atomically
-from ebsif.lock import LayerRequest, check_upgraded, digest, fetch, request, resolve
+from ebsif.lock import LayerRequest, check_format, check_upgraded, digest, fetch, is_outdated, request, resolve
 from ebsif.lock.model import Lock
 from ebsif.lock.sources import image_folders, missing_files, source_path
 from ebsif.names import easyconfig_name, module_name
@@ -126,6 +126,8 @@ def make_plan(path: Path, console: Console, *, folder: Path | None = None) -> Pl
         raise document.error(("base",), f"the image {base.file} is not at hand, and packages can only be locked on it")
     target = (folder or path.parent) / easyconfig_name(recipe, base)
     there = read_easyconfig(target) if target.exists() else None
+    if there and there.lock:
+        check_format(there.lock, target)
     present = target.read_text(encoding="utf-8") if there else None
     return Plan(path, recipe, document, site, base, wanted, target, present, there.lock if there else None)
 
@@ -165,6 +167,11 @@ def generate(
             fetch(plan.locked, plan.request, plan.base, runtime, sources, console)
         return Generated(plan, plan.text(plan.locked), plan.locked)
     previous = plan.locked if upgrade is None or upgrade else None
+    if previous and is_outdated(previous):
+        console.note(
+            f"an older ebsif has locked {plan.target}, and did not note all that a lock depends on: it is locked anew, "
+            "and keeps its versions where they still fit"
+        )
     resolved = resolve(plan.request, plan.base, runtime, sources, console, previous=previous, upgrade=upgrade or ())
     return Generated(plan, plan.text(resolved.lock), resolved.lock, resolved.from_base)
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from ebsif.errors import EbsifError
-from ebsif.lock.inputs import base_inputs, digest_of
+from ebsif.lock.inputs import FORMAT, base_inputs, digest_of, format_of
 from ebsif.lock.model import Lock
 from ebsif.lock.staging import staged
 
@@ -103,17 +103,35 @@ def digest(layer: LayerRequest, base: "Manifest") -> str:
     The order of packages, comments and folders do not matter, nor does it when an image is packed anew with the same in
     it.
     """
+    sees_base = layer.conda is None or layer.conda.stack
     allowed = sorted(layer.pip.allow_base_packages)
-    wheels = {**layer.pip.inputs(), "allow_base_packages": allowed}
-    if layer.conda is None:
-        return digest_of({**wheels, **base_inputs(base)})
     return digest_of(
         {
-            **layer.conda.inputs(base),
-            "wheels": wheels if layer.pip.requirements else None,
-            "stack": {**base_inputs(base), "allowed": allowed} if layer.conda.stack else None,
+            "conda": layer.conda.inputs(base) if layer.conda else None,
+            "pip": layer.pip.inputs() if layer.pip.requirements else None,
+            "base": {**base_inputs(base), "allow_base_packages": allowed} if sees_base else None,
         }
     )
+
+
+def check_format(lock: Lock, target: Path) -> None:
+    """Refuse a lock that a newer version of ebsif has made, which this one would take for that of another recipe.
+
+    Parameters
+    ----------
+    target
+        The easyconfig that holds it, for messages.
+    """
+    if format_of(lock.inputs) > FORMAT:
+        raise EbsifError(
+            f"{target} was locked by a newer ebsif (format {format_of(lock.inputs)}, and this one knows {FORMAT}): "
+            "use that one, or remove the file to lock it anew"
+        )
+
+
+def is_outdated(lock: Lock) -> bool:
+    """Tell whether an older version of ebsif has made a lock, which cannot say whether it is still that of its recipe."""
+    return format_of(lock.inputs) < FORMAT
 
 
 def resolve(

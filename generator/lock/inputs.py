@@ -10,9 +10,22 @@ from packaging.utils import canonicalize_name
 from ebsif.base.manifest import Manifest
 
 
+# Any change of the data below, or of how locks are made from it, counts this up: then every lock is made anew. Locks of
+# format 1, which did not say so, did not tell an index from an extra one, and could lack the address of a file or what
+# a source package is built with.
+FORMAT = 2
+
+
 def digest_of(inputs: Mapping[str, Any]) -> str:
-    """Return a SHA256 of data that JSON can hold."""
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    """Return the format and a SHA256 of data that JSON can hold."""
+    text = json.dumps({"format": FORMAT, **inputs}, sort_keys=True)
+    return f"{FORMAT}:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def format_of(digest: str) -> int:
+    """Return the format of a digest."""
+    number, mark, _ = digest.partition(":")
+    return int(number) if mark else 1
 
 
 def base_inputs(base: Manifest) -> dict[str, Any]:

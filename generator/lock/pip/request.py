@@ -59,7 +59,8 @@ class PipRequest:
         return {
             "requirements": sorted(map(_compared, self.requirements)),
             "constraints": sorted(map(_compared, self.constraints)),
-            "indexes": [*([self.index] if self.index else []), *self.extra_indexes],
+            "index": self.index,
+            "extra_indexes": list(self.extra_indexes),
             "allow_source": sorted(self.allow_source),
         }
 
