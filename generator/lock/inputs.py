@@ -9,10 +9,9 @@ from packaging.utils import canonicalize_name
 
 from ebsif.base.manifest import Manifest
 
-
-# Any change of the data below, or of how locks are made from it, counts this up: then every lock is made anew. Locks of
-# format 1, which did not say so, did not tell an index from an extra one, and could lack the address of a file or what
-# a source package is built with.
+# Every change of the data below, or of how locks are made from it, counts this up; then every lock is made anew.
+# Format 1 had no number, and did not tell an index from an extra one; its locks may lack the address of a file, or a
+# package that a source package is built with.
 FORMAT = 2
 
 
