@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from ebsif.console import Console
@@ -35,16 +36,23 @@ def image_folders(software: str) -> list[Path]:
 
 
 def _source_paths() -> list[Path]:
-    told = os.environ.get("EASYBUILD_SOURCEPATH") or _ask_easybuild()
+    told = os.environ.get("EASYBUILD_SOURCEPATH") or _default_source_path()
     return [Path(path).expanduser() for path in told.split(":")]
 
 
-def _ask_easybuild() -> str:
+def _default_source_path() -> str:
     eb = shutil.which("eb")
     if eb is None:
         # As EasyBuild has it without any configuration.
         return str(Path(os.environ.get("EASYBUILD_PREFIX") or "~/.local/easybuild") / "sources")
-    done = subprocess.run([eb, "--show-config"], capture_output=True, text=True, check=False)
+    return _ask_easybuild(eb, tuple(sorted(os.environ.items())))
+
+
+@cache
+def _ask_easybuild(eb: str, environment: tuple[tuple[str, str], ...]) -> str:
+    """Return what EasyBuild says, which takes seconds: in the same environment, it is asked once."""
+    words = [eb, "--show-config"]
+    done = subprocess.run(words, env=dict(environment), capture_output=True, text=True, check=False)
     found = re.search(r"^sourcepath\s+\(.\) = (.+)$", done.stdout, re.MULTILINE)
     if found is None:
         reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]

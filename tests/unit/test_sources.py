@@ -7,7 +7,7 @@ import pytest
 
 from ebsif.errors import EbsifError
 from ebsif.lock.model import LockedFile
-from ebsif.lock.sources import missing_files, source_path
+from ebsif.lock.sources import image_folders, missing_files, source_path
 
 
 @pytest.fixture
@@ -28,6 +28,15 @@ def test_else_easybuild_is_asked(eb: Path) -> None:
     eb.write_text("#!/bin/sh\necho '# Current configuration'\necho 'sourcepath      (D) = /from/eb'\n")
     eb.chmod(0o755)
     assert source_path("PyTorch") == Path("/from/eb/p/PyTorch/extensions")
+
+
+def test_easybuild_is_asked_once(eb: Path, tmp_path: Path) -> None:
+    eb.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/log\necho 'sourcepath      (D) = /from/eb'\n")
+    eb.chmod(0o755)
+    source_path("PyTorch")
+    image_folders("PyTorch")
+    source_path("Other")
+    assert (tmp_path / "log").read_text() == "asked\n"
 
 
 def test_without_easybuild_it_is_where_that_has_it_by_itself(eb: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from ebsif.errors import EbsifError
@@ -56,8 +57,16 @@ def network_environment(folder: Path, inside: PurePosixPath) -> dict[str, str]:
 
 def pip_settings() -> Mapping[str, str]:
     """Return the user's settings of pip on this machine, from files and variables."""
+    return _ask_pip(tuple(sorted(os.environ.items())))
+
+
+@cache
+def _ask_pip(environment: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """Return what pip says: in the same environment, it is asked once."""
     words = [sys.executable, "-m", "pip", "config", "list"]
-    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(
+        words, env=dict(environment), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for line in done.stdout.splitlines():
         match = re.fullmatch(r"(global|install|:env:)\.([a-z-]+)=(['\"].*)", line)
