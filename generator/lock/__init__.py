@@ -130,7 +130,7 @@ def check_format(lock: Lock, target: Path) -> None:
 
 
 def is_outdated(lock: Lock) -> bool:
-    """Tell whether an older version of ebsif has made a lock, which cannot say whether it is still that of its recipe."""
+    """Tell whether an older version of ebsif has made a lock, so that nobody knows whether its recipe has changed."""
     return format_of(lock.inputs) < FORMAT
 
 
@@ -198,12 +198,14 @@ def check_upgraded(names: Sequence[str], layer: LayerRequest, lock: Lock | None,
     target
         The easyconfig, for messages.
     """
-    if layer.conda or lock is None:
-        return  # conda packages are named in other ways, and what was never locked is resolved anew
-    known = [*(file.name for file in lock.files), *layer.pip.names]
-    spelled = {str(canonicalize_name(name)): name for name in known}
+    if names and lock is None:
+        raise EbsifError(f"{target} has no lock yet, in which a package could be upgraded: leave out --upgrade")
+    known = {file.key: file.name for file in (lock.files if lock else ())}
+    known |= {name.lower(): name for name in layer.conda_packages}
+    known |= {str(canonicalize_name(name)): name for name in layer.pip.names}
     for name in names:
-        if canonicalize_name(name) not in spelled:
-            nearest = get_close_matches(canonicalize_name(name), spelled, n=1)
-            hint = f"did you mean {spelled[nearest[0]]}?" if nearest else "it lists what is in it under exts_list"
+        # pip and conda compare names by other rules, and a layer may have packages of both.
+        if known.keys().isdisjoint({name.lower(), canonicalize_name(name)}):
+            nearest = get_close_matches(name.lower(), known, n=1)
+            hint = f"did you mean {known[nearest[0]]}?" if nearest else "it lists what is in it under exts_list"
             raise EbsifError(f"{name} is not in the layer of {target}, so that it cannot be upgraded: {hint}")
