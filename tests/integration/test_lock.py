@@ -192,6 +192,17 @@ def test_of_an_extra_index_its_files_alone_have_a_source_url(bench: Bench, index
     assert file_of(lock, "more").source_url == index.files_url
 
 
+def test_an_extra_index_may_be_on_the_host_of_the_default_one(
+    bench: Bench, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (index.folder / "other").mkdir()
+    make_wheel(index.folder / "other", "inner")
+    monkeypatch.setenv("PIP_INDEX_URL", index.url)
+    lock = bench.lock(f"packages: [many, inner]\nextra_indexes: [{index.other_url}]").lock
+    assert file_of(lock, "many").source_url is None
+    assert file_of(lock, "inner").source_url == f"{index.files_url}/other"
+
+
 def test_a_file_with_another_hash_is_refused_with_its_line(bench: Bench, index: Index) -> None:
     (bench.folder / "r.txt").write_text(f"more\nmany==1.0 --hash=sha256:{'a' * 64}\n")
     with pytest.raises(InputError, match=r"r\.txt:2: many-1.0-py3-none-any.whl has SHA256 .* none of those asked for"):

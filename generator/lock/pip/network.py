@@ -27,6 +27,7 @@ _SETTINGS = {
     "retries": "PIP_RETRIES",
     "trusted-host": "PIP_TRUSTED_HOST",
 }
+_PYPI = "https://pypi.org/simple"
 _BUNDLE = "certificates.pem"
 # Without a network, one wants to know soon; pip's own five retries of each file take long.
 _DEFAULTS = {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "2"}
@@ -53,6 +54,11 @@ def network_environment(folder: Path, inside: PurePosixPath) -> dict[str, str]:
             raise EbsifError(f"cannot read the certificates {bundle}: {error.strerror}") from error
         env["PIP_CERT"] = str(inside / _BUNDLE)
     return env
+
+
+def default_index() -> str:
+    """Return the package index that pip takes when no other is named: PyPI, or the user's mirror of it."""
+    return pip_settings().get("index-url", _PYPI)
 
 
 def pip_settings() -> Mapping[str, str]:

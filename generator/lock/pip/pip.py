@@ -20,6 +20,7 @@ from ebsif.runtime import Inside, Runtime
 # Where the container sees the working folder and pip's cache.
 _INSIDE = PurePosixPath("/ebsif/lock")
 _CACHE = "/ebsif/cache"
+_REPORT, _LOG = "report.json", "pip.log"
 _MAKE_VENV = Path(__file__).with_name("make_venv.py")
 
 
@@ -58,8 +59,15 @@ class Pip:
         EbsifError
             When pip cannot do its work.
         """
-        self.run(["install", "--dry-run", "--report", self.inside("report.json"), *arguments], lines)
-        return dict(json.loads((self.folder / "report.json").read_text(encoding="utf-8")))
+        (self.folder / _LOG).unlink(missing_ok=True)
+        written = ["--report", self.inside(_REPORT), "--log", self.inside(_LOG)]
+        self.run(["install", "--dry-run", *written, *arguments], lines)
+        return dict(json.loads((self.folder / _REPORT).read_text(encoding="utf-8")))
+
+    def log(self) -> Iterator[str]:
+        """Yield the lines of what pip has logged of its last report."""
+        with (self.folder / _LOG).open(encoding="utf-8") as lines:
+            yield from lines
 
     def run(self, arguments: Sequence[str], lines: Sequence[Line] = ()) -> None:
         """Run a command of pip; raises as `report` does."""

@@ -1,8 +1,9 @@
 """pip's report of what it would install, as locked files."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -14,21 +15,44 @@ from ebsif.lock.target import BASE, Target
 
 Report = Mapping[str, Any]
 
+# What pip logs as it reads indexes, each line after the time.
+_PAGE = re.compile(r" Fetching project page and analyzing links: (?P<url>\S+)$")
+_FILE = re.compile(r" Found link (?P<url>\S+)")
 
-def locked_files(report: Report, request: PipRequest, default_host: str | None) -> list[LockedFile]:
+
+def listed_at(index: str, log: Iterable[str]) -> set[str]:
+    """Return the addresses of the files that a package index lists, as far as pip has looked.
+
+    Parameters
+    ----------
+    log
+        What pip has logged: the page of each package, and then the files that it lists.
+    """
+    found: set[str] = set()
+    is_page_of_index = False
+    for line in log:
+        page, file = _PAGE.search(line), _FILE.search(line)
+        if page:
+            is_page_of_index = _comparable(page["url"]).rstrip("/").rpartition("/")[0] == _comparable(index).rstrip("/")
+        elif file and is_page_of_index:
+            found.add(_comparable(file["url"]))
+    return found
+
+
+def locked_files(report: Report, request: PipRequest, listed: Set[str]) -> list[LockedFile]:
     """Return the files in a report, but for pip itself.
 
     Parameters
     ----------
-    default_host
-        The host of the default package index's files; None when that does not matter.
+    listed
+        The addresses of files that the default package index lists; only those of named indexes are compared with it.
 
     Raises
     ------
     EbsifError
         When one has no SHA256.
     """
-    files = [_locked_file(item, _is_elsewhere(item, request, default_host)) for item in report["install"]]
+    files = [_locked_file(item, _is_elsewhere(item, request, listed)) for item in report["install"]]
     return [file for file in files if file.key != PIP.key]
 
 
@@ -46,16 +70,20 @@ def from_base(report: Report, request: PipRequest, target: Target, files: Iterab
     }
 
 
-def host(item: Mapping[str, Any]) -> str | None:
-    """Return the host that a file in a report comes from."""
-    return urlsplit(str(item["download_info"]["url"])).hostname
+def _comparable(url: str) -> str:
+    """Return an address without what pip may hide or add: credentials, and the fragment with a checksum."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
 
 
-def _is_elsewhere(item: Mapping[str, Any], request: PipRequest, default_host: str | None) -> bool:
-    """Tell whether a file does not come from the default package index; indexes may have their files on other hosts."""
+def _is_elsewhere(item: Mapping[str, Any], request: PipRequest, listed: Set[str]) -> bool:
+    """Tell whether a file does not come from the default package index.
+
+    What host it lies on says nothing: one may have the files of several indexes, and an index files on several hosts.
+    """
     if item["is_direct"] or request.index:
         return True
-    return bool(request.extra_indexes) and host(item) != default_host
+    return bool(request.extra_indexes) and _comparable(str(item["download_info"]["url"])) not in listed
 
 
 def _locked_file(item: Mapping[str, Any], is_elsewhere: bool) -> LockedFile:

@@ -16,8 +16,9 @@ from ebsif.lock.model import PIP, Lock, LockedFile, Solution
 from ebsif.lock.pip.build import build_requirements
 from ebsif.lock.pip.download import download, formats, indexes
 from ebsif.lock.pip.line import Line
+from ebsif.lock.pip.network import default_index
 from ebsif.lock.pip.pip import Pip, pip_on
-from ebsif.lock.pip.report import Report, from_base, host, locked_files
+from ebsif.lock.pip.report import Report, from_base, listed_at, locked_files
 from ebsif.lock.pip.request import PipRequest
 from ebsif.lock.target import BASE, Target, target_of
 from ebsif.lock.tools import provide
@@ -100,11 +101,10 @@ def resolve_wheels(
     with pip_on(target, runtime, folder) as pip:
         with console.waiting("resolving packages"):
             report = _report(pip, request, list(there.values()), kept)
-            default_host = _default_host(pip, request)
-        files = locked_files(report, request, default_host)
+        files = _locked_files(pip, report, request)
         _check_hashes(files, request)
         download(pip, files, request, folder, console)
-        build = _build_packages(pip, files, request, default_host, folder, console)
+        build = _build_packages(pip, files, request, folder, console)
         download(pip, build, request, folder, console)
     return Wheels(tuple(files), tuple(build), from_base(report, request, target, files))
 
@@ -171,12 +171,13 @@ def _report(pip: Pip, request: PipRequest, of_base: list[str], kept: list[str]) 
     return pip.report(arguments, [*request.requirements, *request.constraints])
 
 
-def _default_host(pip: Pip, request: PipRequest) -> str | None:
-    """Return the host of the default package index's files, or the user's mirror: where pip's own file is."""
-    if request.index or not request.extra_indexes:
-        return None
-    (item,) = pip.report(["--ignore-installed", "--no-deps", f"{PIP.name}=={PIP.version}"])["install"]
-    return host(item)
+def _locked_files(pip: Pip, report: Report, request: PipRequest) -> list[LockedFile]:
+    """Return the files in the last report of pip, each with its address where the default index does not list it."""
+    default = default_index()
+    # An extra index that is this user's default one need not be that of others.
+    if not request.extra_indexes or default.rstrip("/") in {url.rstrip("/") for url in request.extra_indexes}:
+        return locked_files(report, request, frozenset())
+    return locked_files(report, request, listed_at(default, pip.log()))
 
 
 def _write_requirements(pip: Pip, request: PipRequest) -> None:
@@ -211,7 +212,6 @@ def _build_packages(
     pip: Pip,
     files: Sequence[LockedFile],
     request: PipRequest,
-    default_host: str | None,
     folder: Path,
     console: Console,
 ) -> list[LockedFile]:
@@ -225,5 +225,5 @@ def _build_packages(
     with console.waiting("resolving what source packages are built with"):
         report = pip.report([*arguments, "--constraint", pip.inside(_CONSTRAINTS), *needed])
     there = {file.key for file in files}
-    found = locked_files(report, request, default_host)
+    found = _locked_files(pip, report, request)
     return [file for file in found if file.key not in there]
