@@ -75,10 +75,14 @@ def installed(
             of_stack = of_base(base.known())
             _refuse_replaced(packages, of_stack, request)
             paths = _look(image, below.path, runtime, inside)["paths"]
-            lines = [f"import site; site.addsitedir({path!r})\n" for path in paths]
-            (_on_host(PurePosixPath(found["purelib"]), folder) / _PTH).write_text("".join(lines))
+            (_on_host(PurePosixPath(found["purelib"]), folder) / _PTH).write_text(pth(paths))
         label = label_of(found["minor"], base.known())
         yield Target(image, python, label, (*packages, *of_stack), (f"{folder}:{MOUNT}",))
+
+
+def pth(paths: Sequence[str]) -> str:
+    """Return the text of a .pth file that adds folders of packages, with what their own .pth files add."""
+    return "".join(f"import site; site.addsitedir({path!r})\n" for path in paths)
 
 
 def _on_host(path: PurePosixPath, folder: Path) -> Path:

@@ -5,6 +5,7 @@ Python, so does the new one.
 """
 
 import re
+import site
 import sys
 import sysconfig
 import venv
@@ -17,6 +18,6 @@ sees_system = not in_venv or bool(re.search(r"(?m)^include-system-site-packages\
 venv.EnvBuilder(system_site_packages=sees_system, symlinks=True).create(target)
 if in_venv:
     folder = sysconfig.get_path("purelib", vars={"base": target, "platbase": target})
-    paths = sorted({sysconfig.get_path(key) for key in ("purelib", "platlib")})
-    lines = [f"import site; site.addsitedir({path!r})\n" for path in paths]
+    paths = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
+    lines = [f"import site; site.addsitedir({path!r})\n" for path in dict.fromkeys(paths) if Path(path).is_dir()]
     Path(folder, "ebsif-base.pth").write_text("".join(lines))
