@@ -19,7 +19,7 @@ from ebsif.lock.model import Lock, LockedFile
 from ebsif.recipe import read_recipe
 from ebsif.runtime import Runtime
 from tests.support.index import Index, serve
-from tests.support.sdists import make_sdist
+from tests.support.sdists import make_asking_sdist, make_sdist
 from tests.support.wheels import Wheel, make_wheel
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("environment")]
@@ -235,6 +235,21 @@ def test_a_build_backend_that_the_base_lacks_is_no_obstacle(bench: Bench, index:
     lock = bench.lock(f"packages: [flitted==1.0]\nallow_source: [flitted]\nextra_indexes: [{index.url}]").lock
     assert lock.build_packages == ("flit_core",)
     assert {"flitted-1.0.tar.gz"} < bench.stored()
+
+
+def test_what_a_build_backend_asks_for_when_it_runs_is_locked_too(bench: Bench, index: Index) -> None:
+    make_asking_sdist(index.folder, "asking", "new")
+    lock = bench.lock(f"packages: [asking==1.0]\nallow_source: [asking]\nextra_indexes: [{index.url}]").lock
+    assert set(lock.build_packages) == {"setuptools", "new", "many", "six"}
+    assert bench.stored() == {file.filename for file in lock.files}
+
+
+def test_what_a_build_backend_asks_for_without_a_wheel_is_named(bench: Bench, index: Index) -> None:
+    make_asking_sdist(index.folder, "asking", "tiny")
+    recipe = f"packages: [asking==1.0]\nallow_source: [asking]\nextra_indexes: [{index.url}]"
+    with pytest.raises(ConflictError, match="asking cannot be locked from source: its build backend asks for packages"):
+        bench.lock(recipe)
+    assert bench.stored() == {"pip-26.3-py3-none-any.whl"}
 
 
 @pytest.mark.parametrize("with_pip", [True, False])

@@ -14,7 +14,8 @@ from ebsif.lock.conda.prefix import pth
 ROOT = Path(__file__).resolve().parents[2]
 LOCKING = [ROOT / "generator" / "lock" / "pip" / "make_venv.py"]
 LOOKING = ROOT / "generator" / "lock" / "conda" / "look.py"
-INSTALLING = [ROOT / "easyblocks" / "generic" / "sif" / "layer.py", "create"]
+LAYER = ROOT / "easyblocks" / "generic" / "sif" / "layer.py"
+INSTALLING = [LAYER, "create"]
 
 
 def packages_seen(python: Path) -> set[str]:
@@ -57,7 +58,7 @@ def test_a_base_under_a_stack_is_seen_alike_when_locking_and_installing(tmp_path
         env = {"PYTHONPATH": str(tmp_path)}
         return subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, check=True).stdout
 
-    run(*INSTALLING[:1], "stack", tmp_path)
+    run(LAYER, "stack", tmp_path)
     installing = (tmp_path / "ebsif-base.pth").read_text()
     assert pth(json.loads(run(LOOKING))["paths"]) == installing
     assert all(folder in installing for folder in (sysconfig.get_path("purelib"), folders[0]))

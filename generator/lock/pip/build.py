@@ -1,23 +1,46 @@
 """What a source package is built with."""
 
+import json
+import shutil
 import sys
 import tarfile
 import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ebsif.errors import EbsifError
+from ebsif.lock.pip.pip import Pip
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-# What builds a package that does not say (PEP 518).
-_DEFAULT = ("setuptools >= 40.8.0",)
+_SCRIPT = Path(__file__).with_name("backend.py")
+# Folders within the one that the container sees.
+_SOURCES, _PACKAGES = "source-packages", "build-packages"
 
 
-def build_requirements(archive: Path) -> tuple[str, ...]:
-    """Return what a source package says that it is built with.
+@dataclass(frozen=True)
+class BuildSystem:
+    """What a source package says of how it is built; by default as PEP 517 and 518 have it.
+
+    Parameters
+    ----------
+    requires
+        The packages that its backend needs to run.
+    backend, path
+        The backend, and the folders of the source package that it lies in.
+    """
+
+    requires: tuple[str, ...] = ("setuptools >= 40.8.0",)
+    backend: str = "setuptools.build_meta:__legacy__"
+    path: tuple[str, ...] = ()
+
+
+def build_system(archive: Path) -> BuildSystem:
+    """Return what a source package says of how it is built.
 
     Raises
     ------
@@ -26,10 +49,51 @@ def build_requirements(archive: Path) -> tuple[str, ...]:
     """
     try:
         text = _pyproject(archive)
-        content = tomllib.loads(text) if text else {}
+        table = (tomllib.loads(text) if text else {}).get("build-system", {})
+        default = BuildSystem()
+        return BuildSystem(
+            tuple(table.get("requires", default.requires)),
+            table.get("build-backend", default.backend),
+            tuple(table.get("backend-path", default.path)),
+        )
     except (OSError, tarfile.TarError, zipfile.BadZipFile, ValueError) as error:
         raise EbsifError(f"{archive} is not a source package: {error}") from error
-    return tuple(content.get("build-system", {}).get("requires", _DEFAULT))
+
+
+def backend_requirements(pip: Pip, archives: Iterable[Path], wheels: Iterable[Path]) -> set[str]:
+    """Return the packages that the build backends of source packages ask for only when they run.
+
+    Parameters
+    ----------
+    wheels
+        The packages that the backends need to run.
+
+    Raises
+    ------
+    EbsifError
+        When a backend fails.
+    """
+    for name, files in ((_SOURCES, archives), (_PACKAGES, wheels)):
+        (pip.folder / name).mkdir()
+        for file in files:
+            shutil.copy(file, pip.folder / name)
+    installed = pip.inside("build-environment")
+    names = [pip.inside(f"{_PACKAGES}/{file.name}") for file in sorted((pip.folder / _PACKAGES).iterdir())]
+    if names:
+        pip.run(["install", "--no-index", "--no-deps", "--no-compile", "--target", installed, *names])
+    found: set[str] = set()
+    for archive in sorted((pip.folder / _SOURCES).iterdir()):
+        system = build_system(archive)
+        arguments = [pip.inside(f"{_SOURCES}/{archive.name}"), installed, system.backend, json.dumps(system.path)]
+        done = pip.script(_SCRIPT, arguments)
+        if done.returncode != 0:
+            reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+            raise EbsifError(
+                f"{archive.name} cannot be locked from source, because its build backend {system.backend} does not "
+                f"tell what it needs: {reason}; look for a version with a wheel, or build one"
+            )
+        found |= set(json.loads(done.stdout.splitlines()[-1]))
+    return found
 
 
 def _pyproject(archive: Path) -> str | None:

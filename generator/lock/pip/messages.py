@@ -23,6 +23,8 @@ _NONE = re.compile(
 _NETWORK = re.compile(
     r"Retrying \(Retry\(total=0\b|HTTP error \d+|Could not fetch URL|Could not install packages due to an OSError: HTTP"
 )
+# pip does not say which ones.
+_BACKEND = re.compile(r"Failed to build '(?P<name>[^']+)' when installing backend dependencies")
 _HASHES = re.compile(r"THESE PACKAGES DO NOT MATCH THE HASHES")
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)$")
 _KNOWN_VERSIONS = 8  # that a message lists
@@ -51,6 +53,13 @@ def explained(output: str, errors: str, target: Target | None, lines: Sequence[L
     if _NETWORK.search(errors):
         reason = next(line for line in errors.splitlines() if _NETWORK.search(line))
         return EbsifError(f"the package index cannot be reached: {_network_reason(reason)}")
+    backend = _BACKEND.search(errors)
+    if backend:
+        fitting = f" that fit {target.label}" if target else ""
+        return ConflictError(
+            f"{backend['name']} cannot be locked from source: its build backend asks for packages that have no wheels"
+            f"{fitting}; look for a version of {backend['name']} with a wheel, or build one"
+        )
     missing = _NONE.search(errors)
     if missing:
         return ConflictError(_missing(missing["what"], missing["who"], missing["versions"], target, lines))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -73,11 +74,20 @@ class Pip:
         """Run a command of pip; raises as `report` does."""
         # Not --quiet, which would hide the reasons of a conflict.
         options = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--cache-dir", _CACHE]
-        python = self.inside("venv/bin/python") if self.target.needs_venv else self.target.python
-        command = [python, f"{self.inside(PIP.filename)}/pip", *arguments, *options]
+        command = [self._python, f"{self.inside(PIP.filename)}/pip", *arguments, *options]
         done = self._runtime.run(self.target.image, command, self._surroundings())
         if done.returncode != 0:
             raise explained(done.stdout, done.stderr, self.target, lines)
+
+    def script(self, script: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        """Run a script of ours with the Python that pip runs with; its first argument is the file of pip."""
+        shutil.copy(script, self.folder)
+        command = [self._python, self.inside(script.name), self.inside(PIP.filename), *arguments]
+        return self._runtime.run(self.target.image, command, self._surroundings())
+
+    @property
+    def _python(self) -> str:
+        return self.inside("venv/bin/python") if self.target.needs_venv else self.target.python
 
     def make_venv(self) -> None:
         """Make the venv, as that of the layer."""

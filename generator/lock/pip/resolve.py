@@ -1,7 +1,7 @@
 """Locking wheels: pip's own resolver finds, where they will be installed, which files there must be."""
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from ebsif.base.found import Base
 from ebsif.console import Console
 from ebsif.errors import ConflictError
 from ebsif.lock.model import PIP, Lock, LockedFile, Solution
-from ebsif.lock.pip.build import build_requirements
+from ebsif.lock.pip.build import backend_requirements, build_system
 from ebsif.lock.pip.download import download, formats, indexes
 from ebsif.lock.pip.line import Line
 from ebsif.lock.pip.network import default_index
@@ -105,7 +105,6 @@ def resolve_wheels(
         _check_hashes(files, request)
         download(pip, files, request, folder, console)
         build = _build_packages(pip, files, request, folder, console)
-        download(pip, build, request, folder, console)
     return Wheels(tuple(files), tuple(build), from_base(report, request, target, files))
 
 
@@ -215,15 +214,30 @@ def _build_packages(
     folder: Path,
     console: Console,
 ) -> list[LockedFile]:
-    """Return what else is needed to build the source packages among the files."""
+    """Return what else is needed to build the source packages among the files; all of it lies in the folder then."""
     archives = [folder / file.filename for file in files if not file.filename.endswith(".whl")]
-    needed = sorted({requirement for archive in archives for requirement in build_requirements(archive)})
-    if not needed:
+    if not archives:
         return []
     _write_lines(pip, _CONSTRAINTS, [f"{file.name}=={file.version}" for file in files])
-    arguments = ["--ignore-installed", "--only-binary", ":all:", *indexes(request)]
-    with console.waiting("resolving what source packages are built with"):
-        report = pip.report([*arguments, "--constraint", pip.inside(_CONSTRAINTS), *needed])
+    needed = {requirement for archive in archives for requirement in build_system(archive).requires}
+    found = _build_closure(pip, needed, request, folder, console)
+    with console.waiting("asking build backends what they need"):
+        asked = backend_requirements(pip, archives, [folder / file.filename for file in found])
+    if asked - needed:
+        first, found = found, _build_closure(pip, needed | asked, request, folder, console)
+        for file in {*first} - {*found, *files}:
+            (folder / file.filename).unlink()
     there = {file.key for file in files}
-    found = _locked_files(pip, report, request)
     return [file for file in found if file.key not in there]
+
+
+def _build_closure(
+    pip: Pip, needed: Set[str], request: PipRequest, folder: Path, console: Console
+) -> list[LockedFile]:
+    """Return the wheels of packages and of all that these depend on, which lie in the folder then."""
+    arguments = ["--ignore-installed", "--only-binary", ":all:", *indexes(request)]
+    arguments += ["--constraint", pip.inside(_CONSTRAINTS), *sorted(needed)]
+    with console.waiting("resolving what source packages are built with"):
+        found = _locked_files(pip, pip.report(arguments), request) if needed else []
+    download(pip, found, request, folder, console)
+    return found
