@@ -193,7 +193,7 @@ def eb_finds_image(plan: Plan) -> bool:
     try:
         return any((folder / plan.base.file).exists() for folder in image_folders(plan.recipe.name))
     except EbsifError:
-        return True  # as far as anybody knows
+        return True  # nobody can tell
 
 
 def write(generated: Generated) -> None:

@@ -100,7 +100,7 @@ class Solution:
     from_base: Mapping[str, str]
 
 
-# The installer of every wheel, and what finds them: the base's own may be too old to report what it would install.
+# The pip that resolves and installs all wheels: that of the base may be too old to report what it would install.
 PIP = LockedFile(
     "pip",
     "26.3",

@@ -1,4 +1,4 @@
-"""The tools that installations bring along, as files of the lock: of known version, from the default package index."""
+"""The tools that install packages: files of the lock, of known version, from the default package index."""
 
 import os
 import subprocess

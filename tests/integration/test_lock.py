@@ -138,13 +138,13 @@ def test_a_conflict_with_the_base_names_both_sides_and_the_line(bench: Bench, in
     with pytest.raises(ConflictError) as error:
         bench.lock(f"index: {index.url}\npackages:\n- many\n- six<1.17")
     assert str(error.value) == (
-        f"packages contradict each other: six<1.17 is asked for ({bench.recipe}:7), the base has six 1.17.0; "
+        f"packages conflict: six<1.17 is asked for ({bench.recipe}:7), the base has six 1.17.0; "
         "to replace it in the layer, add six to `allow_base_packages`"
     )
 
 
 def test_a_package_that_wants_another_version_than_the_base_has_is_named(bench: Bench, index: Index) -> None:
-    with pytest.raises(ConflictError, match=r"six<1.17 is wanted by old 1.0, the base has six 1.17.0"):
+    with pytest.raises(ConflictError, match=r"old 1.0 needs six<1.17, the base has six 1.17.0"):
         bench.lock(f"index: {index.url}\npackages: [old]")
 
 
@@ -158,13 +158,13 @@ def test_requirements_that_contradict_each_other_are_named(bench: Bench, index: 
     with pytest.raises(ConflictError) as error:
         bench.lock(f"index: {index.url}\npackages: [other, many>=2]")
     assert f"many>=2 is asked for ({bench.recipe}:5)" in str(error.value)
-    assert "many<2 is wanted by other 1.0" in str(error.value)
+    assert "other 1.0 needs many<2" in str(error.value)
 
 
 def test_an_unknown_package_is_named_with_its_line(bench: Bench, index: Index) -> None:
     with pytest.raises(ConflictError) as error:
         bench.lock(f"index: {index.url}\npackages: [nosuch]")
-    assert f"there is no wheel of nosuch ({bench.recipe}:5)" in str(error.value)
+    assert f"no wheel of nosuch ({bench.recipe}:5) fits Python 3." in str(error.value)
 
 
 def test_versions_that_there_are_are_listed(bench: Bench, index: Index) -> None:
@@ -356,8 +356,38 @@ def test_a_conflict_at_the_command_line_changes_nothing(
     bench.write(f"index: {index.url}\npackages: [old]\n")
     capfd.readouterr()
     assert main(arguments) == 2
-    assert capfd.readouterr().err.startswith("ebsif: packages contradict each other: ")
+    assert capfd.readouterr().err.startswith("ebsif: packages conflict: ")
     assert (easyconfig.read_text(), bench.stored()) == (text, stored)
+
+
+def test_a_lock_of_an_older_ebsif_is_made_anew_with_its_versions(
+    bench: Bench, index: Index, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["generate", str(bench.recipe), "--sources", str(bench.sources)]
+    bench.write(f"index: {index.url}\npackages: [many]\n")
+    assert main(arguments) == 0
+    (easyconfig,) = bench.folder.glob("*.eb")
+    text = easyconfig.read_text()
+    easyconfig.write_text(text.replace("# Lock: 2:", "# Lock: "))
+    make_wheel(index.folder, "many", "3.0")
+    assert main([*arguments, "--check"]) == 1
+    assert main(arguments) == 0
+    assert f"an older ebsif has locked {easyconfig}, and did not note all" in capfd.readouterr().err
+    assert easyconfig.read_text() == text
+
+
+def test_a_lock_of_a_newer_ebsif_is_refused(
+    bench: Bench, index: Index, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["generate", str(bench.recipe), "--sources", str(bench.sources)]
+    bench.write(f"index: {index.url}\npackages: [many]\n")
+    assert main(arguments) == 0
+    (easyconfig,) = bench.folder.glob("*.eb")
+    text = easyconfig.read_text().replace("# Lock: 2:", "# Lock: 3:")
+    easyconfig.write_text(text)
+    assert main(arguments) == 2
+    assert capfd.readouterr().err.splitlines()[-1].startswith(f"ebsif: {easyconfig} was locked by a newer ebsif")
+    assert easyconfig.read_text() == text
 
 
 def test_unchanged_inputs_keep_the_lock(bench: Bench, index: Index) -> None:

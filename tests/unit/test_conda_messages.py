@@ -57,7 +57,7 @@ def test_a_base_without_the_c_library_of_gnu_is_named() -> None:
 def test_an_explanation_is_shortened_and_says_what_was_asked_for() -> None:
     tree = "\n".join(f"└─ left {number} would require" for number in range(30))
     said = str(unsolvable(f"{LEAD}{tree}\n", conda_request("left >=1", "other", "right"), VIRTUAL))
-    assert said.startswith("the packages cannot be had together: └─ left 0 would require\n")
+    assert said.startswith("packages conflict: └─ left 0 would require\n")
     assert len(said.splitlines()) == 14
     assert said.splitlines()[-2:] == ["… and 18 more lines", "Asked for: left >=1 (environment.yml:4)"]
 

@@ -1,4 +1,4 @@
-"""Runs in a container, with a Python there: prints what it has, and where it has it, as one line of JSON."""
+"""Runs in a container: prints the packages of its Python, and their folders, as one line of JSON."""
 
 import json
 import re

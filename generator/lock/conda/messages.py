@@ -1,4 +1,4 @@
-"""The solver's reasons, shortened and in our words."""
+"""The reasons that the solver gives, shortened and in our words."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ _KNOWN_VERSIONS = 8  # that a message lists
 
 
 def missing_name(explanation: str) -> tuple[str, str] | None:
-    """Return name and version of what the solver has found nothing for, if that is its reason."""
+    """Return name and version of the package that the channels lack, if that is the solver's reason."""
     match = _NONE.search(explanation)
     return (match["name"], match["version"]) if match else None
 
@@ -57,11 +57,11 @@ def unsolvable(explanation: str, request: CondaRequest, virtual: Mapping[str, tu
     lines = [line for line in text.splitlines() if line.strip()]
     more = [f"… and {len(lines) - _LINES} more lines"] if len(lines) > _LINES else []
     told = "\n".join([*lines[:_LINES], *more])
-    return ConflictError(f"the packages cannot be had together: {told}\nAsked for: {places(_named(text, request))}")
+    return ConflictError(f"packages conflict: {told}\nAsked for: {places(_named(text, request))}")
 
 
 def of_machine(who: str, requirement: str, virtual: Mapping[str, tuple[str, str]]) -> str:
-    """Return what a package needs of the machine and does not get, given as ``__glibc >=2.40``."""
+    """Return a sentence about a requirement that the machine does not meet, given as ``__glibc >=2.40``."""
     name, _, version = requirement.partition(" ")
     return _of_machine(who, name, version or "*", virtual)
 
@@ -78,7 +78,7 @@ def _of_machine(who: str, name: str, version: str, virtual: Mapping[str, tuple[s
 
 
 def _named(text: str, request: CondaRequest) -> list[Spec]:
-    """Return what is asked for that an explanation speaks of, or else all of it."""
+    """Return the packages asked for that an explanation names, or all of them if it names none."""
     found = [spec for spec in request.specs if re.search(rf"(?<![\w.-]){re.escape(spec.name)}(?![\w-])", text)]
     return found or list(request.specs)
 

@@ -27,7 +27,7 @@ ENVIRONMENTS = MOUNT / "conda" / "envs"
 _LOOK = Path(__file__).with_name("look.py")
 _LOOK_INSIDE = "/ebsif/look.py"
 _PTH = "ebsif-base.pth"
-# Nearly every environment of Python has these, and no package needs the base's.
+# Nearly every environment with Python has these, and no package needs those of the base.
 _INSTALLERS = ("pip", "setuptools", "wheel")
 
 
@@ -95,7 +95,7 @@ def _install(
 ) -> None:
     found = records([file for file in files if file.is_conda], sources)
     platform = rattler.Subdir(platform_of(base.known()))
-    # Nobody needs what is on disk twice; link scripts are for the container.
+    # Link scripts are for the container, not for this machine.
     options: dict[str, Any] = {"execute_link_scripts": False, "show_progress": False}
     try:
         asyncio.run(
@@ -114,7 +114,7 @@ def _look(image: Path, python: str, runtime: Runtime, inside: Inside) -> dict[st
 
 
 def _refuse_replaced(packages: Sequence[Installed], of_stack: Sequence[Installed], request: CondaRequest) -> None:
-    """Refuse packages of conda that would be seen instead of the base's, unless the recipe allows them."""
+    """Refuse packages of conda that would hide those of the base, unless the recipe allows them."""
     there = {package.key: package for package in of_stack}
     free = {*_INSTALLERS, *request.allow_base_packages}
     both = [(package, there[package.key]) for package in packages if package.key in there]

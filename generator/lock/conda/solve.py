@@ -1,4 +1,4 @@
-"""Solving: which packages of the channels make an environment on a base."""
+"""Solving: which packages of the channels make an environment that runs on a base."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -14,7 +14,7 @@ from ebsif.lock.conda.messages import missing_name, no_candidates, unreachable, 
 from ebsif.lock.conda.request import CondaRequest
 from ebsif.lock.model import LockedFile
 
-# Where else a package might be, for the message that it is not there.
+# Platforms to look at for the message about a package that the base's platform lacks.
 _OTHERS = ("linux-64", "linux-aarch64", "linux-ppc64le", "osx-64", "osx-arm64", "win-64")
 
 

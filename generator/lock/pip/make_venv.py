@@ -1,7 +1,6 @@
-"""Runs in the container, with the base's Python: makes a venv that sees what the base has, as the layer's will.
+"""Runs in the container: makes a venv that sees the packages of the base, as that of the layer will.
 
-A venv made from a venv does not see the packages of that, hence the .pth file. If that one sees the packages of its own
-Python, so does the new one.
+A venv made from a venv does not see the packages of the first one, hence the .pth file.
 """
 
 import re

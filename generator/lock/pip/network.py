@@ -1,8 +1,8 @@
 """The user's own way to the network, handed on into the container.
 
-It may change where files come from, and must not change which they are: an index that the user's pip takes instead of
-the default one is taken for a mirror of it, and handed on; further indexes and folders of links are not. Those belong
-into the recipe, since without them nobody else would find the files.
+It may change where files come from, but not which files they are. An index that replaces the user's default one counts
+as a mirror of it, and is handed on. Further indexes and folders of links are not: they belong in the recipe, since
+nobody else would find the files without them.
 """
 
 import ast
@@ -29,7 +29,7 @@ _SETTINGS = {
 }
 _PYPI = "https://pypi.org/simple"
 _BUNDLE = "certificates.pem"
-# Without a network, one wants to know soon; pip's own five retries of each file take long.
+# Without a network, the message should come soon; pip itself tries five times more for each file.
 _DEFAULTS = {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "2"}
 
 

@@ -1,4 +1,4 @@
-"""pip in a base: a known version of it, in the container, with nothing of the user's but their way to the network."""
+"""pip of a known version in the container, with no setting of the user but their way to the network."""
 
 import json
 import shutil
@@ -51,12 +51,12 @@ class Pip:
         Parameters
         ----------
         lines
-            Where what is asked for stands, for error messages.
+            The requirements and constraints, with their places, for error messages.
 
         Raises
         ------
         ConflictError
-            When there is no set of packages that fits.
+            When no set of packages fits.
         EbsifError
             When pip cannot do its work.
         """
