@@ -13,7 +13,8 @@ from ebsif.easyconfig.read import read_easyconfig
 from ebsif.edit import edited, replaced_item
 from ebsif.errors import EbsifError
 from ebsif.files import write_atomically
-from ebsif.generate import Plan, generate, make_plan, wishes, write
+from ebsif.generate import Plan, generate, make_plan, write
+from ebsif.lock import request
 from ebsif.names import SUFFIX, easyconfig_name, python_version, software_version
 from ebsif.recipe import Recipe, read_recipe
 from ebsif.site import Site, read_site
@@ -102,7 +103,7 @@ def _before(path: Path, console: Console, *, leaves_base: bool) -> _Before:
     if not leaves_base:
         base_of(recipe, written, site, console)
     base = find_base(recipe.base, site, path.parent, console)
-    wishes(recipe, written, base)
+    request(recipe, written, base)
     # Without the base, its easyconfig is only known if it is called as the recipe.
     beside = path.with_suffix(SUFFIX)
     return _Before(path, recipe, site, base, beside if beside.exists() else path.parent / easyconfig_name(recipe, base))
@@ -155,7 +156,7 @@ def _written(before: _Before, target: Path, text: str, console: Console, sources
     write_atomically(target, text.encode(), 0o644)
     try:
         plan = make_plan(target, console)
-        made = generate(plan, console, upgrade=() if plan.has_lock else None, sources=sources)
+        made = generate(plan, console, upgrade=() if plan.request else None, sources=sources)
         write(made)
     except BaseException:
         target.unlink()

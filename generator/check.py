@@ -152,7 +152,7 @@ def _files(easyconfig: Easyconfig, console: Console) -> Iterator[Finding]:
     except EbsifError as error:
         yield Finding("warning", str(error))
         return
-    missing = missing_files(easyconfig.lock, folder)
+    missing = missing_files(easyconfig.lock.files, folder)
     if missing:
         yield Finding("warning", f"to be downloaded: {len(missing)} of {len(easyconfig.lock.files)} files of the layer")
     else:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ebsif.base.found import Base
-from ebsif.conda.environment import CondaEnvironment
 from ebsif.document import Document, scalar, validate
 from ebsif.easyconfig.describe import base_facts
 from ebsif.errors import EbsifError
+from ebsif.lock.conda.environment import CondaEnvironment
 from ebsif.names import software_version
 from ebsif.recipe import Recipe
 from ebsif.templates import templates

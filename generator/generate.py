@@ -3,34 +3,23 @@
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from packaging.utils import canonicalize_name
 
 from ebsif.base.found import Base
 from ebsif.base.store import base_of
 from ebsif.console import Console
 from ebsif.document import Document
 from ebsif.easyconfig.read import read_easyconfig
-from ebsif.easyconfig.render import Requested, render
+from ebsif.easyconfig.render import render
 from ebsif.errors import EbsifError
 from ebsif.files import write_atomically
-from ebsif.lock.ground import ground_of
-from ebsif.lock.inputs import digest
+from ebsif.lock import LayerRequest, check_format, check_upgraded, digest, fetch, is_outdated, request, resolve
 from ebsif.lock.model import Lock
-from ebsif.lock.requirements import Wanted, wanted_packages
-from ebsif.lock.resolve import Resolved, fetch, resolve
 from ebsif.lock.sources import image_folders, missing_files, source_path
 from ebsif.names import easyconfig_name, module_name
 from ebsif.recipe import Recipe, read_recipe
-from ebsif.runtime import Runtime, find_runtime
+from ebsif.runtime import find_runtime
 from ebsif.site import Site, read_site
-
-# The library that solves for conda is large: only what has to do with conda imports it.
-if TYPE_CHECKING:
-    from ebsif.conda.asked import Asked
 
 
 @dataclass(frozen=True)
@@ -47,10 +36,8 @@ class Plan:
         Its site.
     base
         Its base, as far as it is known.
-    asked
-        What it asks conda for; None when its layer is none of conda.
-    wanted
-        The packages that it asks pip for; None when there are none.
+    request
+        What it asks to be locked; None when it has no layer, or its user fills that.
     target
         The easyconfig's file.
     present
@@ -64,25 +51,15 @@ class Plan:
     document: Document
     site: Site
     base: Base
-    asked: "Asked | None"
-    wanted: Wanted | None
+    request: LayerRequest | None
     target: Path
     present: str | None
     locked: Lock | None
 
     @property
     def inputs(self) -> str | None:
-        """The digest of all that the lock is made from; None for an easyconfig that needs none."""
-        if self.asked:
-            from ebsif.conda import inputs
-
-            return inputs.digest(self.asked, self.wanted, self.recipe, self.base.known())
-        return digest(self.wanted, self.recipe, self.base.known()) if self.wanted else None
-
-    @property
-    def has_lock(self) -> bool:
-        """Whether the layer has files that are locked; else its user fills it, or there is none."""
-        return bool(self.asked or self.wanted)
+        """The digest of all that the lock is made from; None for a layer without one."""
+        return digest(self.request, self.base.known()) if self.request else None
 
     @property
     def lock_is_current(self) -> bool:
@@ -91,16 +68,7 @@ class Plan:
 
     def text(self, lock: Lock | None) -> str:
         """Return the text of the easyconfig with a lock."""
-        return render(self.recipe, self.path.name, self.site, self.base, lock, self._requested(lock))
-
-    def _requested(self, lock: Lock | None) -> Requested:
-        # What the base has, or a marker leaves out, is not in the layer.
-        locked = {canonicalize_name(file.name) for file in lock.installed if not file.is_conda} if lock else set()
-        names = [name for name in self.wanted.names if canonicalize_name(name) in locked] if self.wanted else []
-        if self.asked is None:
-            return Requested(tuple(names))
-        specs = [spec.text for spec in self.asked.specs]
-        return Requested((*specs, *names), tuple(self.asked.names), self.asked.variables)
+        return render(self.recipe, self.path.name, self.site, self.base, lock, self.request)
 
 
 @dataclass(frozen=True)
@@ -153,30 +121,15 @@ def make_plan(path: Path, console: Console, *, folder: Path | None = None) -> Pl
     recipe, document = read_recipe(path)
     site = read_site(recipe.site, path.parent)
     base = base_of(recipe, document, site, console)
-    asked, wanted = wishes(recipe, document, base)
-    if (asked or wanted) and not base.manifest:
+    wanted = request(recipe, document, base)
+    if wanted and not base.manifest:
         raise document.error(("base",), f"the image {base.file} is not at hand, and packages can only be locked on it")
     target = (folder or path.parent) / easyconfig_name(recipe, base)
     there = read_easyconfig(target) if target.exists() else None
+    if there and there.lock:
+        check_format(there.lock, target)
     present = target.read_text(encoding="utf-8") if there else None
-    return Plan(path, recipe, document, site, base, asked, wanted, target, present, there.lock if there else None)
-
-
-def wishes(recipe: Recipe, document: Document, base: Base) -> "tuple[Asked | None, Wanted | None]":
-    """Return what a recipe asks conda for, and what it asks pip for.
-
-    Raises
-    ------
-    InputError
-        With file and line, when a file is missing, or something in it cannot be used.
-    """
-    if recipe.layer != "conda":
-        return None, wanted_packages(recipe, document) if recipe.has_packages else None
-    from ebsif.conda.asked import asked_for
-    from ebsif.conda.virtual import platform_of
-
-    asked = asked_for(recipe, document, platform_of(base.manifest) if base.manifest else None)
-    return asked, wanted_packages(recipe, document, asked.pip) if recipe.has_packages or asked.pip else None
+    return Plan(path, recipe, document, site, base, wanted, target, present, there.lock if there else None)
 
 
 def is_current(plan: Plan) -> bool:
@@ -200,70 +153,27 @@ def generate(
     Raises
     ------
     EbsifError
-        When the packages cannot be had together on the base.
+        When no set of packages fits together and on the base.
     """
-    if not plan.has_lock:
+    if plan.request is None:
         if upgrade is not None:
             raise EbsifError(f"{plan.path} asks for no packages, so that there is nothing to upgrade")
         return Generated(plan, plan.text(None), None)
-    _check_upgraded(plan, upgrade or ())
+    check_upgraded(upgrade or (), plan.request, plan.locked, plan.target)
     runtime = find_runtime()
     sources = sources or source_path(plan.recipe.name)
     if plan.lock_is_current and upgrade is None and plan.locked:
-        if missing_files(plan.locked, sources):
-            _fetch(plan, plan.locked, runtime, sources, console)
+        if missing_files(plan.locked.files, sources):
+            fetch(plan.locked, plan.request, plan.base, runtime, sources, console)
         return Generated(plan, plan.text(plan.locked), plan.locked)
     previous = plan.locked if upgrade is None or upgrade else None
-    resolved = _resolve(plan, previous, upgrade or (), runtime, sources, console)
-    return Generated(plan, plan.text(resolved.lock), resolved.lock, resolved.from_base)
-
-
-def _resolve(
-    plan: Plan, previous: Lock | None, upgrade: Sequence[str], runtime: Runtime, sources: Path, console: Console
-) -> Resolved:
-    """Make the lock of a plan anew, and put its files into a folder."""
-    if plan.asked:
-        from ebsif.conda import resolve as conda
-
-        return conda.resolve(
-            plan.asked,
-            plan.wanted,
-            plan.recipe,
-            plan.base,
-            runtime,
-            sources,
-            console,
-            previous=previous,
-            upgrade=upgrade,
+    if previous and is_outdated(previous):
+        console.note(
+            f"an older ebsif has locked {plan.target}, and did not note all that a lock depends on: it is locked anew, "
+            "and keeps its versions where they still fit"
         )
-    if plan.wanted is None:
-        raise EbsifError(f"{plan.path} asks for no packages")
-    return resolve(
-        plan.wanted, plan.recipe, plan.base, runtime, sources, console, previous=previous, upgrade=upgrade
-    )
-
-
-def _fetch(plan: Plan, lock: Lock, runtime: Runtime, sources: Path, console: Console) -> None:
-    """Put the files of a lock that is kept into a folder."""
-    if plan.asked:
-        from ebsif.conda import resolve as conda
-
-        conda.fetch(lock, plan.wanted, plan.recipe, plan.base, runtime, sources, console)
-    elif plan.wanted:
-        fetch(lock.files, plan.wanted, plan.recipe, ground_of(plan.base), runtime, sources, console)
-
-
-def _check_upgraded(plan: Plan, names: Sequence[str]) -> None:
-    """Refuse names to upgrade that lead nowhere."""
-    if plan.asked or plan.wanted is None or plan.locked is None:
-        return  # conda packages are named in other ways, and what was never locked is resolved anew
-    known = [*(file.name for file in plan.locked.files), *plan.wanted.names]
-    spelled = {str(canonicalize_name(name)): name for name in known}
-    for name in names:
-        if canonicalize_name(name) not in spelled:
-            nearest = get_close_matches(canonicalize_name(name), spelled, n=1)
-            hint = f"did you mean {spelled[nearest[0]]}?" if nearest else "it lists what is in it under exts_list"
-            raise EbsifError(f"{name} is not in the layer of {plan.target}, so that it cannot be upgraded: {hint}")
+    resolved = resolve(plan.request, plan.base, runtime, sources, console, previous=previous, upgrade=upgrade or ())
+    return Generated(plan, plan.text(resolved.lock), resolved.lock, resolved.from_base)
 
 
 def preview(plan: Plan, console: Console, *, upgrade: Sequence[str] | None = None) -> Generated:
@@ -283,7 +193,7 @@ def eb_finds_image(plan: Plan) -> bool:
     try:
         return any((folder / plan.base.file).exists() for folder in image_folders(plan.recipe.name))
     except EbsifError:
-        return True  # as far as anybody knows
+        return True  # nobody can tell
 
 
 def write(generated: Generated) -> None:

@@ -7,8 +7,8 @@ from pydantic import Field
 
 from ebsif import document
 from ebsif.base.manifest import Kind
-from ebsif.conda.environment import EnvironmentOrFile
 from ebsif.document import Document
+from ebsif.lock.conda.environment import EnvironmentOrFile
 from ebsif.values import (
     Bind,
     Command,

@@ -10,11 +10,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from ebsif import document
 from ebsif.base.store import find_base
-from ebsif.conda.environment import CondaEnvironment
 from ebsif.console import Console
 from ebsif.draft import draft, render
 from ebsif.errors import EbsifError
 from ebsif.files import write_atomically
+from ebsif.lock.conda.environment import CondaEnvironment
 from ebsif.names import easyconfig_name, module_name
 from ebsif.site import Site, read_site, site_names
 

@@ -15,7 +15,7 @@ from ebsif.lock.model import Lock, LockedFile
 MAXIMUM_SIZE = 5_000_000
 
 LOCK_MARK = "# Lock: "
-_LOCK = re.compile(rf"^{LOCK_MARK}([0-9a-f]{{64}})$", re.MULTILINE)
+_LOCK = re.compile(rf"^{LOCK_MARK}((?:\d+:)?[0-9a-f]{{64}})$", re.MULTILINE)
 # What EasyBuild replaces; `quoting` has doubled the percent signs of what only looks like it.
 _DOUBLED = re.compile(r"%%(?=(?:%%)*\(\w+\)s)")
 

@@ -1,7 +1,6 @@
 """Writing easyconfigs."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -11,6 +10,7 @@ from ebsif.easyconfig.describe import base_facts, environment_name, homepage
 from ebsif.easyconfig.quoting import Literal, literal
 from ebsif.easyconfig.read import LOCK_MARK
 from ebsif.errors import EbsifError
+from ebsif.lock import LayerRequest
 from ebsif.lock.model import Lock
 from ebsif.names import module_name, version_suffix
 from ebsif.recipe import Recipe
@@ -23,32 +23,13 @@ _ENVIRONMENTS = {"venv": "/user-software/venv", "conda": "/user-software/conda/e
 _PACKAGE = "ebsif.easyconfig"
 
 
-@dataclass(frozen=True)
-class Requested:
-    """What a recipe asks for that is in the layer.
-
-    Parameters
-    ----------
-    packages
-        The packages, as written, for the description.
-    conda
-        The names of those of conda.
-    variables
-        What an environment of conda sets.
-    """
-
-    packages: tuple[str, ...] = ()
-    conda: tuple[str, ...] = ()
-    variables: Mapping[str, str] = field(default_factory=dict)
-
-
 def render(
     recipe: Recipe,
     recipe_file: str,
     site: Site,
     base: Base,
     lock: Lock | None,
-    requested: Requested | None = None,
+    request: LayerRequest | None = None,
 ) -> str:
     """Return the text of an easyconfig: the same for the same arguments.
 
@@ -58,20 +39,19 @@ def render(
         The name of the recipe's file.
     lock
         The files of the layer; None for a layer that its user fills, and for none.
-    requested
-        What the recipe asks for.
+    request
+        What the recipe asks to be locked.
 
     Raises
     ------
     EbsifError
         When the base has no Python that a layer could be made with.
     """
-    requested = requested or Requested()
     about = {
         "recipe": recipe,
         "site": site,
         "lock": lock,
-        "requested": requested.packages,
+        "requested": request.packages(lock) if request and lock else [],
         "facts": base_facts(recipe, base),
         "module": module_name(recipe, base),
         "env_name": environment_name(recipe.name),
@@ -97,7 +77,7 @@ def render(
             checksum=base.manifest.sha256 if base.manifest and recipe.verify_base else None,
             groups=[
                 {Literal(name): value for name, value in group.items()}
-                for group in _groups(recipe, site, base, lock, requested)
+                for group in _groups(recipe, site, base, lock, request)
                 if group
             ],
         )
@@ -111,15 +91,15 @@ def _only_literal(value: Any) -> Literal:
 
 
 def _groups(
-    recipe: Recipe, site: Site, base: Base, lock: Lock | None, requested: Requested
+    recipe: Recipe, site: Site, base: Base, lock: Lock | None, request: LayerRequest | None
 ) -> list[dict[str, Any]]:
     """Return the parameters of our easyblocks in the groups in which they are written."""
     python = _conda(recipe, base) if recipe.layer == "conda" else _python(recipe, base)
     return [
         _image(recipe, site),
         python,
-        _module(recipe, site, base, requested.variables),
-        _layer(recipe, lock, requested.conda),
+        _module(recipe, site, base, request.variables if request else {}),
+        _layer(recipe, lock, request.conda_packages if request else []),
     ]
 
 
@@ -188,7 +168,7 @@ def _module(recipe: Recipe, site: Site, base: Base, variables: Mapping[str, str]
     return {name: value for name, value in group.items() if value}
 
 
-def _layer(recipe: Recipe, lock: Lock | None, asked: tuple[str, ...]) -> dict[str, Any]:
+def _layer(recipe: Recipe, lock: Lock | None, asked: Sequence[str]) -> dict[str, Any]:
     there = {file.name for file in lock.conda} if lock else set()
     group = {
         # Where all packages of conda are asked for, those of all have wrappers anyway.

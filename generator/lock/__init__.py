@@ -1,1 +1,211 @@
-"""Locks: which files make a layer, found by pip in the base, and where they come from."""
+"""Locks: which files make a layer, and where they come from.
+
+Only this module knows that a layer can be of two kinds, of which `ebsif.lock.pip` and `ebsif.lock.conda` have the same
+modules for the same roles. Both are imported where they are needed: the library that solves for conda is large, and a
+recipe, which the two read, holds an environment of conda itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from ebsif.errors import EbsifError
+from ebsif.lock.inputs import FORMAT, base_inputs, digest_of, format_of
+from ebsif.lock.model import Lock
+from ebsif.lock.staging import staged
+
+if TYPE_CHECKING:
+    from ebsif.base.found import Base
+    from ebsif.base.manifest import Manifest
+    from ebsif.console import Console
+    from ebsif.document import Document
+    from ebsif.lock.conda.request import CondaRequest
+    from ebsif.lock.pip.request import PipRequest
+    from ebsif.recipe import Recipe
+    from ebsif.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class LayerRequest:
+    """All that a recipe asks to be locked: packages of pip, or an environment of conda and these on top of it.
+
+    Parameters
+    ----------
+    pip
+        What it asks pip for; for a layer of conda, that may be nothing.
+    conda
+        What it asks conda for; None for a venv.
+    """
+
+    pip: "PipRequest"
+    conda: "CondaRequest | None" = None
+
+    def packages(self, lock: Lock) -> list[str]:
+        """Return the packages that are asked for and in the layer, as written."""
+        # What the base has, or a marker leaves out, is not.
+        locked = {file.key for file in lock.installed if not file.is_conda}
+        specs = self.conda.specs if self.conda else ()
+        return [*(spec.text for spec in specs), *(name for name in self.pip.names if canonicalize_name(name) in locked)]
+
+    @property
+    def conda_packages(self) -> list[str]:
+        """The names of the packages that conda is asked for."""
+        return self.conda.names if self.conda else []
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """The variables that the environment of conda sets."""
+        return self.conda.variables if self.conda else {}
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A lock, and what it does not need to hold.
+
+    Parameters
+    ----------
+    lock
+        The lock.
+    from_base
+        Version of each package that is asked for or depended on, and that the base has.
+    """
+
+    lock: Lock
+    from_base: Mapping[str, str]
+
+
+def request(recipe: "Recipe", document: "Document", base: "Base") -> LayerRequest | None:
+    """Return what a recipe asks to be locked; None when it has no layer, or its user fills that.
+
+    Raises
+    ------
+    InputError
+        With file and line, when a file is missing, or something in it cannot be used.
+    """
+    from ebsif.lock.pip import request as pip
+
+    if recipe.layer != "conda":
+        return LayerRequest(pip.request(recipe, document)) if recipe.has_packages else None
+    from ebsif.lock.conda import request as conda
+    from ebsif.lock.conda.virtual import platform_of
+
+    environment = conda.request(recipe, document, platform_of(base.manifest) if base.manifest else None)
+    return LayerRequest(pip.request(recipe, document, environment.pip), environment)
+
+
+def digest(layer: LayerRequest, base: "Manifest") -> str:
+    """Return a SHA256 of what a recipe asks for, and of what the resolvers see of the base.
+
+    The order of packages, comments and folders do not matter, nor does it when an image is packed anew with the same in
+    it.
+    """
+    sees_base = layer.conda is None or layer.conda.stack
+    allowed = sorted(layer.pip.allow_base_packages)
+    return digest_of(
+        {
+            "conda": layer.conda.inputs(base) if layer.conda else None,
+            "pip": layer.pip.inputs() if layer.pip.requirements else None,
+            "base": {**base_inputs(base), "allow_base_packages": allowed} if sees_base else None,
+        }
+    )
+
+
+def check_format(lock: Lock, target: Path) -> None:
+    """Refuse a lock that a newer version of ebsif has made, which this one would take for that of another recipe.
+
+    Parameters
+    ----------
+    target
+        The easyconfig that holds it, for messages.
+    """
+    if format_of(lock.inputs) > FORMAT:
+        raise EbsifError(
+            f"{target} was locked by a newer ebsif (format {format_of(lock.inputs)}, and this one knows {FORMAT}): "
+            "use that one, or remove the file to lock it anew"
+        )
+
+
+def is_outdated(lock: Lock) -> bool:
+    """Tell whether an older version of ebsif has made a lock, so that nobody knows whether its recipe has changed."""
+    return format_of(lock.inputs) < FORMAT
+
+
+def resolve(
+    layer: LayerRequest,
+    base: "Base",
+    runtime: "Runtime",
+    sources: Path,
+    console: "Console",
+    *,
+    previous: Lock | None = None,
+    upgrade: Sequence[str] = (),
+) -> Resolved:
+    """Find the files that a layer needs, and put them into a folder: all of them, or none.
+
+    Parameters
+    ----------
+    sources
+        The folder for the files.
+    previous
+        A lock whose versions to keep where that is possible.
+    upgrade
+        Packages whose versions not to keep.
+
+    Raises
+    ------
+    ConflictError
+        When no set of packages fits, with both sides.
+    EbsifError
+        When a package index or channel cannot be reached, or the files cannot be written.
+    """
+    with staged(sources) as folder:
+        if layer.conda:
+            from ebsif.lock.conda import resolve as conda
+
+            solution = conda.resolve(
+                layer.conda, layer.pip, base, runtime, folder, console, previous=previous, upgrade=upgrade
+            )
+        else:
+            from ebsif.lock.pip import resolve as pip
+
+            solution = pip.resolve(layer.pip, base, runtime, folder, console, previous=previous, upgrade=upgrade)
+    lock = Lock(digest(layer, base.known()), solution.files, solution.build_packages)
+    return Resolved(lock, solution.from_base)
+
+
+def fetch(lock: Lock, layer: LayerRequest, base: "Base", runtime: "Runtime", sources: Path, console: "Console") -> None:
+    """Put the files of a lock into a folder: all of them, or none; raises as `resolve` does."""
+    with staged(sources) as folder:
+        if layer.conda:
+            from ebsif.lock.conda import resolve as conda
+
+            conda.fetch(lock, layer.conda, layer.pip, base, runtime, folder, console)
+        else:
+            from ebsif.lock.pip import resolve as pip
+
+            pip.fetch(lock, layer.pip, base, runtime, folder, console)
+
+
+def check_upgraded(names: Sequence[str], layer: LayerRequest, lock: Lock | None, target: Path) -> None:
+    """Refuse names to upgrade that lead nowhere.
+
+    Parameters
+    ----------
+    target
+        The easyconfig, for messages.
+    """
+    if names and lock is None:
+        raise EbsifError(f"{target} has no lock yet, in which a package could be upgraded: leave out --upgrade")
+    known = {file.key: file.name for file in (lock.files if lock else ())}
+    known |= {name.lower(): name for name in layer.conda_packages}
+    known |= {str(canonicalize_name(name)): name for name in layer.pip.names}
+    for name in names:
+        # pip and conda compare names by other rules, and a layer may have packages of both.
+        if known.keys().isdisjoint({name.lower(), canonicalize_name(name)}):
+            nearest = get_close_matches(name.lower(), known, n=1)
+            hint = f"did you mean {known[nearest[0]]}?" if nearest else "it lists what is in it under exts_list"
+            raise EbsifError(f"{name} is not in the layer of {target}, so that it cannot be upgraded: {hint}")

@@ -2,38 +2,29 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
 from ebsif.base.manifest import Manifest
-from ebsif.lock.requirements import Line, Wanted
-from ebsif.recipe import Recipe
+
+# Every change of the data below, or of how locks are made from it, counts this up; then every lock is made anew.
+# Format 1 had no number, and did not tell an index from an extra one; its locks may lack the address of a file, or a
+# package that a source package is built with.
+FORMAT = 2
 
 
-def digest(wanted: Wanted, recipe: Recipe, base: Manifest) -> str:
-    """Return a SHA256 of what the recipe asks for, and of what the base has.
-
-    The order of packages, comments and folders do not matter, nor does it when an image is packed anew with the same in
-    it.
-    """
-    return digest_of({**wanted_inputs(wanted, recipe), **base_inputs(base)})
+def digest_of(inputs: Mapping[str, Any]) -> str:
+    """Return the format and a SHA256 of data that JSON can hold."""
+    text = json.dumps({"format": FORMAT, **inputs}, sort_keys=True)
+    return f"{FORMAT}:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def digest_of(inputs: Any) -> str:
-    """Return a SHA256 of data that JSON can hold."""
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-
-
-def wanted_inputs(wanted: Wanted, recipe: Recipe) -> dict[str, Any]:
-    """Return what a recipe asks pip for, as data."""
-    return {
-        "requirements": sorted(_text(line) for line in wanted.requirements),
-        "constraints": sorted(_text(line) for line in wanted.constraints),
-        "indexes": wanted.indexes,
-        "allow_base_packages": sorted(recipe.allow_base_packages),
-        "allow_source": sorted(recipe.allow_source),
-    }
+def format_of(digest: str) -> int:
+    """Return the format of a digest."""
+    number, mark, _ = digest.partition(":")
+    return int(number) if mark else 1
 
 
 def base_inputs(base: Manifest) -> dict[str, Any]:
@@ -43,9 +34,3 @@ def base_inputs(base: Manifest) -> dict[str, Any]:
         "python": [python.minor, python.tag] if python else None,
         "packages": sorted((canonicalize_name(name), version) for name, version in base.packages.items()),
     }
-
-
-def _text(line: Line) -> str:
-    """Return a requirement as it is compared; of a file on this machine, its content counts."""
-    hashes = [f"sha256:{hashlib.sha256(line.file.read_bytes()).hexdigest()}"] if line.file else line.hashes
-    return " ".join([line.text, *sorted(hashes)])

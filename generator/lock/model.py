@@ -1,6 +1,9 @@
 """The lock: every file of a layer, with its SHA256."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from packaging.utils import canonicalize_name
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class LockedFile:
     filename: str
     sha256: str
     source_url: str | None = None
+
+    @property
+    def key(self) -> str:
+        """The name by which packages of one kind are compared: pip and conda have different rules."""
+        return self.name.lower() if self.is_conda else canonicalize_name(self.name)
 
     @property
     def is_conda(self) -> bool:
@@ -69,8 +77,30 @@ class Lock:
         """The files of conda."""
         return [file for file in self.files if file.is_conda]
 
+    @property
+    def pip(self) -> list[LockedFile]:
+        """The files of pip, and the tools."""
+        return [file for file in self.files if not file.is_conda]
 
-# The installer of every wheel, and what finds them: the base's own may be too old to report what it would install.
+
+@dataclass(frozen=True)
+class Solution:
+    """The files that a resolver has found for a layer.
+
+    Parameters
+    ----------
+    files, build_packages
+        As in `Lock`.
+    from_base
+        Version of each package that is asked for or depended on, and that the base has.
+    """
+
+    files: tuple[LockedFile, ...]
+    build_packages: tuple[str, ...]
+    from_base: Mapping[str, str]
+
+
+# The pip that resolves and installs all wheels: that of the base may be too old to report what it would install.
 PIP = LockedFile(
     "pip",
     "26.3",

@@ -4,12 +4,14 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from ebsif.console import Console
 from ebsif.errors import EbsifError
 from ebsif.files import sha256
-from ebsif.lock.model import Lock, LockedFile
+from ebsif.lock.model import LockedFile
 from ebsif.names import easyconfig_folder
 
 # EasyBuild puts files of extensions there, below the folder of the software (easyblock.py: obtain_file).
@@ -34,16 +36,23 @@ def image_folders(software: str) -> list[Path]:
 
 
 def _source_paths() -> list[Path]:
-    told = os.environ.get("EASYBUILD_SOURCEPATH") or _ask_easybuild()
+    told = os.environ.get("EASYBUILD_SOURCEPATH") or _default_source_path()
     return [Path(path).expanduser() for path in told.split(":")]
 
 
-def _ask_easybuild() -> str:
+def _default_source_path() -> str:
     eb = shutil.which("eb")
     if eb is None:
         # As EasyBuild has it without any configuration.
         return str(Path(os.environ.get("EASYBUILD_PREFIX") or "~/.local/easybuild") / "sources")
-    done = subprocess.run([eb, "--show-config"], capture_output=True, text=True, check=False)
+    return _ask_easybuild(eb, tuple(sorted(os.environ.items())))
+
+
+@cache
+def _ask_easybuild(eb: str, environment: tuple[tuple[str, str], ...]) -> str:
+    """Return what EasyBuild says, which takes seconds: in the same environment, it is asked once."""
+    words = [eb, "--show-config"]
+    done = subprocess.run(words, env=dict(environment), capture_output=True, text=True, check=False)
     found = re.search(r"^sourcepath\s+\(.\) = (.+)$", done.stdout, re.MULTILINE)
     if found is None:
         reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
@@ -51,11 +60,11 @@ def _ask_easybuild() -> str:
     return found.group(1)
 
 
-def missing_files(lock: Lock, folder: Path) -> list[LockedFile]:
-    """Return the files of a lock that are not in a folder; what has another content there counts as missing."""
+def missing_files(files: Iterable[LockedFile], folder: Path) -> list[LockedFile]:
+    """Return those of the files that are not in a folder; one with another content there counts as missing."""
     quiet = Console(quiet=True)
     return [
         file
-        for file in lock.files
+        for file in files
         if not (folder / file.filename).is_file() or sha256(folder / file.filename, quiet) != file.sha256
     ]

@@ -1,16 +1,17 @@
-"""The tools that installations bring along, as files of the lock: of known version, from the default package index."""
+"""The tools that install packages: files of the lock, of known version, from the default package index."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ebsif.errors import EbsifError
-from ebsif.lock.messages import explained
 from ebsif.lock.model import PIP, LockedFile
-from ebsif.lock.network import network_environment
+from ebsif.lock.pip.messages import explained
+from ebsif.lock.pip.network import network_environment
+from ebsif.lock.sources import missing_files
 
 _RATTLER_VERSION = "0.28.0"
 # The installer of conda layers, by the machine that it runs on; for any CPython from 3.10 on.
@@ -38,17 +39,20 @@ def rattler(machine: str) -> LockedFile:
     return LockedFile("py-rattler", _RATTLER_VERSION, filename, sha256)
 
 
-def provide(tool: LockedFile, folder: Path, sources: Path) -> None:
-    """Put the file of a tool into a folder: that of the sources, else from the package index.
+def provide(tools: Iterable[LockedFile], folder: Path) -> None:
+    """Put those of the tools into a folder that are not there yet, from the default package index.
 
     Raises
     ------
     EbsifError
-        When it cannot be had.
+        When one cannot be downloaded.
     """
-    if (sources / tool.filename).is_file():
-        shutil.copy(sources / tool.filename, folder)
-        return
+    for tool in missing_files(tools, folder):
+        (folder / tool.filename).unlink(missing_ok=True)  # something else under its name
+        _download(tool, folder)
+
+
+def _download(tool: LockedFile, folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="ebsif-") as scratch:
         requirements = Path(scratch, "tool.txt")
         requirements.write_text(f"{tool.name}=={tool.version} --hash=sha256:{tool.sha256}\n")

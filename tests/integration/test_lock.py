@@ -14,15 +14,12 @@ from ebsif.base.store import manifest_of
 from ebsif.cli import main
 from ebsif.console import Console
 from ebsif.errors import ConflictError, EbsifError, InputError
-from ebsif.lock.ground import ground_of
-from ebsif.lock.inputs import digest
+from ebsif.lock import LayerRequest, Resolved, digest, fetch, request, resolve
 from ebsif.lock.model import Lock, LockedFile
-from ebsif.lock.requirements import wanted_packages
-from ebsif.lock.resolve import Resolved, fetch, resolve
 from ebsif.recipe import read_recipe
 from ebsif.runtime import Runtime
 from tests.support.index import Index, serve
-from tests.support.sdists import make_sdist
+from tests.support.sdists import make_asking_sdist, make_sdist
 from tests.support.wheels import Wheel, make_wheel
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("environment")]
@@ -53,16 +50,16 @@ class Bench:
 
     def lock(self, lines: str, *, previous: Lock | None = None, upgrade: tuple[str, ...] = ()) -> Resolved:
         self.write(lines)
-        recipe, document = read_recipe(self.recipe)
-        wanted = wanted_packages(recipe, document)
-        return resolve(
-            wanted, recipe, self.base, self.runtime, self.sources, QUIET, previous=previous, upgrade=upgrade
-        )
+        where = (self.base, self.runtime, self.sources, QUIET)
+        return resolve(self.request(), *where, previous=previous, upgrade=upgrade)
 
     def fetch(self, lock: Lock) -> None:
-        recipe, document = read_recipe(self.recipe)
-        ground = ground_of(self.base)
-        fetch(lock.files, wanted_packages(recipe, document), recipe, ground, self.runtime, self.sources, QUIET)
+        fetch(lock, self.request(), self.base, self.runtime, self.sources, QUIET)
+
+    def request(self) -> LayerRequest:
+        found = request(*read_recipe(self.recipe), self.base)
+        assert found
+        return found
 
     def stored(self) -> set[str]:
         return {file.name for file in self.sources.iterdir()} if self.sources.exists() else set()
@@ -141,13 +138,13 @@ def test_a_conflict_with_the_base_names_both_sides_and_the_line(bench: Bench, in
     with pytest.raises(ConflictError) as error:
         bench.lock(f"index: {index.url}\npackages:\n- many\n- six<1.17")
     assert str(error.value) == (
-        f"packages contradict each other: six<1.17 is asked for ({bench.recipe}:7), the base has six 1.17.0; "
+        f"packages conflict: six<1.17 is asked for ({bench.recipe}:7), the base has six 1.17.0; "
         "to replace it in the layer, add six to `allow_base_packages`"
     )
 
 
 def test_a_package_that_wants_another_version_than_the_base_has_is_named(bench: Bench, index: Index) -> None:
-    with pytest.raises(ConflictError, match=r"six<1.17 is wanted by old 1.0, the base has six 1.17.0"):
+    with pytest.raises(ConflictError, match=r"old 1.0 needs six<1.17, the base has six 1.17.0"):
         bench.lock(f"index: {index.url}\npackages: [old]")
 
 
@@ -161,13 +158,13 @@ def test_requirements_that_contradict_each_other_are_named(bench: Bench, index: 
     with pytest.raises(ConflictError) as error:
         bench.lock(f"index: {index.url}\npackages: [other, many>=2]")
     assert f"many>=2 is asked for ({bench.recipe}:5)" in str(error.value)
-    assert "many<2 is wanted by other 1.0" in str(error.value)
+    assert "other 1.0 needs many<2" in str(error.value)
 
 
 def test_an_unknown_package_is_named_with_its_line(bench: Bench, index: Index) -> None:
     with pytest.raises(ConflictError) as error:
         bench.lock(f"index: {index.url}\npackages: [nosuch]")
-    assert f"there is no wheel of nosuch ({bench.recipe}:5)" in str(error.value)
+    assert f"no wheel of nosuch ({bench.recipe}:5) fits Python 3." in str(error.value)
 
 
 def test_versions_that_there_are_are_listed(bench: Bench, index: Index) -> None:
@@ -193,6 +190,17 @@ def test_of_an_extra_index_its_files_alone_have_a_source_url(bench: Bench, index
     lock = bench.lock(f"packages: [more==1.0, iniconfig]\nextra_indexes: [{index.url}]").lock
     assert file_of(lock, "iniconfig").source_url is None
     assert file_of(lock, "more").source_url == index.files_url
+
+
+def test_an_extra_index_may_be_on_the_host_of_the_default_one(
+    bench: Bench, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (index.folder / "other").mkdir()
+    make_wheel(index.folder / "other", "inner")
+    monkeypatch.setenv("PIP_INDEX_URL", index.url)
+    lock = bench.lock(f"packages: [many, inner]\nextra_indexes: [{index.other_url}]").lock
+    assert file_of(lock, "many").source_url is None
+    assert file_of(lock, "inner").source_url == f"{index.files_url}/other"
 
 
 def test_a_file_with_another_hash_is_refused_with_its_line(bench: Bench, index: Index) -> None:
@@ -229,6 +237,21 @@ def test_a_build_backend_that_the_base_lacks_is_no_obstacle(bench: Bench, index:
     assert {"flitted-1.0.tar.gz"} < bench.stored()
 
 
+def test_what_a_build_backend_asks_for_when_it_runs_is_locked_too(bench: Bench, index: Index) -> None:
+    make_asking_sdist(index.folder, "asking", "new")
+    lock = bench.lock(f"packages: [asking==1.0]\nallow_source: [asking]\nextra_indexes: [{index.url}]").lock
+    assert set(lock.build_packages) == {"setuptools", "new", "many", "six"}
+    assert bench.stored() == {file.filename for file in lock.files}
+
+
+def test_what_a_build_backend_asks_for_without_a_wheel_is_named(bench: Bench, index: Index) -> None:
+    make_asking_sdist(index.folder, "asking", "tiny")
+    recipe = f"packages: [asking==1.0]\nallow_source: [asking]\nextra_indexes: [{index.url}]"
+    with pytest.raises(ConflictError, match="asking cannot be locked from source: its build backend asks for packages"):
+        bench.lock(recipe)
+    assert bench.stored() == {"pip-26.3-py3-none-any.whl"}
+
+
 @pytest.mark.parametrize("with_pip", [True, False])
 def test_without_a_network_there_is_one_sentence_soon(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], with_pip: bool
@@ -257,9 +280,8 @@ def test_a_download_that_breaks_off_leaves_nothing(bench: Bench, tmp_path: Path)
 @pytest.mark.parametrize("folder", ["/proc/ebsif", "/sys/kernel"])
 def test_sources_that_cannot_be_written_are_named(bench: Bench, index: Index, folder: str) -> None:
     bench.write(f"index: {index.url}\npackages: [many]")
-    recipe, document = read_recipe(bench.recipe)
     with pytest.raises(EbsifError, match=f"cannot (write|make the folder) {folder}.*; choose "):
-        resolve(wanted_packages(recipe, document), recipe, bench.base, bench.runtime, Path(folder), QUIET)
+        resolve(bench.request(), bench.base, bench.runtime, Path(folder), QUIET)
 
 
 def test_the_files_of_a_lock_can_be_fetched_again(bench: Bench, index: Index) -> None:
@@ -320,8 +342,7 @@ def test_a_base_that_now_has_a_locked_package_does_not_upgrade_the_others(bench:
 
 def test_the_lock_is_known_by_its_inputs(bench: Bench, index: Index) -> None:
     lock = bench.lock(f"index: {index.url}\npackages: [many]").lock
-    recipe, document = read_recipe(bench.recipe)
-    assert lock.inputs == digest(wanted_packages(recipe, document), recipe, bench.base.known())
+    assert lock.inputs == digest(bench.request(), bench.base.known())
 
 
 def test_a_conflict_at_the_command_line_changes_nothing(
@@ -335,8 +356,38 @@ def test_a_conflict_at_the_command_line_changes_nothing(
     bench.write(f"index: {index.url}\npackages: [old]\n")
     capfd.readouterr()
     assert main(arguments) == 2
-    assert capfd.readouterr().err.startswith("ebsif: packages contradict each other: ")
+    assert capfd.readouterr().err.startswith("ebsif: packages conflict: ")
     assert (easyconfig.read_text(), bench.stored()) == (text, stored)
+
+
+def test_a_lock_of_an_older_ebsif_is_made_anew_with_its_versions(
+    bench: Bench, index: Index, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["generate", str(bench.recipe), "--sources", str(bench.sources)]
+    bench.write(f"index: {index.url}\npackages: [many]\n")
+    assert main(arguments) == 0
+    (easyconfig,) = bench.folder.glob("*.eb")
+    text = easyconfig.read_text()
+    easyconfig.write_text(text.replace("# Lock: 2:", "# Lock: "))
+    make_wheel(index.folder, "many", "3.0")
+    assert main([*arguments, "--check"]) == 1
+    assert main(arguments) == 0
+    assert f"an older ebsif has locked {easyconfig}, and did not note all" in capfd.readouterr().err
+    assert easyconfig.read_text() == text
+
+
+def test_a_lock_of_a_newer_ebsif_is_refused(
+    bench: Bench, index: Index, capfd: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["generate", str(bench.recipe), "--sources", str(bench.sources)]
+    bench.write(f"index: {index.url}\npackages: [many]\n")
+    assert main(arguments) == 0
+    (easyconfig,) = bench.folder.glob("*.eb")
+    text = easyconfig.read_text().replace("# Lock: 2:", "# Lock: 3:")
+    easyconfig.write_text(text)
+    assert main(arguments) == 2
+    assert capfd.readouterr().err.splitlines()[-1].startswith(f"ebsif: {easyconfig} was locked by a newer ebsif")
+    assert easyconfig.read_text() == text
 
 
 def test_unchanged_inputs_keep_the_lock(bench: Bench, index: Index) -> None:

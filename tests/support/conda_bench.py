@@ -7,13 +7,11 @@ from pathlib import Path
 import pytest
 
 from ebsif.base.found import Base
-from ebsif.conda import resolve as conda
 from ebsif.console import Console
 from ebsif.document import Document
 from ebsif.errors import EbsifError
-from ebsif.generate import wishes
+from ebsif.lock import Resolved, request, resolve
 from ebsif.lock.model import Lock
-from ebsif.lock.resolve import Resolved
 from ebsif.recipe import Recipe, read_recipe
 from ebsif.runtime import Runtime
 from tests.support.generator import contents
@@ -56,10 +54,9 @@ class CondaBench:
 
     def lock(self, lines: str, *, previous: Lock | None = None, upgrade: tuple[str, ...] = ()) -> Resolved:
         recipe, document = self.read(lines)
-        asked, wanted = wishes(recipe, document, self.base)
-        assert asked
-        where = (self.base, self.runtime, self.sources, QUIET)
-        return conda.resolve(asked, wanted, recipe, *where, previous=previous, upgrade=upgrade)
+        layer = request(recipe, document, self.base)
+        assert layer
+        return resolve(layer, self.base, self.runtime, self.sources, QUIET, previous=previous, upgrade=upgrade)
 
     def refuse(self, lines: str, kind: type[EbsifError] = EbsifError) -> str:
         """Return what is said about a recipe that cannot be locked, without the folder; no file may be left behind."""

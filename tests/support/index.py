@@ -31,6 +31,11 @@ class Index:
         return f"{self.address}/simple"
 
     @property
+    def other_url(self) -> str:
+        """Another index on the same host, of the files in the folder ``other``."""
+        return f"{self.address}/other"
+
+    @property
     def files_url(self) -> str:
         """The folder that the index has its files in."""
         return f"{self.address}/files"
@@ -45,9 +50,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if kind == "files":
             self._send((self.folder / name).read_bytes(), "application/octet-stream", cut=self.cut)
             return
-        names = [file.name for file in sorted(self.folder.iterdir())]
+        folder = Path("" if kind == "simple" else kind)
+        names = [file.name for file in sorted((self.folder / folder).iterdir()) if file.is_file()]
         files = [file for file in names if canonicalize_name(file.split("-")[0]) == name]
-        links = "".join(f'<a href="/files/{file}">{file}</a>' for file in files)
+        links = "".join(f'<a href="/files/{folder / file}">{file}</a>' for file in files)
         self._send(f"<!DOCTYPE html><html><body>{links}</body></html>".encode(), "text/html")
 
     def _send(self, content: bytes, kind: str, *, cut: bool = False) -> None:

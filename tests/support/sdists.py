@@ -2,22 +2,52 @@
 
 import io
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
+# A build backend inside a source package, which is that of setuptools, but asks for one package more.
+_BACKEND = """\
+from setuptools.build_meta import *
+from setuptools.build_meta import get_requires_for_build_wheel as static
 
-def make_sdist(folder: Path, name: str, version: str = "1.0", *, pyproject: str | None = None) -> Path:
-    """Make a source package of one module, built by setuptools unless its ``pyproject.toml`` says otherwise."""
+def get_requires_for_build_wheel(config_settings=None):
+    return [*static(config_settings), {!r}]
+"""
+_ASKING = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+
+
+def make_asking_sdist(folder: Path, name: str, requirement: str) -> Path:
+    """Make a source package whose build backend asks for a package only when it is run."""
+    return make_sdist(folder, name, pyproject=_ASKING, files={"backend.py": _BACKEND.format(requirement)})
+
+
+def make_sdist(
+    folder: Path,
+    name: str,
+    version: str = "1.0",
+    *,
+    pyproject: str | None = None,
+    files: Mapping[str, str] | None = None,
+) -> Path:
+    """Make a source package of one module, built by setuptools unless its ``pyproject.toml`` says otherwise.
+
+    Parameters
+    ----------
+    files
+        More files.
+    """
     top = f"{name}-{version}"
-    files = {
+    contents = {
         "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         "setup.py": f"from setuptools import setup\nsetup(name={name!r}, version={version!r}, py_modules=[{name!r}])\n",
         f"{name}.py": f"VERSION = {version!r}\n",
+        **(files or {}),
     }
     if pyproject is not None:
-        files["pyproject.toml"] = pyproject
+        contents["pyproject.toml"] = pyproject
     path = folder / f"{top}.tar.gz"
     with tarfile.open(path, "w:gz") as archive:
-        for file, text in files.items():
+        for file, text in contents.items():
             member = tarfile.TarInfo(f"{top}/{file}")
             member.size = len(text.encode())
             archive.addfile(member, io.BytesIO(text.encode()))

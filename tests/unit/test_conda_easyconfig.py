@@ -15,12 +15,14 @@ from ebsif.base.manifest import Activation, Manifest
 from ebsif.compare import changes, of_easyconfig
 from ebsif.easyconfig.quoting import WIDTH
 from ebsif.easyconfig.read import Easyconfig, read_easyconfig
-from ebsif.easyconfig.render import Requested, render
+from ebsif.easyconfig.render import render
+from ebsif.lock import LayerRequest
 from ebsif.lock.model import PIP, Lock, LockedFile
 from ebsif.lock.tools import rattler
 from ebsif.recipe import Recipe
 from ebsif.site import Site
 from tests.support.manifests import make_manifest
+from tests.support.requests import conda_layer
 
 URL = "https://example.org/label/main"
 FFMPEG = LockedFile("ffmpeg", "7.1.0", "ffmpeg-7.1.0-gpl_h1_0.conda", "1" * 64, f"{URL}/linux-64")
@@ -42,10 +44,10 @@ def made(tmp_path: Path) -> Any:
     """Make an easyconfig, and read it."""
 
     def made(
-        recipe: Recipe, lock: Lock = LOCK, requested: Requested | None = None, base: Manifest | None = None
+        recipe: Recipe, lock: Lock = LOCK, request: LayerRequest | None = None, base: Manifest | None = None
     ) -> Easyconfig:
         path = tmp_path / "x.eb"
-        path.write_text(render(recipe, "x.yml", SITE, Base("x.sif", None, base or make_manifest()), lock, requested))
+        path.write_text(render(recipe, "x.yml", SITE, Base("x.sif", None, base or make_manifest()), lock, request))
         return read_easyconfig(path)
 
     return made
@@ -56,7 +58,7 @@ def test_it_is_read_as_it_was_written(made: Any) -> None:
 
 
 def test_it_names_the_environment_and_what_was_asked_for(made: Any) -> None:
-    parameters = made(recipe(), requested=Requested(("ffmpeg >=7", "redis"), ("ffmpeg",))).parameters
+    parameters = made(recipe(), request=conda_layer("ffmpeg >=7", pip=["redis"])).parameters
     assert parameters["easyblock"] == "SifConda"
     assert parameters["conda_name"] == "demo"
     assert parameters["command_packages"] == ["ffmpeg"]
@@ -67,8 +69,8 @@ def test_it_names_the_environment_and_what_was_asked_for(made: Any) -> None:
 
 def test_without_names_that_were_asked_for_the_commands_of_all_packages_are_meant(made: Any) -> None:
     assert "command_packages" not in made(recipe()).parameters
-    everything = Requested((), ("redis", "pip", "ffmpeg"))
-    assert "command_packages" not in made(recipe(), requested=everything).parameters
+    everything = conda_layer("redis", "pip", "ffmpeg")
+    assert "command_packages" not in made(recipe(), request=everything).parameters
 
 
 def test_the_base_is_only_named_where_it_is_seen(made: Any) -> None:
@@ -93,8 +95,8 @@ def test_on_a_base_without_python_there_is_none_in_the_name(made: Any) -> None:
 
 
 def test_variables_of_the_environment_are_set_in_the_container(made: Any) -> None:
-    requested = Requested(variables={"A": "environment", "B": "environment"})
-    parameters = made(recipe(container_env={"A": "recipe"}), requested=requested).parameters
+    request = conda_layer(variables={"A": "environment", "B": "environment"})
+    parameters = made(recipe(container_env={"A": "recipe"}), request=request).parameters
     assert parameters["container_env"] == {"A": "recipe", "B": "environment"}
 
 
@@ -151,7 +153,7 @@ def test_three_hundred_packages_are_written_and_read_within_a_second(made: Any) 
     ]
     names = tuple(file.name for file in files)
     began = time.monotonic()
-    easyconfig = made(recipe(), Lock("a" * 64, tuple(files)), Requested(names[1:], names[1:]))
+    easyconfig = made(recipe(), Lock("a" * 64, tuple(files)), conda_layer(*names[1:]))
     assert time.monotonic() - began < 1
     assert easyconfig.lock.files == tuple(files)
     lines = easyconfig.path.read_text().splitlines()

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ebsif.conda.asked import Asked, asked_for
 from ebsif.errors import InputError
-from ebsif.lock.requirements import wanted_packages
+from ebsif.lock.conda.request import CondaRequest, request
+from ebsif.lock.pip import request as pip
 from ebsif.recipe import read_recipe
 
 HEAD = "name: Demo\nversion: 1.0\nbase: x.sif\n"
@@ -30,9 +30,9 @@ variables:
 LIST = "channels: [x]\ndependencies:\n- a\n"
 
 
-def ask(folder: Path, text: str, *, platform: str | None = "linux-64") -> Asked:
+def ask(folder: Path, text: str, *, platform: str | None = "linux-64") -> CondaRequest:
     (folder / "recipe.yml").write_text(HEAD + text)
-    return asked_for(*read_recipe(folder / "recipe.yml"), platform)
+    return request(*read_recipe(folder / "recipe.yml"), platform)
 
 
 def refuse(folder: Path, text: str) -> str:
@@ -139,7 +139,7 @@ def test_options_of_pip_in_the_pip_section_are_refused(tmp_path: Path) -> None:
     text = in_file(tmp_path, LIST + "- pip:\n  - b\n  - --index-url https://x\n")
     asked = ask(tmp_path, text)
     with pytest.raises(InputError, match=r"environment\.yml:6: '--index-url https://x' cannot be locked: "):
-        wanted_packages(*read_recipe(tmp_path / "recipe.yml"), asked.pip)
+        pip.request(*read_recipe(tmp_path / "recipe.yml"), asked.pip)
 
 
 def test_the_pip_section_is_added_to_what_the_recipe_asks_pip_for(tmp_path: Path) -> None:
@@ -147,5 +147,5 @@ def test_the_pip_section_is_added_to_what_the_recipe_asks_pip_for(tmp_path: Path
     (tmp_path / "env" / "more.txt").write_text("more\n")
     text = in_file(tmp_path, ENVIRONMENT, "env/environment.yml") + "packages: [own]\n"
     asked = ask(tmp_path, text)
-    wanted = wanted_packages(*read_recipe(tmp_path / "recipe.yml"), asked.pip)
+    wanted = pip.request(*read_recipe(tmp_path / "recipe.yml"), asked.pip)
     assert wanted.names == ("some-wheel", "own", "more")

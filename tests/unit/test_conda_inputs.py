@@ -7,8 +7,7 @@ import pytest
 
 from ebsif.base.found import Base
 from ebsif.base.manifest import Manifest
-from ebsif.conda.inputs import digest
-from ebsif.generate import wishes
+from ebsif.lock import digest, request
 from ebsif.recipe import read_recipe
 from tests.support.manifests import make_manifest
 from tests.unit.test_conda_environment import HEAD
@@ -21,9 +20,9 @@ def digest_of(folder: Path, text: str, manifest: Manifest | None = None) -> str:
     path.write_text(HEAD + text)
     recipe, document = read_recipe(path)
     manifest = manifest or make_manifest()
-    asked, wanted = wishes(recipe, document, Base("x.sif", None, manifest))
-    assert asked
-    return digest(asked, wanted, recipe, manifest)
+    layer = request(recipe, document, Base("x.sif", None, manifest))
+    assert layer
+    return digest(layer, manifest)
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,12 @@
 """The solver's reasons, in our words."""
 
-from pathlib import Path
-
-from ebsif.conda.asked import Asked, Spec
-from ebsif.conda.messages import no_candidates, unreachable, unsolvable
-from ebsif.conda.virtual import platform_of, virtual_packages
+from ebsif.lock.conda.messages import no_candidates, unreachable, unsolvable
+from ebsif.lock.conda.virtual import platform_of, virtual_packages
 from tests.support.manifests import make_manifest
+from tests.support.requests import conda_request
 
-FILE = Path("environment.yml")
 VIRTUAL = virtual_packages(make_manifest(), {"__cuda": "12.4"})
 LEAD = "Cannot solve the request because of: "
-
-
-def asked(*texts: str) -> Asked:
-    specs = [Spec(text, FILE, number, text.split()[0], text) for number, text in enumerate(texts, 4)]
-    return Asked(tuple(specs), ("conda-forge",))
 
 
 def test_virtual_packages_are_those_of_the_base() -> None:
@@ -39,7 +31,7 @@ def test_a_newer_c_library_than_the_base_has_is_named() -> None:
         "   └─ newlibc *, which cannot be installed because there are no viable options:\n"
         "      └─ newlibc 1.0 | 1.1 would require\n"
         "         └─ __glibc >=2.40,<3.0.a0, for which no candidates were found.\n",
-        asked("usesnew"),
+        conda_request("usesnew"),
         VIRTUAL,
     )
     assert str(said) == "newlibc 1.0 | 1.1 needs glibc >=2.40,<3.0.a0, and the base has glibc 2.36"
@@ -50,28 +42,28 @@ def test_another_need_of_the_machine_is_named_with_the_remedy() -> None:
         "gpu * cannot be installed because there are no viable options:\n"
         "└─ gpu 1.0 would require\n   └─ {} >=12.6, for which no candidates were found.\n"
     )
-    said = str(unsolvable(needs.format("__rocm"), asked("gpu"), VIRTUAL))
+    said = str(unsolvable(needs.format("__rocm"), conda_request("gpu"), VIRTUAL))
     assert said.startswith("gpu 1.0 needs __rocm >=12.6, which the base does not tell of")
     assert said.endswith("add it to `virtual_packages`")
-    said = str(unsolvable(needs.format("__cuda"), asked("gpu"), VIRTUAL))
+    said = str(unsolvable(needs.format("__cuda"), conda_request("gpu"), VIRTUAL))
     assert said == "gpu 1.0 needs __cuda >=12.6, and for the base it is 12.4"
 
 
 def test_a_base_without_the_c_library_of_gnu_is_named() -> None:
-    said = unsolvable(f"{LEAD}No candidates were found for __glibc >=2.17.\n", asked("a"), {})
+    said = unsolvable(f"{LEAD}No candidates were found for __glibc >=2.17.\n", conda_request("a"), {})
     assert str(said) == "the environment needs glibc >=2.17, and the base has none"
 
 
 def test_an_explanation_is_shortened_and_says_what_was_asked_for() -> None:
     tree = "\n".join(f"└─ left {number} would require" for number in range(30))
-    said = str(unsolvable(f"{LEAD}{tree}\n", asked("left >=1", "other", "right"), VIRTUAL))
-    assert said.startswith("the packages cannot be had together: └─ left 0 would require\n")
+    said = str(unsolvable(f"{LEAD}{tree}\n", conda_request("left >=1", "other", "right"), VIRTUAL))
+    assert said.startswith("packages conflict: └─ left 0 would require\n")
     assert len(said.splitlines()) == 14
     assert said.splitlines()[-2:] == ["… and 18 more lines", "Asked for: left >=1 (environment.yml:4)"]
 
 
 def test_a_package_that_is_not_there_is_named_with_versions_or_platforms_that_are() -> None:
-    spec = asked("tool >=9")
+    spec = conda_request("tool >=9")
     there = str(no_candidates("tool", ">=20", spec, [str(number) for number in range(12)], [], "linux-64"))
     assert there.startswith("the channels (conda-forge) have no tool >=20 (environment.yml:4); ")
     assert there.endswith("the newest versions are: 4, 5, 6, 7, 8, 9, 10, 11")

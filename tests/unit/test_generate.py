@@ -1,5 +1,6 @@
 """What is said before anything is resolved: what cannot be upgraded, and that eb cannot find an image."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,28 +11,28 @@ from ebsif.console import Console
 from ebsif.document import Document
 from ebsif.errors import EbsifError
 from ebsif.generate import Plan, eb_finds_image, generate
+from ebsif.lock import LayerRequest
 from ebsif.lock.model import Lock, LockedFile
-from ebsif.lock.requirements import Line, Wanted
 from ebsif.recipe import Recipe
 from ebsif.site import Site
 from tests.support.manifests import make_manifest
+from tests.support.requests import conda_layer, pip_request
 
 LOCK = Lock("a" * 64, (LockedFile("Pygments", "2.0", "pygments-2.0-py3-none-any.whl", "1" * 64),))
+CONDA_LOCK = Lock("a" * 64, (LockedFile("ruamel_yaml", "1", "ruamel_yaml-1-0.conda", "1" * 64), *LOCK.files))
 
 
 def plan(folder: Path, image: Path, **values: Any) -> Plan:
     recipe = Recipe.model_validate({"name": "Demo", "version": "1.0", "base": image.name, **values})
     site = Site(name="here", description="this machine", frozen_images=[str(folder / "frozen")])
     base = Base(image.name, image, make_manifest())
-    wanted = Wanted((Line("rich", folder / "r.yml", 1, "rich"),))
     return Plan(
         path=folder / "r.yml",
         recipe=recipe,
         document=Document(folder, {}, {}),
         site=site,
         base=base,
-        wanted=wanted,
-        asked=None,
+        request=LayerRequest(pip_request("rich")),
         target=folder / "x.eb",
         present="",
         locked=LOCK,
@@ -42,6 +43,22 @@ def plan(folder: Path, image: Path, **values: Any) -> Plan:
 def test_a_package_that_is_not_in_the_layer_cannot_be_upgraded(tmp_path: Path, name: str, hint: str) -> None:
     with pytest.raises(EbsifError, match=f"{name} is not in the layer of .*{hint.replace('?', '.')}"):
         generate(plan(tmp_path, tmp_path / "x.sif"), Console(), upgrade=["rich", "pygments", name])
+
+
+@pytest.mark.parametrize(("name", "meant"), [("nump", "numpy"), ("ruamel-yaml", "ruamel_yaml")])
+def test_a_package_that_is_not_in_a_layer_of_conda_cannot_be_upgraded(tmp_path: Path, name: str, meant: str) -> None:
+    layer = conda_layer("numpy >=2", pip=["rich"])
+    known = replace(plan(tmp_path, tmp_path / "x.sif"), request=layer, locked=CONDA_LOCK)
+    with pytest.raises(EbsifError) as caught:
+        generate(known, Console(), upgrade=["NumPy", "Rich", "pygments", "ruamel_yaml", name])
+    assert str(caught.value).startswith(f"{name} is not in the layer of {known.target}, so that it cannot be upgraded")
+    assert str(caught.value).endswith(f": did you mean {meant}?")
+
+
+def test_what_was_never_locked_cannot_be_upgraded(tmp_path: Path) -> None:
+    unlocked = replace(plan(tmp_path, tmp_path / "x.sif"), locked=None)
+    with pytest.raises(EbsifError, match="has no lock yet, in which a package could be upgraded: leave out --upgrade"):
+        generate(unlocked, Console(), upgrade=["rich"])
 
 
 @pytest.mark.parametrize(

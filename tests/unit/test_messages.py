@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from ebsif.errors import ConflictError
-from ebsif.lock.ground import Ground, of_base
-from ebsif.lock.messages import explained
-from ebsif.lock.requirements import Line
-from tests.support.manifests import TAG
+from ebsif.lock.pip.line import Line
+from ebsif.lock.pip.messages import explained
+from ebsif.lock.target import Installed, Target
 
-BASE = Ground(Path("x.sif"), "/opt/venv/bin/python", TAG, of_base([("NumPy", "2.1.0"), ("six", "1.17.0")]))
+LABEL = "Python 3.11 on x86_64"
+PACKAGES = (Installed("NumPy", "2.1.0"), Installed("six", "1.17.0"))
+BASE = Target(Path("x.sif"), "/opt/venv/bin/python", LABEL, PACKAGES)
 RECIPE = Path("recipe.yml")
 CONFLICT = """Processing ./needy-1.0-py3-none-any.whl
 
@@ -46,7 +47,7 @@ def conflict(*causes: str, lines: tuple[Line, ...] = ()) -> str:
 
 def test_a_conflict_with_the_base_names_both_sides_and_what_to_do() -> None:
     assert conflict("pandas 2.0 depends on numpy<2", "The user requested (constraint) numpy==2.1.0") == (
-        "packages contradict each other: numpy<2 is wanted by pandas 2.0, the base has numpy 2.1.0; to replace it in "
+        "packages conflict: pandas 2.0 needs numpy<2, the base has numpy 2.1.0; to replace it in "
         "the layer, add numpy to `allow_base_packages`"
     )
 
@@ -54,7 +55,7 @@ def test_a_conflict_with_the_base_names_both_sides_and_what_to_do() -> None:
 def test_a_conflict_of_many_versions_names_some_and_what_the_base_has() -> None:
     tried = [f"pandas 1.{minor} depends on numpy<2" for minor in range(30)]
     said = conflict("\n    ".join(tried), "The user requested (constraint) numpy==2.1.0")
-    assert said.count("is wanted by pandas") == 6
+    assert said.count("needs numpy<2") == 6
     assert "and 24 more versions that do not fit, the base has numpy 2.1.0; to replace it in" in said
 
 
@@ -62,13 +63,13 @@ def test_a_conflict_of_the_recipe_itself_names_the_lines() -> None:
     lines = (Line("six<1.17", RECIPE, 5, "six"), Line("six>=1.17 ; python_version > '3'", Path("c.txt"), 2, "six"))
     said = conflict("The user requested six<1.17", "The user requested (constraint) six>=1.17", lines=lines)
     assert said == (
-        "packages contradict each other: six<1.17 is asked for (recipe.yml:5), a constraint wants six>=1.17 (c.txt:2)"
+        "packages conflict: six<1.17 is asked for (recipe.yml:5), a constraint asks for six>=1.17 (c.txt:2)"
     )
 
 
 def test_a_package_that_is_not_there_may_have_a_wrong_name() -> None:
     said = str(explained("", NONE.format("nosuch", "none"), BASE, [Line("nosuch", RECIPE, 4, "nosuch")]))
-    assert said.startswith("there is no wheel of nosuch (recipe.yml:4) for cp311-")
+    assert said.startswith("no wheel of nosuch (recipe.yml:4) fits Python 3.11 on x86_64:")
     assert "is the name right? If there is only a source package, add nosuch to `allow_source`" in said
 
 
@@ -78,19 +79,26 @@ def test_a_version_that_is_not_there_lists_the_newest() -> None:
     assert "the newest versions with one are: 1.4, 1.5, 1.6, 1.7, 1.8, 1.9, 1.10, 1.11" in said
 
 
-def test_a_dependency_that_is_not_there_names_who_wants_it() -> None:
-    assert "nosuch<2, which needy wants" in str(explained("", NONE.format("nosuch<2 (from needy)", "none"), BASE))
+def test_a_dependency_that_is_not_there_names_who_needs_it() -> None:
+    assert "nosuch<2, which needy needs" in str(explained("", NONE.format("nosuch<2 (from needy)", "none"), BASE))
 
 
 @pytest.mark.parametrize(("left", "reached"), [(0, False), (1, True)])
 def test_a_network_that_fails_only_once_is_no_reason(left: int, reached: bool) -> None:
     said = str(explained("", RETRY.format(left) + NONE.format("six", "none"), BASE))
-    assert said.startswith("there is no wheel") is reached
+    assert said.startswith("no wheel of six") is reached
     if not reached:
         assert said == (
             "the package index cannot be reached: HTTPSConnection(host='example.org', port=443): Failed to establish a "
             "new connection: [Errno 111] Connection refused"
         )
+
+
+def test_a_build_backend_that_asks_for_what_has_no_wheel_is_named() -> None:
+    errors = "ERROR: Failed to build 'asking' when installing backend dependencies for asking\n"
+    assert str(explained("", errors, BASE)).startswith(
+        "asking cannot be locked from source: its build backend asks for packages that have no wheels that fit Python"
+    )
 
 
 def test_anything_else_is_what_pip_says() -> None:

@@ -1,12 +1,14 @@
 """What of the user's way to the network pip in the container gets."""
 
 import os
+import subprocess
 from pathlib import Path, PurePosixPath
+from unittest.mock import Mock
 
 import pytest
 
 from ebsif.errors import EbsifError
-from ebsif.lock.network import network_environment
+from ebsif.lock.pip.network import network_environment
 
 INSIDE = PurePosixPath("/inside")
 
@@ -42,6 +44,14 @@ def test_a_mirror_is_handed_on_and_further_indexes_are_not(config: Path, tmp_pat
 def test_several_trusted_hosts_arrive_as_one_variable(config: Path, tmp_path: Path) -> None:
     config.write_text("[install]\ntrusted-host =\n    one.example\n    two.example\n")
     assert network_environment(tmp_path, INSIDE)["PIP_TRUSTED_HOST"] == "one.example two.example"
+
+
+def test_pip_is_asked_once_for_its_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = Mock(wraps=subprocess.run)
+    monkeypatch.setattr(subprocess, "run", run)
+    for _ in range(2):
+        network_environment(tmp_path, INSIDE)
+    assert run.call_count == 1
 
 
 def test_a_proxy_is_handed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,9 +12,9 @@ from ebsif.base import store
 from ebsif.base.found import Base, read_name
 from ebsif.base.manifest import Manifest
 from ebsif.cli import main
-from ebsif.conda.environment import CondaEnvironment
 from ebsif.document import parse, validate
 from ebsif.draft import comment, draft, render
+from ebsif.lock.conda.environment import CondaEnvironment
 from ebsif.recipe import Recipe, read_recipe
 from ebsif.site import read_site
 from tests.support.manifests import make_manifest

@@ -60,6 +60,12 @@ def test_the_lock_is_read_back(write: Any) -> None:
     assert lock.build_packages == ("setuptools",)
 
 
+def test_a_lock_of_today_tells_its_format_and_one_of_an_older_ebsif_does_not(write: Any) -> None:
+    lock = read_easyconfig(write(LOCKED.replace("# Lock: ", "# Lock: 2:"))).lock
+    assert lock is not None
+    assert lock.inputs == f"2:{DIGEST}"
+
+
 def test_what_only_serves_to_build_is_not_in_the_layer(write: Any) -> None:
     assert read_easyconfig(write(LOCKED)).packages == {"pip": "26.3", "own": "1.0"}
 

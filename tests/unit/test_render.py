@@ -10,12 +10,14 @@ from ebsif.base.found import Base
 from ebsif.base.manifest import Manifest
 from ebsif.easyconfig.quoting import WIDTH
 from ebsif.easyconfig.read import Constant, read_easyconfig
-from ebsif.easyconfig.render import Requested, render
+from ebsif.easyconfig.render import render
 from ebsif.errors import EbsifError
+from ebsif.lock import LayerRequest
 from ebsif.lock.model import Lock, LockedFile
 from ebsif.recipe import Recipe
 from ebsif.site import Site
 from tests.support.manifests import make_manifest
+from tests.support.requests import pip_request
 
 LOCK = Lock(
     "a" * 64,
@@ -155,7 +157,7 @@ def test_the_processors_near_each_gpu_are_in_the_usage(parameters: Any) -> None:
 
 def test_no_line_is_longer_than_easybuild_allows() -> None:
     packages = {f"package-number-{number}": "1.0" for number in range(200)} | {"torch": "2.13.0"}
-    described, requested = recipe(description="word " * 100), Requested(("lightning",))
+    described, requested = recipe(description="word " * 100), LayerRequest(pip_request("lightning"))
     text = render(described, "x.yml", site(), base(packages=packages), LOCK, requested)
     assert all(len(line) <= WIDTH for line in text.splitlines())
 

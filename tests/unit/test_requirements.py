@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from ebsif.errors import InputError
-from ebsif.lock.requirements import Wanted, wanted_packages
+from ebsif.lock.pip.request import PipRequest, request
 from ebsif.recipe import read_recipe
 from tests.support.wheels import make_wheel
 
-Ask = Callable[..., Wanted]
+Ask = Callable[..., PipRequest]
 HEAD = "name: Demo\nversion: 1.0\nbase: x.sif\n"
 SHA = "a" * 64
 
@@ -19,16 +19,16 @@ SHA = "a" * 64
 def ask(tmp_path: Path) -> Ask:
     """Return what a recipe with more lines asks for, beside files with the texts given."""
 
-    def ask(lines: str, **files: str) -> Wanted:
+    def ask(lines: str, **files: str) -> PipRequest:
         for name, text in files.items():
             (tmp_path / name.replace("_", ".")).write_text(text)
         (tmp_path / "recipe.yml").write_text(HEAD + lines)
-        return wanted_packages(*read_recipe(tmp_path / "recipe.yml"))
+        return request(*read_recipe(tmp_path / "recipe.yml"))
 
     return ask
 
 
-def texts(wanted: Wanted) -> list[str]:
+def texts(wanted: PipRequest) -> list[str]:
     return [line.text for line in wanted.requirements]
 
 

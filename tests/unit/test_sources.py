@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ebsif.errors import EbsifError
-from ebsif.lock.model import Lock, LockedFile
-from ebsif.lock.sources import missing_files, source_path
+from ebsif.lock.model import LockedFile
+from ebsif.lock.sources import image_folders, missing_files, source_path
 
 
 @pytest.fixture
@@ -30,6 +30,15 @@ def test_else_easybuild_is_asked(eb: Path) -> None:
     assert source_path("PyTorch") == Path("/from/eb/p/PyTorch/extensions")
 
 
+def test_easybuild_is_asked_once(eb: Path, tmp_path: Path) -> None:
+    eb.write_text(f"#!/bin/sh\necho asked >> {tmp_path}/log\necho 'sourcepath      (D) = /from/eb'\n")
+    eb.chmod(0o755)
+    source_path("PyTorch")
+    image_folders("PyTorch")
+    source_path("Other")
+    assert (tmp_path / "log").read_text() == "asked\n"
+
+
 def test_without_easybuild_it_is_where_that_has_it_by_itself(eb: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/somebody")
     assert source_path("PyTorch") == Path("/home/somebody/.local/easybuild/sources/p/PyTorch/extensions")
@@ -46,4 +55,4 @@ def test_files_with_another_content_are_missing_too(tmp_path: Path) -> None:
     files = [LockedFile(name, "1", f"{name}.whl", hashlib.sha256(b"right").hexdigest()) for name in ("a", "b", "c")]
     (tmp_path / "a.whl").write_bytes(b"right")
     (tmp_path / "b.whl").write_bytes(b"wrong")
-    assert [file.name for file in missing_files(Lock("", tuple(files)), tmp_path)] == ["b", "c"]
+    assert [file.name for file in missing_files(files, tmp_path)] == ["b", "c"]

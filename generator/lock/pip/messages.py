@@ -1,4 +1,4 @@
-"""pip's reasons, shortened and in our words."""
+"""The reasons that pip gives, shortened and in our words."""
 
 import re
 from collections.abc import Sequence
@@ -7,8 +7,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ebsif.errors import ConflictError, EbsifError
-from ebsif.lock.ground import BASE, Ground, Installed
-from ebsif.lock.requirements import Line
+from ebsif.lock.pip.line import Line
+from ebsif.lock.target import BASE, Installed, Target
 
 _CAUSES = re.compile(r"^The conflict is caused by:\n(?P<causes>(?: +.+\n?)+)", re.MULTILINE)
 _CAUSE = re.compile(
@@ -19,10 +19,12 @@ _NONE = re.compile(
     r"(?: \(from (?P<who>(?!versions: )[^)]+)\))? \(from versions: (?P<versions>.*)\)$",
     re.MULTILINE,
 )
-# That it tries once more is no reason yet: the last try is.
+# Only the last try is a reason.
 _NETWORK = re.compile(
     r"Retrying \(Retry\(total=0\b|HTTP error \d+|Could not fetch URL|Could not install packages due to an OSError: HTTP"
 )
+# pip does not say which ones.
+_BACKEND = re.compile(r"Failed to build '(?P<name>[^']+)' when installing backend dependencies")
 _HASHES = re.compile(r"THESE PACKAGES DO NOT MATCH THE HASHES")
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)$")
 _KNOWN_VERSIONS = 8  # that a message lists
@@ -30,65 +32,72 @@ _LINES = 10
 _CAUSES_SHOWN = 6
 
 
-def explained(output: str, errors: str, ground: Ground | None, lines: Sequence[Line] = ()) -> EbsifError:
+def explained(output: str, errors: str, target: Target | None, lines: Sequence[Line] = ()) -> EbsifError:
     """Return an error that says what pip has said.
 
     Parameters
     ----------
     output, errors
-        What pip has written, the reasons of a conflict among its ordinary output.
-    ground
-        What it ran on.
+        What pip has written; the reasons of a conflict are in its ordinary output.
+    target
+        The Python that it ran for; None when it ran on this machine.
     lines
-        Where what is asked for stands.
+        The requirements and constraints, with their places.
     """
     causes = _CAUSES.search(output)
     if causes:
         found = [(match["who"], match["what"].strip()) for match in _CAUSE.finditer(causes["causes"])]
-        return ConflictError(_conflict(found, ground, lines))
+        return ConflictError(_conflict(found, target, lines))
     if _HASHES.search(errors):
-        return EbsifError("a file has not the SHA256 that it should have: " + _last_lines(errors))
+        return EbsifError("a file has another SHA256 than the one given: " + _last_lines(errors))
     if _NETWORK.search(errors):
         reason = next(line for line in errors.splitlines() if _NETWORK.search(line))
         return EbsifError(f"the package index cannot be reached: {_network_reason(reason)}")
+    backend = _BACKEND.search(errors)
+    if backend:
+        fitting = f" that fit {target.label}" if target else ""
+        return ConflictError(
+            f"{backend['name']} cannot be locked from source: its build backend asks for packages that have no wheels"
+            f"{fitting}; look for a version of {backend['name']} with a wheel, or build one"
+        )
     missing = _NONE.search(errors)
     if missing:
-        return ConflictError(_missing(missing["what"], missing["who"], missing["versions"], ground, lines))
+        return ConflictError(_missing(missing["what"], missing["who"], missing["versions"], target, lines))
     return EbsifError("pip failed: " + _last_lines(errors))
 
 
-def _conflict(causes: Sequence[tuple[str, str]], ground: Ground | None, lines: Sequence[Line]) -> str:
-    there = [_there(who, what, ground) for who, what in causes]
-    said = [_cause(who, what, ground, lines) for who, what in causes]
+def _conflict(causes: Sequence[tuple[str, str]], target: Target | None, lines: Sequence[Line]) -> str:
+    there = [_there(who, what, target) for who, what in causes]
+    said = [_cause(who, what, target, lines) for who, what in causes]
     texts = list(dict.fromkeys(said))
-    # What is there already must not be left out; of all the versions that pip has tried, some are enough.
+    # Of all the versions that pip has tried, some are enough; what the target has is always told.
     kept = list(dict.fromkeys(text for text, package in zip(said, there, strict=True) if package))
     others = [text for text in texts if text not in kept]
     if len(others) > _CAUSES_SHOWN:
         left_out = f"and {len(others) - _CAUSES_SHOWN} more versions that do not fit"
         texts = [*others[:_CAUSES_SHOWN], left_out, *kept]
-    in_base = [canonicalize_name(package.name) for package in there if package and package.owner == BASE]
+    in_base = [package.key for package in there if package and package.owner == BASE]
     hint = f"; to replace it in the layer, add {in_base[0]} to `allow_base_packages`" if in_base else ""
-    return "packages contradict each other: " + ", ".join(texts) + hint
+    return "packages conflict: " + ", ".join(texts) + hint
 
 
-def _cause(who: str, what: str, ground: Ground | None, lines: Sequence[Line]) -> str:
+def _cause(who: str, what: str, target: Target | None, lines: Sequence[Line]) -> str:
     if who == "The user requested":
         return f"{what} is asked for{_place(what, lines)}"
-    there = _there(who, what, ground)
+    there = _there(who, what, target)
     if there:
         return f"{there.owner} has {what.replace('==', ' ')}"
     if who == "The user requested (constraint)":
-        return f"a constraint wants {what}{_place(what, lines)}"
-    return f"{what} is wanted by {who.removesuffix(' depends on')}"
+        return f"a constraint asks for {what}{_place(what, lines)}"
+    return f"{who.removesuffix(' depends on')} needs {what}"
 
 
-def _there(who: str, what: str, ground: Ground | None) -> Installed | None:
-    """Return the package that a constraint stands for because it is there already."""
+def _there(who: str, what: str, target: Target | None) -> Installed | None:
+    """Return the package of the target that a constraint pins."""
     pin = _PIN.match(what)
-    if ground is None or pin is None or who != "The user requested (constraint)":
+    if target is None or pin is None or who != "The user requested (constraint)":
         return None
-    found = ground.find(pin["name"])
+    found = target.find(pin["name"])
     return found if found and found.version == pin["version"] else None
 
 
@@ -110,19 +119,19 @@ def _same(written: str, said: str) -> bool:
     )  # fmt: skip
 
 
-def _missing(what: str, who: str | None, versions: str, ground: Ground | None, lines: Sequence[Line]) -> str:
+def _missing(what: str, who: str | None, versions: str, target: Target | None, lines: Sequence[Line]) -> str:
     name = canonicalize_name(re.split(r"[\s<>=!~;\[@]", what, maxsplit=1)[0])
-    there, place = ground.find(name) if ground else None, _place(what, lines)
+    there, place = target.find(name) if target else None, _place(what, lines)
     found = [version for version in versions.split(", ") if version and version != "none"]
-    package = what + (f", which {who} wants," if who else place)
+    package = what + (f", which {who} needs," if who else place)
     if there:
         package += f" ({there.owner} has {there.version})"
-    where = f" for {ground.tag}" if ground else ""
+    fits = f"fits {target.label}" if target else "exists"
     source = f"if there is only a source package, add {name} to `allow_source`"
     if not found:
-        return f"there is no wheel of {package}{where}: is the name right? {source[0].upper()}{source[1:]}"
+        return f"no wheel of {package} {fits}: is the name right? {source[0].upper()}{source[1:]}"
     listed = ", ".join(found[-_KNOWN_VERSIONS:])
-    return f"there is no wheel of {package}{where}; the newest versions with one are: {listed}; {source}"
+    return f"no wheel of {package} {fits}; the newest versions with one are: {listed}; {source}"
 
 
 def _network_reason(line: str) -> str:

@@ -1,10 +1,10 @@
-"""Runs in the container, with the base's Python: makes a venv that sees what the base has, as the layer's will.
+"""Runs in the container: makes a venv that sees the packages of the base, as that of the layer will.
 
-A venv made from a venv does not see the packages of that, hence the .pth file. If that one sees the packages of its own
-Python, so does the new one.
+A venv made from a venv does not see the packages of the first one, hence the .pth file.
 """
 
 import re
+import site
 import sys
 import sysconfig
 import venv
@@ -17,6 +17,6 @@ sees_system = not in_venv or bool(re.search(r"(?m)^include-system-site-packages\
 venv.EnvBuilder(system_site_packages=sees_system, symlinks=True).create(target)
 if in_venv:
     folder = sysconfig.get_path("purelib", vars={"base": target, "platbase": target})
-    paths = sorted({sysconfig.get_path(key) for key in ("purelib", "platlib")})
-    lines = [f"import site; site.addsitedir({path!r})\n" for path in paths]
+    paths = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]
+    lines = [f"import site; site.addsitedir({path!r})\n" for path in dict.fromkeys(paths) if Path(path).is_dir()]
     Path(folder, "ebsif-base.pth").write_text("".join(lines))

@@ -1,4 +1,4 @@
-"""Files in which others have locked an environment: ``conda-lock.yml`` and @EXPLICIT."""
+"""Reading environments that others have locked: ``conda-lock.yml`` and @EXPLICIT files."""
 
 import re
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from urllib.parse import unquote, urlsplit
 from ebsif.document import Document
 from ebsif.errors import InputError
 from ebsif.lock.model import LockedFile
-from ebsif.lock.requirements import Entry
+from ebsif.lock.pip.line import Entry
 
-# One for several platforms lists thousands of packages.
+# A lock for several platforms lists thousands of packages.
 MAXIMUM_SIZE = 20_000_000
 
 NOARCH = "noarch"

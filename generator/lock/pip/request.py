@@ -1,25 +1,21 @@
-"""What a recipe asks for: its own list of packages, requirements files as pip reads them, and ``pyproject.toml``."""
+"""What a recipe asks pip for: its own packages, requirements files as pip reads them, and ``pyproject.toml``."""
 
+import hashlib
 import re
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from pip_requirements_parser import InstallationError, InstallRequirement, RequirementsFile
 
 from ebsif.document import Document
 from ebsif.errors import InputError
+from ebsif.lock.pip.line import Entry, Line, check_url, named_line
+from ebsif.lock.pip.project import project_lines
 from ebsif.recipe import Recipe
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _REASON = re.compile(r"^(Invalid requirement: |: |pip_requirements_parser: error: )+")
 _REMOTE = re.compile(r"https?://")
@@ -29,58 +25,8 @@ _HARMLESS = ("requirements", "constraints", "prefer_binary", "require_hashes")
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A line of a list of requirements that is no file of its own.
-
-    Parameters
-    ----------
-    text
-        As it was written.
-    path, number
-        The file that it stands in, and the line.
-    hashes
-        As in `Line`.
-    """
-
-    text: str
-    path: Path
-    number: int | None = None
-    hashes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Line:
-    """One requirement or constraint.
-
-    Parameters
-    ----------
-    text
-        As pip reads it, without hashes; a wheel on this machine stands there as ``name @ file name``.
-    path, number
-        The file that it stands in, and the line.
-    name
-        The package; None for a URL that does not tell.
-    hashes
-        Those that its file must have one of, as ``sha256:…``.
-    file
-        The wheel on this machine that it means.
-    """
-
-    text: str
-    path: Path
-    number: int | None = None
-    name: str | None = None
-    hashes: tuple[str, ...] = ()
-    file: Path | None = None
-
-    def error(self, message: str) -> InputError:
-        """Return an error about this line."""
-        return InputError(self.path, [(self.number, message)])
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """All that a recipe asks for.
+class PipRequest:
+    """All that a recipe asks pip for.
 
     Parameters
     ----------
@@ -90,26 +36,37 @@ class Wanted:
         The package index to use instead of the default one.
     extra_indexes
         Those to use as well.
+    allow_base_packages
+        The packages of the base that may be replaced.
+    allow_source
+        The packages that may be built from source.
     """
 
     requirements: tuple[Line, ...]
     constraints: tuple[Line, ...] = ()
     index: str | None = None
     extra_indexes: tuple[str, ...] = ()
+    allow_base_packages: tuple[str, ...] = ()
+    allow_source: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The packages that are asked for, as written."""
         return tuple(dict.fromkeys(line.name or line.text for line in self.requirements))
 
-    @property
-    def indexes(self) -> tuple[str, ...]:
-        """All package indexes that were named."""
-        return (*([self.index] if self.index else []), *self.extra_indexes)
+    def inputs(self) -> dict[str, Any]:
+        """Return the request as data, the same for all ways to write the same."""
+        return {
+            "requirements": sorted(map(_compared, self.requirements)),
+            "constraints": sorted(map(_compared, self.constraints)),
+            "index": self.index,
+            "extra_indexes": list(self.extra_indexes),
+            "allow_source": sorted(self.allow_source),
+        }
 
 
-def wanted_packages(recipe: Recipe, document: Document, section: Sequence[Entry] = ()) -> Wanted:
-    """Return all that a recipe asks for.
+def request(recipe: Recipe, document: Document, section: Sequence[Entry] = ()) -> PipRequest:
+    """Return all that a recipe asks pip for.
 
     Parameters
     ----------
@@ -126,16 +83,27 @@ def wanted_packages(recipe: Recipe, document: Document, section: Sequence[Entry]
         named[key] += [Entry(file, document.path, document.line((key, at))) for at, file in enumerate(names)]
     files, more = ([_read(entry) for entry in named[key]] for key in ("requirements", "constraints"))
     entries += [Entry(text, document.path, document.line(("packages", at))) for at, text in enumerate(recipe.packages)]
-    requirements = [*map(_line, entries), *_of_project(recipe, document)]
-    constraints = [line for wanted in more for line in (*wanted.requirements, *wanted.constraints)]
-    for wanted in files:
-        requirements += wanted.requirements
-        constraints += wanted.constraints
+    requirements = [*map(_line, entries), *project_lines(recipe, document)]
+    constraints = [line for read in more for line in (*read.requirements, *read.constraints)]
+    for read in files:
+        requirements += read.requirements
+        constraints += read.constraints
     for line in requirements:
         _check_format(line, recipe)
-    index = next((wanted.index for wanted in reversed(files) if wanted.index), recipe.index)
-    extra = [*recipe.extra_indexes, *(url for wanted in files for url in wanted.extra_indexes)]
-    return Wanted(tuple(requirements), tuple(constraints), index, tuple(dict.fromkeys(extra)))
+    return PipRequest(
+        tuple(requirements),
+        tuple(constraints),
+        next((read.index for read in reversed(files) if read.index), recipe.index),
+        tuple(dict.fromkeys([*recipe.extra_indexes, *(url for read in files for url in read.extra_indexes)])),
+        tuple(recipe.allow_base_packages),
+        tuple(recipe.allow_source),
+    )
+
+
+def _compared(line: Line) -> str:
+    """Return a requirement as it is compared; of a file on this machine, its content counts."""
+    hashes = [f"sha256:{hashlib.sha256(line.file.read_bytes()).hexdigest()}"] if line.file else line.hashes
+    return " ".join([line.text, *sorted(hashes)])
 
 
 def _divided(section: Sequence[Entry]) -> tuple[list[Entry], dict[str, list[Entry]]]:
@@ -159,20 +127,8 @@ def _divided(section: Sequence[Entry]) -> tuple[list[Entry], dict[str, list[Entr
 def _line(entry: Entry) -> Line:
     """Return the line of a package that stands in the recipe itself, or in its environment of conda."""
     is_file = entry.text.endswith(".whl") and "@" not in entry.text and "://" not in entry.text
-    line = (_local if is_file else _named)(entry.text, entry.path, entry.number)
+    line = (_local if is_file else named_line)(entry.text, entry.path, entry.number)
     return replace(line, hashes=entry.hashes)
-
-
-def _named(text: str, path: Path, number: int | None) -> Line:
-    """Return the line of a requirement that begins with a name."""
-    try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
-        message = f"{text!r} is not a package with a version, as in 'numpy>=2': {str(error).splitlines()[0]}"
-        raise InputError(path, [(number, message)]) from error
-    if requirement.url:
-        _check_url(requirement.url, Line(text, path, number))
-    return Line(str(requirement), path, number, requirement.name)
 
 
 def _local(text: str, path: Path, number: int | None, *, extras: Sequence[str] = (), marker: str = "") -> Line:
@@ -185,15 +141,8 @@ def _local(text: str, path: Path, number: int | None, *, extras: Sequence[str] =
         name = parse_wheel_filename(file.name)[0]
     except InvalidWheelFilename as error:
         raise line.error(f"{file.name} is not how a wheel is called, as in 'hello-1.0-py3-none-any.whl'") from error
-    wanted = f"{name}[{','.join(sorted(extras))}]" if extras else name
-    return Line(f"{wanted} @ {file.name}" + (f" ; {marker}" if marker else ""), path, number, name, file=file)
-
-
-def _check_url(url: str, line: Line) -> None:
-    if url.startswith(("git+", "hg+", "svn+", "bzr+")):
-        raise line.error(
-            f"{url} names a version control system, which has no file with a SHA256: build a wheel, and name that"
-        )
+    package = f"{name}[{','.join(sorted(extras))}]" if extras else name
+    return Line(f"{package} @ {file.name}" + (f" ; {marker}" if marker else ""), path, number, name, file=file)
 
 
 def _check_format(line: Line, recipe: Recipe) -> None:
@@ -207,83 +156,7 @@ def _check_format(line: Line, recipe: Recipe) -> None:
         raise line.error(f"{url[0]} is not a wheel: add {line.name} to `allow_source`")
 
 
-def _of_project(recipe: Recipe, document: Document) -> Iterator[Line]:
-    """Yield what a ``pyproject.toml`` names: the project's dependencies, and extras and groups that are asked for."""
-    if recipe.pyproject is None:
-        return
-    path = document.path.parent / recipe.pyproject.file
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise document.error(("pyproject", "file"), f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(path, [(None, f"not TOML: {error}")]) from error
-    project = content.get("project", {})
-    if "dependencies" in project.get("dynamic", []):
-        message = "the dependencies are dynamic, so that they are only known when the project is built"
-        raise InputError(path, [(_line_of("dynamic", path), message)])
-    texts = list(project.get("dependencies", []))
-    for extra in recipe.pyproject.extras:
-        texts += _part(project.get("optional-dependencies", {}), extra, "extra", path)
-    for group in recipe.pyproject.groups:
-        texts += _group(content.get("dependency-groups", {}), group, path, ())
-    lines = [_named(str(text), path, _line_of(text, path)) for text in texts]
-    yield from _without_itself(lines, project, set(recipe.pyproject.extras), path)
-
-
-def _without_itself(
-    lines: Sequence[Line], project: dict[str, Any], extras: set[str], path: Path
-) -> Iterator[Line]:
-    """Yield requirements, with those on extras of the project itself replaced by what these name.
-
-    An index may have another project of the same name, which must not be taken for it.
-
-    Parameters
-    ----------
-    extras
-        Those whose requirements are there already.
-    """
-    own = canonicalize_name(str(project.get("name", "")))
-    waiting = list(lines)
-    while waiting:
-        line = waiting.pop(0)
-        if not line.name or canonicalize_name(line.name) != own:
-            yield line
-            continue
-        requirement = Requirement(line.text)
-        if requirement.marker:
-            raise line.error(f"{line.text!r} is the project itself with a marker: write out what its extras name")
-        for extra in sorted({canonicalize_name(name) for name in requirement.extras} - extras):
-            extras.add(extra)
-            texts = _part(project.get("optional-dependencies", {}), extra, "extra", path)
-            waiting += [_named(str(text), path, _line_of(text, path)) for text in texts]
-
-
-def _part(parts: dict[str, Any], name: str, what: str, path: Path) -> list[Any]:
-    found = {canonicalize_name(key): value for key, value in parts.items()}
-    if canonicalize_name(name) not in found:
-        known = ", ".join(sorted(parts)) or "none"
-        raise InputError(path, [(None, f"there is no {what} '{name}'; there are: {known}")])
-    return list(found[canonicalize_name(name)])
-
-
-def _group(groups: dict[str, Any], name: str, path: Path, within: tuple[str, ...]) -> Iterator[str]:
-    """Yield the packages of a dependency group (PEP 735)."""
-    if name in within:
-        raise InputError(path, [(None, f"the dependency group '{name}' includes itself")])
-    for item in _part(groups, name, "dependency group", path):
-        if isinstance(item, dict):
-            yield from _group(groups, canonicalize_name(str(item.get("include-group"))), path, (*within, name))
-        else:
-            yield item
-
-
-def _line_of(text: str, path: Path) -> int | None:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return next((number for number, line in enumerate(lines, 1) if text in line), None)
-
-
-def _read(entry: Entry) -> Wanted:
+def _read(entry: Entry) -> PipRequest:
     """Read a requirements file, with all that it includes."""
     path = entry.path.parent / entry.text
     if not path.is_file():
@@ -302,7 +175,7 @@ def _read(entry: Entry) -> Wanted:
         raise InputError(Path(wrong.filename or path), [(wrong.line_number, message)])
     index, extra = _options(read)
     lines = [(_converted(entry), bool(entry.is_constraint)) for entry in read.requirements]
-    return Wanted(
+    return PipRequest(
         tuple(line for line, is_constraint in lines if not is_constraint),
         tuple(line for line, is_constraint in lines if is_constraint),
         index,
@@ -332,7 +205,7 @@ def _converted(entry: InstallRequirement) -> Line:
     place = entry.requirement_line
     line = Line(place.line, Path(place.filename), place.line_number)
     if entry.link and entry.is_vcs_url:
-        _check_url(str(entry.link.url), line)
+        check_url(str(entry.link.url), line)
     is_here = bool(entry.link) and not _REMOTE.match(str(entry.link.url))
     if entry.is_editable or (is_here and not entry.is_wheel):
         raise line.error(f"{place.line!r} is a source tree, which cannot be locked: build a wheel of it, and name that")

@@ -1,4 +1,4 @@
-"""A solved environment, installed for as long as pip looks at it."""
+"""A solved environment, installed for as long as pip resolves what comes on top of it."""
 
 import asyncio
 import json
@@ -9,16 +9,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import rattler
-from packaging.utils import canonicalize_name
 from rattler.exceptions import InstallerError
 
 from ebsif.base.found import Base
-from ebsif.conda.packages import records
-from ebsif.conda.virtual import platform_of
 from ebsif.errors import ConflictError, EbsifError
-from ebsif.lock.ground import CONDA, Ground, Installed, image_of, of_base
+from ebsif.lock.conda.packages import records
+from ebsif.lock.conda.request import CondaRequest
+from ebsif.lock.conda.virtual import platform_of
 from ebsif.lock.model import LockedFile
-from ebsif.recipe import Recipe
+from ebsif.lock.target import CONDA, Installed, Target, image_of, label_of, of_base
 from ebsif.runtime import Inside, Runtime
 
 # Where the layer is mounted, and where environments lie in it.
@@ -28,7 +27,7 @@ ENVIRONMENTS = MOUNT / "conda" / "envs"
 _LOOK = Path(__file__).with_name("look.py")
 _LOOK_INSIDE = "/ebsif/look.py"
 _PTH = "ebsif-base.pth"
-# Nearly every environment of Python has these, and no package needs the base's.
+# Nearly every environment with Python has these, and no package needs those of the base.
 _INSTALLERS = ("pip", "setuptools", "wheel")
 
 
@@ -39,9 +38,9 @@ def has_python(files: Sequence[LockedFile]) -> bool:
 
 @contextmanager
 def installed(
-    files: Sequence[LockedFile], sources: Path, recipe: Recipe, base: Base, runtime: Runtime
-) -> Iterator[Ground]:
-    """Install an environment as its layer will be, and give it as the ground for packages of pip.
+    files: Sequence[LockedFile], sources: Path, request: CondaRequest, base: Base, runtime: Runtime
+) -> Iterator[Target]:
+    """Install an environment as its layer will be, and give its Python as the target of wheels.
 
     Parameters
     ----------
@@ -57,7 +56,7 @@ def installed(
     EbsifError
         When a package cannot be installed, or Python does not run.
     """
-    prefix = ENVIRONMENTS / recipe.environment_name
+    prefix = ENVIRONMENTS / request.name
     with tempfile.TemporaryDirectory(prefix="ebsif-") as name:
         folder = Path(name, "user-software")
         target = _on_host(prefix, folder)
@@ -72,13 +71,18 @@ def installed(
         packages = tuple(Installed(name, version, CONDA) for name, version in found["packages"])
         of_stack: tuple[Installed, ...] = ()
         below = base.known().python
-        if recipe.stack and below:
-            of_stack = of_base(base.known().packages.items())
-            _refuse_replaced(packages, of_stack, recipe)
+        if request.stack and below:
+            of_stack = of_base(base.known())
+            _refuse_replaced(packages, of_stack, request)
             paths = _look(image, below.path, runtime, inside)["paths"]
-            lines = [f"import site; site.addsitedir({path!r})\n" for path in paths]
-            (_on_host(PurePosixPath(found["purelib"]), folder) / _PTH).write_text("".join(lines))
-        yield Ground(image, python, found["tag"], (*packages, *of_stack), (f"{folder}:{MOUNT}",))
+            (_on_host(PurePosixPath(found["purelib"]), folder) / _PTH).write_text(pth(paths))
+        label = label_of(found["minor"], base.known())
+        yield Target(image, python, label, (*packages, *of_stack), (f"{folder}:{MOUNT}",))
+
+
+def pth(paths: Sequence[str]) -> str:
+    """Return the text of a .pth file that adds folders of packages, with what their own .pth files add."""
+    return "".join(f"import site; site.addsitedir({path!r})\n" for path in paths)
 
 
 def _on_host(path: PurePosixPath, folder: Path) -> Path:
@@ -91,7 +95,7 @@ def _install(
 ) -> None:
     found = records([file for file in files if file.is_conda], sources)
     platform = rattler.Subdir(platform_of(base.known()))
-    # Nobody needs what is on disk twice; link scripts are for the container.
+    # Link scripts are for the container, not for this machine.
     options: dict[str, Any] = {"execute_link_scripts": False, "show_progress": False}
     try:
         asyncio.run(
@@ -109,12 +113,12 @@ def _look(image: Path, python: str, runtime: Runtime, inside: Inside) -> dict[st
     return dict(json.loads(output.splitlines()[-1]))
 
 
-def _refuse_replaced(packages: Sequence[Installed], of_stack: Sequence[Installed], recipe: Recipe) -> None:
-    """Refuse packages of conda that would be seen instead of the base's, unless the recipe allows them."""
-    there = {canonicalize_name(package.name): package for package in of_stack}
-    free = {*_INSTALLERS, *recipe.allow_base_packages}
-    both = [(package, there[name]) for package in packages if (name := canonicalize_name(package.name)) in there]
-    replaced = [(new, old) for new, old in both if canonicalize_name(new.name) not in free]
+def _refuse_replaced(packages: Sequence[Installed], of_stack: Sequence[Installed], request: CondaRequest) -> None:
+    """Refuse packages of conda that would hide those of the base, unless the recipe allows them."""
+    there = {package.key: package for package in of_stack}
+    free = {*_INSTALLERS, *request.allow_base_packages}
+    both = [(package, there[package.key]) for package in packages if package.key in there]
+    replaced = [(new, old) for new, old in both if new.key not in free]
     if replaced:
         listed = ", ".join(f"{new.name} (conda has {new.version}, the base {old.version})" for new, old in replaced)
         raise ConflictError(

@@ -1,4 +1,4 @@
-"""Solving: which packages of the channels make an environment on a base."""
+"""Solving: which packages of the channels make an environment that runs on a base."""
 
 from collections.abc import Collection, Mapping, Sequence
 
@@ -6,15 +6,15 @@ import rattler
 from rattler.exceptions import GatewayError, InvalidChannelError, SolverError
 from rattler.package import BuildString
 
-from ebsif.conda.asked import Asked
-from ebsif.conda.channel import AT_ONCE, client
-from ebsif.conda.locked import NOARCH
-from ebsif.conda.messages import missing_name, no_candidates, unreachable, unsolvable
 from ebsif.errors import ConflictError, EbsifError
 from ebsif.files import make_cache
+from ebsif.lock.conda.channel import AT_ONCE, client
+from ebsif.lock.conda.locked import NOARCH
+from ebsif.lock.conda.messages import missing_name, no_candidates, unreachable, unsolvable
+from ebsif.lock.conda.request import CondaRequest
 from ebsif.lock.model import LockedFile
 
-# Where else a package might be, for the message that it is not there.
+# Platforms to look at for the message about a package that the base's platform lacks.
 _OTHERS = ("linux-64", "linux-aarch64", "linux-ppc64le", "osx-64", "osx-arm64", "win-64")
 
 
@@ -23,7 +23,7 @@ class Solver:
 
     Parameters
     ----------
-    asked
+    request
         What to solve for.
     platform
         What conda calls the base's machine.
@@ -31,8 +31,8 @@ class Solver:
         Version and build of each virtual package.
     """
 
-    def __init__(self, asked: Asked, platform: str, virtual: Mapping[str, tuple[str, str]]) -> None:
-        self._asked = asked
+    def __init__(self, request: CondaRequest, platform: str, virtual: Mapping[str, tuple[str, str]]) -> None:
+        self._request = request
         self._platform = platform
         self._virtual = virtual
         self._gateway = rattler.Gateway(make_cache("conda"), client=client(), max_concurrent_requests=AT_ONCE)
@@ -59,7 +59,7 @@ class Solver:
             found = await self._solve(locked, [f"python {python}.*"] if python else [])
         except SolverError as error:
             if python and await self._is_solvable():
-                raise _other_python(python, self._asked) from error
+                raise _other_python(python, self._request) from error
             raise await self._explained(str(error)) from error
         except (GatewayError, InvalidChannelError) as error:
             raise unreachable(error) from error
@@ -69,8 +69,8 @@ class Solver:
         self, locked: Sequence[rattler.RepoDataRecord], constraints: Sequence[str]
     ) -> list[rattler.RepoDataRecord]:
         return await rattler.solve(
-            self._asked.channels,
-            [rattler.MatchSpec(spec.text) for spec in self._asked.specs],
+            self._request.channels,
+            [rattler.MatchSpec(spec.text) for spec in self._request.specs],
             gateway=self._gateway,
             platforms=[rattler.Subdir(self._platform), rattler.Subdir(NOARCH)],
             locked_packages=locked,
@@ -93,7 +93,7 @@ class Solver:
 
     async def _query(self, names: Sequence[str], platforms: Sequence[str]) -> list[rattler.RepoDataRecord]:
         subdirs = [rattler.Subdir(platform) for platform in platforms]
-        found = await self._gateway.query(self._asked.channels, subdirs, names, recursive=False)
+        found = await self._gateway.query(self._request.channels, subdirs, names, recursive=False)
         return [record for records in found for record in records]
 
     async def _is_solvable(self) -> bool:
@@ -106,12 +106,12 @@ class Solver:
     async def _explained(self, explanation: str) -> ConflictError:
         missing = missing_name(explanation)
         if missing is None or missing[0].startswith("__"):
-            return unsolvable(explanation, self._asked, self._virtual)
+            return unsolvable(explanation, self._request, self._virtual)
         name, version = missing
         there = await self._query([name], [self._platform, NOARCH])
         versions = sorted({record.version for record in there})
         elsewhere = [] if there else await self._elsewhere(name)
-        return no_candidates(name, version, self._asked, list(map(str, versions)), elsewhere, self._platform)
+        return no_candidates(name, version, self._request, list(map(str, versions)), elsewhere, self._platform)
 
     async def _elsewhere(self, name: str) -> list[str]:
         """Return the other platforms that there is a package for, where channels have those at all."""
@@ -147,9 +147,9 @@ def _sha256(record: rattler.RepoDataRecord) -> str | None:
     return record.sha256.hex() if record.sha256 else None
 
 
-def _other_python(python: str, asked: Asked) -> ConflictError:
-    wanted = [spec for spec in asked.specs if spec.name == "python"]
-    who = f"{wanted[0].text} is asked for ({wanted[0].place})" if wanted else "the environment needs another one"
+def _other_python(python: str, request: CondaRequest) -> ConflictError:
+    named = [spec for spec in request.specs if spec.name == "python"]
+    who = f"{named[0].text} is asked for ({named[0].place})" if named else "the environment needs another one"
     return ConflictError(
         f"with `stack: true`, Python must be that of the base: the base has {python}, and {who}"
     )

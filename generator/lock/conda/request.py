@@ -1,25 +1,28 @@
-"""What a recipe asks conda for: packages to be solved for, or files that somebody has locked before."""
+"""What a recipe asks conda for: packages to solve for, or files that somebody has locked before."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import rattler
 from rattler.exceptions import InvalidMatchSpecError
 
 from ebsif import document
-from ebsif.conda.environment import NODEFAULTS, CondaEnvironment, PipSection
-from ebsif.conda.locked import MAXIMUM_SIZE, Pinned, is_conda_lock, is_explicit, read_conda_lock, read_explicit
+from ebsif.base.manifest import Manifest
 from ebsif.document import Document, Location
 from ebsif.errors import InputError
 from ebsif.files import read_text
-from ebsif.lock.requirements import Entry
+from ebsif.lock.conda.environment import NODEFAULTS, CondaEnvironment, PipSection
+from ebsif.lock.conda.locked import MAXIMUM_SIZE, Pinned, is_conda_lock, is_explicit, read_conda_lock, read_explicit
+from ebsif.lock.conda.virtual import virtual_packages
+from ebsif.lock.pip.line import Entry
 from ebsif.recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A package to be solved for.
+    """A package to solve for.
 
     Parameters
     ----------
@@ -46,13 +49,13 @@ class Spec:
 
 
 @dataclass(frozen=True)
-class Asked:
+class CondaRequest:
     """All that a recipe asks conda for: either packages and channels, or files.
 
     Parameters
     ----------
     specs
-        The packages to be solved for.
+        The packages to solve for.
     channels
         Where to look for them, the first before the others.
     pinned
@@ -61,6 +64,14 @@ class Asked:
         What is left to pip.
     variables
         What the environment sets.
+    name
+        The name of the environment.
+    stack
+        Whether it sees the packages of the base.
+    allow_base_packages
+        The packages of the base that it may replace.
+    virtual_packages
+        What the solver is told of the machine, beside what the base tells.
     """
 
     specs: tuple[Spec, ...] = ()
@@ -68,15 +79,32 @@ class Asked:
     pinned: tuple[Pinned, ...] = ()
     pip: tuple[Entry, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    stack: bool = False
+    allow_base_packages: tuple[str, ...] = ()
+    virtual_packages: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
         """The packages that are asked for by name."""
         return list(dict.fromkeys(spec.name for spec in self.specs))
 
+    def inputs(self, base: Manifest) -> dict[str, Any]:
+        """Return the request, and what the solver sees of the base, as data, the same for all ways to write the same.
 
-def asked_for(recipe: Recipe, written: Document, platform: str | None) -> Asked:
-    """Return what a recipe asks conda for.
+        The order of packages does not matter; that of channels does.
+        """
+        virtual = virtual_packages(base, self.virtual_packages)
+        return {
+            "specs": sorted(spec.canonical for spec in self.specs),
+            "channels": self.channels,
+            "files": sorted([pinned.file.filename, pinned.file.sha256] for pinned in self.pinned),
+            "virtual": {name: "=".join(parts) for name, parts in virtual.items()},
+        }
+
+
+def request(recipe: Recipe, written: Document, platform: str | None) -> CondaRequest:
+    """Return all that a recipe asks conda for.
 
     Parameters
     ----------
@@ -89,6 +117,17 @@ def asked_for(recipe: Recipe, written: Document, platform: str | None) -> Asked:
     InputError
         With file and line, when a file is missing, or something in it cannot be used.
     """
+    return replace(
+        _environment(recipe, written, platform),
+        name=recipe.environment_name,
+        stack=recipe.stack,
+        allow_base_packages=tuple(recipe.allow_base_packages),
+        virtual_packages=recipe.virtual_packages,
+    )
+
+
+def _environment(recipe: Recipe, written: Document, platform: str | None) -> CondaRequest:
+    """Return what the environment of a recipe names, wherever that is written."""
     if isinstance(recipe.environment, CondaEnvironment):
         return _of_environment(recipe.environment, written, ("environment",))
     path = written.path.parent / str(recipe.environment)
@@ -96,15 +135,15 @@ def asked_for(recipe: Recipe, written: Document, platform: str | None) -> Asked:
         raise written.error(("environment",), f"there is no file {path}")
     text = read_text(path, MAXIMUM_SIZE)
     if is_explicit(text):
-        return Asked(pinned=tuple(read_explicit(text, path, platform)))
+        return CondaRequest(pinned=tuple(read_explicit(text, path, platform)))
     content = document.parse(text, path)
     if is_conda_lock(content):
         pinned, pip = read_conda_lock(content, platform)
-        return Asked(pinned=tuple(pinned), pip=tuple(pip))
+        return CondaRequest(pinned=tuple(pinned), pip=tuple(pip))
     return _of_environment(document.validate(CondaEnvironment, content), content, ())
 
 
-def _of_environment(environment: CondaEnvironment, written: Document, inside: Location) -> Asked:
+def _of_environment(environment: CondaEnvironment, written: Document, inside: Location) -> CondaRequest:
     specs = list(_specs(environment, written, (*inside, "dependencies")))
     if not specs:
         raise written.error((*inside, "dependencies"), "the environment names no package: list them in `dependencies`")
@@ -113,7 +152,7 @@ def _of_environment(environment: CondaEnvironment, written: Document, inside: Lo
     if not channels:
         raise written.error(inside, "the environment names no channel: list them in `channels`, as in [conda-forge]")
     pip = tuple(_pip(environment, written, (*inside, "dependencies")))
-    return Asked(tuple(spec for spec, _ in specs), tuple(channels), pip=pip, variables=environment.variables)
+    return CondaRequest(tuple(spec for spec, _ in specs), tuple(channels), pip=pip, variables=environment.variables)
 
 
 def _specs(

@@ -1,4 +1,4 @@
-"""What the files of conda packages say of themselves, for those that no solver has seen."""
+"""Reading the metadata inside conda packages, for files that no solver has seen."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,10 +9,10 @@ import rattler
 from rattler.exceptions import ExtractError
 from rattler.package import BuildString
 
-from ebsif.conda.asked import error_at
-from ebsif.conda.locked import NOARCH, Pinned
-from ebsif.conda.messages import of_machine
 from ebsif.errors import EbsifError
+from ebsif.lock.conda.locked import NOARCH, Pinned
+from ebsif.lock.conda.messages import of_machine
+from ebsif.lock.conda.request import error_at
 from ebsif.lock.model import LockedFile
 
 
@@ -41,12 +41,12 @@ async def _record(path: Path) -> rattler.RepoDataRecord:
 def checked(
     pinned: Sequence[Pinned], folder: Path, platform: str, virtual: Mapping[str, tuple[str, str]]
 ) -> list[LockedFile]:
-    """Return the files of a lock of somebody else's, by name, with what they say of themselves.
+    """Return the files that somebody else has locked, by name, with the name and version that each contains.
 
     Parameters
     ----------
     folder
-        Where they lie.
+        The folder that they lie in.
     platform
         What conda calls the base's machine.
     virtual

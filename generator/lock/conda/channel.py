@@ -1,8 +1,8 @@
-"""The way to channels."""
+"""How channels are reached."""
 
 import rattler
 
-# A channel that keeps its list of packages in small pieces is asked for hundreds; no server should refuse us for it.
+# Solving takes hundreds of requests to a channel with a sharded index; a server may refuse too many at once.
 AT_ONCE = 16
 _RETRIES = 2
 

@@ -1,8 +1,8 @@
 """The user's own way to the network, handed on into the container.
 
-It may change where files come from, and must not change which they are: an index that the user's pip takes instead of
-the default one is taken for a mirror of it, and handed on; further indexes and folders of links are not. Those belong
-into the recipe, since without them nobody else would find the files.
+It may change where files come from, but not which files they are. An index that replaces the user's default one counts
+as a mirror of it, and is handed on. Further indexes and folders of links are not: they belong in the recipe, since
+nobody else would find the files without them.
 """
 
 import ast
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path, PurePosixPath
 
 from ebsif.errors import EbsifError
@@ -26,8 +27,9 @@ _SETTINGS = {
     "retries": "PIP_RETRIES",
     "trusted-host": "PIP_TRUSTED_HOST",
 }
+_PYPI = "https://pypi.org/simple"
 _BUNDLE = "certificates.pem"
-# Without a network, one wants to know soon; pip's own five retries of each file take long.
+# Without a network, the message should come soon; pip itself tries five times more for each file.
 _DEFAULTS = {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "2"}
 
 
@@ -54,10 +56,23 @@ def network_environment(folder: Path, inside: PurePosixPath) -> dict[str, str]:
     return env
 
 
+def default_index() -> str:
+    """Return the package index that pip takes when no other is named: PyPI, or the user's mirror of it."""
+    return pip_settings().get("index-url", _PYPI)
+
+
 def pip_settings() -> Mapping[str, str]:
     """Return the user's settings of pip on this machine, from files and variables."""
+    return _ask_pip(tuple(sorted(os.environ.items())))
+
+
+@cache
+def _ask_pip(environment: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
+    """Return what pip says: in the same environment, it is asked once."""
     words = [sys.executable, "-m", "pip", "config", "list"]
-    done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    done = subprocess.run(
+        words, env=dict(environment), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for line in done.stdout.splitlines():
         match = re.fullmatch(r"(global|install|:env:)\.([a-z-]+)=(['\"].*)", line)

@@ -1,4 +1,4 @@
-"""What conda knows of a machine: that of the base, and never the one that solves."""
+"""Virtual packages: they describe the machine of the base, never the one that solves."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from ebsif.base.manifest import Manifest
 
 # conda's names for kinds of processors that it calls otherwise than the kernel does.
 _PLATFORMS = {"x86_64": "linux-64", "i686": "linux-32"}
-# Where the base does not tell; it is an old system or has no C library of GNU.
+# For a base that does not tell: an old system, or one without the C library of GNU.
 _UNKNOWN_KERNEL = "0"
 
 

@@ -1,12 +1,12 @@
-"""What packages of pip are put on: the Python of an image, and what it has already."""
+"""The Python that the wheels are for: that of an image, or of a conda environment, and what it has already."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
 from ebsif.base.found import Base
+from ebsif.base.manifest import Manifest
 from ebsif.errors import EbsifError
 
 # How messages call the two that may have a package already.
@@ -15,7 +15,7 @@ BASE, CONDA = "the base", "conda"
 
 @dataclass(frozen=True)
 class Installed:
-    """A package that is there already.
+    """A package that the target has.
 
     Parameters
     ----------
@@ -31,10 +31,15 @@ class Installed:
     version: str
     owner: str = BASE
 
+    @property
+    def key(self) -> str:
+        """The name by which packages are compared."""
+        return canonicalize_name(self.name)
+
 
 @dataclass(frozen=True)
-class Ground:
-    """The Python that gets more packages.
+class Target:
+    """The Python that the wheels are for.
 
     Parameters
     ----------
@@ -42,8 +47,8 @@ class Ground:
         The image in whose containers it runs.
     python
         Its program there.
-    tag
-        The most specific kind of wheel that it installs.
+    label
+        How messages call it, as in ``Python 3.11 on x86_64 with glibc 2.35``.
     packages
         What it has; of several of a name, the first counts.
     binds
@@ -54,34 +59,40 @@ class Ground:
 
     image: Path
     python: str
-    tag: str
+    label: str
     packages: tuple[Installed, ...]
     binds: tuple[str, ...] = ()
     needs_venv: bool = False
 
     def find(self, name: str) -> Installed | None:
-        """Return what there is of a name."""
-        wanted = canonicalize_name(name)
-        return next((package for package in self.packages if canonicalize_name(package.name) == wanted), None)
+        """Return the package of a name, if the target has it."""
+        key = canonicalize_name(name)
+        return next((package for package in self.packages if package.key == key), None)
 
 
-def ground_of(base: Base) -> Ground:
-    """Return the ground of a venv on a base.
+def target_of(base: Base) -> Target:
+    """Return the target of a venv on a base.
 
     Raises
     ------
     EbsifError
         When the base is not at hand, or has no Python.
     """
-    python = base.known().python
-    if python is None:
+    manifest = base.known()
+    if manifest.python is None:
         raise EbsifError(f"the image {base.file} has no Python that a venv can be made with")
-    return Ground(image_of(base), python.path, python.tag, of_base(base.known().packages.items()), needs_venv=True)
+    label, packages = label_of(manifest.python.minor, manifest), of_base(manifest)
+    return Target(image_of(base), manifest.python.path, label, packages, needs_venv=True)
 
 
-def of_base(packages: Iterable[tuple[str, str]]) -> tuple[Installed, ...]:
-    """Return packages of a base, given as name and version."""
-    return tuple(Installed(name, version) for name, version in packages)
+def label_of(python: str, base: Manifest) -> str:
+    """Return how messages call a Python of some version on a base."""
+    return f"Python {python} on {base.machine}" + (f" with glibc {base.glibc}" if base.glibc else "")
+
+
+def of_base(base: Manifest) -> tuple[Installed, ...]:
+    """Return the packages of a base."""
+    return tuple(Installed(name, version) for name, version in base.packages.items())
 
 
 def image_of(base: Base) -> Path:

@@ -1,10 +1,10 @@
-"""The solver's reasons, shortened and in our words."""
+"""The reasons that the solver gives, shortened and in our words."""
 
 import re
 from collections.abc import Mapping, Sequence
 
-from ebsif.conda.asked import Asked, Spec, places
 from ebsif.errors import ConflictError, EbsifError
+from ebsif.lock.conda.request import CondaRequest, Spec, places
 
 _LEAD = "Cannot solve the request because of: "
 _NONE = re.compile(r"No candidates were found for (?P<name>[^\s.]\S*) (?P<version>.+?)\.(?=\n|$)")
@@ -16,13 +16,13 @@ _KNOWN_VERSIONS = 8  # that a message lists
 
 
 def missing_name(explanation: str) -> tuple[str, str] | None:
-    """Return name and version of what the solver has found nothing for, if that is its reason."""
+    """Return name and version of the package that the channels lack, if that is the solver's reason."""
     match = _NONE.search(explanation)
     return (match["name"], match["version"]) if match else None
 
 
 def no_candidates(
-    name: str, version: str, asked: Asked, versions: Sequence[str], elsewhere: Sequence[str], platform: str
+    name: str, version: str, request: CondaRequest, versions: Sequence[str], elsewhere: Sequence[str], platform: str
 ) -> ConflictError:
     """Return an error about a package that the channels do not have.
 
@@ -33,10 +33,10 @@ def no_candidates(
     elsewhere
         The other platforms that they have it for.
     """
-    specs = [spec for spec in asked.specs if spec.name == name]
+    specs = [spec for spec in request.specs if spec.name == name]
     place = f" ({', '.join(spec.place for spec in specs)})" if specs else ""
     what = name if version == "*" else f"{name} {version}"
-    where = f"the channels ({', '.join(asked.channels)})"
+    where = f"the channels ({', '.join(request.channels)})"
     if versions:
         listed = ", ".join(versions[-_KNOWN_VERSIONS:])
         return ConflictError(f"{where} have no {what}{place}; the newest versions are: {listed}")
@@ -45,7 +45,7 @@ def no_candidates(
     return ConflictError(f"{where} have no {what}{place}: is the name right?")
 
 
-def unsolvable(explanation: str, asked: Asked, virtual: Mapping[str, tuple[str, str]]) -> ConflictError:
+def unsolvable(explanation: str, request: CondaRequest, virtual: Mapping[str, tuple[str, str]]) -> ConflictError:
     """Return an error that says what the solver has said."""
     needed = _NEEDED.search(explanation)
     direct = _NONE.search(explanation)
@@ -57,11 +57,11 @@ def unsolvable(explanation: str, asked: Asked, virtual: Mapping[str, tuple[str, 
     lines = [line for line in text.splitlines() if line.strip()]
     more = [f"… and {len(lines) - _LINES} more lines"] if len(lines) > _LINES else []
     told = "\n".join([*lines[:_LINES], *more])
-    return ConflictError(f"the packages cannot be had together: {told}\nAsked for: {places(_named(text, asked))}")
+    return ConflictError(f"packages conflict: {told}\nAsked for: {places(_named(text, request))}")
 
 
 def of_machine(who: str, requirement: str, virtual: Mapping[str, tuple[str, str]]) -> str:
-    """Return what a package needs of the machine and does not get, given as ``__glibc >=2.40``."""
+    """Return a sentence about a requirement that the machine does not meet, given as ``__glibc >=2.40``."""
     name, _, version = requirement.partition(" ")
     return _of_machine(who, name, version or "*", virtual)
 
@@ -77,10 +77,10 @@ def _of_machine(who: str, name: str, version: str, virtual: Mapping[str, tuple[s
     return f"{needs}, which the base does not tell of: if every machine has it, add it to `virtual_packages`"
 
 
-def _named(text: str, asked: Asked) -> list[Spec]:
-    """Return what is asked for that an explanation speaks of, or else all of it."""
-    found = [spec for spec in asked.specs if re.search(rf"(?<![\w.-]){re.escape(spec.name)}(?![\w-])", text)]
-    return found or list(asked.specs)
+def _named(text: str, request: CondaRequest) -> list[Spec]:
+    """Return the packages asked for that an explanation names, or all of them if it names none."""
+    found = [spec for spec in request.specs if re.search(rf"(?<![\w.-]){re.escape(spec.name)}(?![\w-])", text)]
+    return found or list(request.specs)
 
 
 def unreachable(error: Exception) -> EbsifError:

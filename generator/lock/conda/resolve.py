@@ -1,0 +1,116 @@
+"""Locking an environment of conda: its solver finds the packages, and pip those that come on top of them."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from ebsif.base.found import Base
+from ebsif.base.manifest import Manifest
+from ebsif.console import Console
+from ebsif.lock.conda.download import download
+from ebsif.lock.conda.packages import checked
+from ebsif.lock.conda.prefix import has_python, installed
+from ebsif.lock.conda.request import CondaRequest, error_at
+from ebsif.lock.conda.solve import Solver
+from ebsif.lock.conda.virtual import platform_of, virtual_packages
+from ebsif.lock.model import PIP, Lock, LockedFile, Solution
+from ebsif.lock.pip.request import PipRequest
+from ebsif.lock.pip.resolve import Wheels, fetch_wheels, resolve_wheels
+from ebsif.lock.sources import missing_files
+from ebsif.lock.tools import provide, rattler
+from ebsif.runtime import Runtime
+
+
+def resolve(
+    request: CondaRequest,
+    pip: PipRequest,
+    base: Base,
+    runtime: Runtime,
+    folder: Path,
+    console: Console,
+    *,
+    previous: Lock | None,
+    upgrade: Sequence[str],
+) -> Solution:
+    """Find the files that a conda layer needs, and put them into a folder.
+
+    Parameters
+    ----------
+    pip
+        What comes on top of the environment.
+    previous
+        A lock whose versions to keep where that is possible.
+    upgrade
+        Packages whose versions not to keep.
+
+    Raises
+    ------
+    ConflictError
+        When no set of packages fits, with both sides.
+    EbsifError
+        When a channel cannot be reached, or the files cannot be written.
+    """
+    manifest = base.known()
+    tool = rattler(manifest.machine)
+    files, wheels = _environment(request, manifest, folder, console, _kept(previous, upgrade)), Wheels()
+    if pip.requirements and not has_python(files):
+        raise pip.requirements[0].error("packages of pip need a Python: add python to the environment")
+    if pip.requirements or (request.stack and manifest.python and has_python(files)):
+        with installed(files, folder, request, base, runtime) as target:
+            if pip.requirements:
+                wheels = resolve_wheels(pip, target, runtime, folder, console, previous=previous, upgrade=upgrade)
+    tools = [tool, *([PIP] if wheels.files else [])]
+    provide(tools, folder)
+    build = tuple(sorted(file.name for file in (*tools, *wheels.build)))
+    return Solution((*tools, *files, *wheels.all), build, wheels.from_base)
+
+
+def fetch(
+    lock: Lock,
+    request: CondaRequest,
+    pip: PipRequest,
+    base: Base,
+    runtime: Runtime,
+    folder: Path,
+    console: Console,
+) -> None:
+    """Put the files of the lock of a conda layer into a folder; raises as `resolve` does."""
+    tools = [file for file in lock.pip if file in (PIP, rattler(base.known().machine))]
+    download(lock.conda, folder, console)
+    provide(tools, folder)
+    wheels = [file for file in lock.pip if file not in tools]
+    if missing_files(wheels, folder):
+        with installed(lock.conda, folder, request, base, runtime) as target:
+            fetch_wheels(wheels, pip, target, runtime, folder, console)
+
+
+def _environment(
+    request: CondaRequest, base: Manifest, folder: Path, console: Console, kept: Sequence[LockedFile]
+) -> list[LockedFile]:
+    """Return the files of the environment, which lie in the folder then."""
+    platform, virtual = platform_of(base), virtual_packages(base, request.virtual_packages)
+    python = base.python.minor if request.stack and base.python else None
+    if request.pinned:
+        download([pinned.file for pinned in request.pinned], folder, console)
+        files = checked(request.pinned, folder, platform, virtual)
+        _check_python(files, request, python)
+        return files
+    with console.waiting("solving the environment"):
+        files = asyncio.run(Solver(request, platform, virtual).solve(kept, python))
+    download(files, folder, console)
+    return files
+
+
+def _check_python(files: Sequence[LockedFile], request: CondaRequest, python: str | None) -> None:
+    """Refuse another Python than that of the base below, if there is one."""
+    for file in files:
+        if python and file.name == "python" and file.version.split(".")[:2] != python.split("."):
+            place = next(pinned for pinned in request.pinned if pinned.file.filename == file.filename)
+            what = f"the base has {python}, and this is {file.version}"
+            raise error_at(place, f"with `stack: true`, Python must be that of the base: {what}")
+
+
+def _kept(previous: Lock | None, upgrade: Sequence[str]) -> list[LockedFile]:
+    """Return the files of conda in the previous lock, except those of the packages to upgrade."""
+    free = {name.lower() for name in upgrade}
+    return [file for file in (previous.conda if previous else []) if file.key not in free]

@@ -1,0 +1,113 @@
+"""What a source package is built with."""
+
+import json
+import shutil
+import sys
+import tarfile
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ebsif.errors import EbsifError
+from ebsif.lock.pip.pip import Pip
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_SCRIPT = Path(__file__).with_name("backend.py")
+# Folders within the one that the container sees.
+_SOURCES, _PACKAGES = "source-packages", "build-packages"
+
+
+@dataclass(frozen=True)
+class BuildSystem:
+    """What a source package says of how it is built; by default as PEP 517 and 518 have it.
+
+    Parameters
+    ----------
+    requires
+        The packages that its backend needs to run.
+    backend, path
+        The backend, and the folders of the source package that it lies in.
+    """
+
+    requires: tuple[str, ...] = ("setuptools >= 40.8.0",)
+    backend: str = "setuptools.build_meta:__legacy__"
+    path: tuple[str, ...] = ()
+
+
+def build_system(archive: Path) -> BuildSystem:
+    """Return what a source package says of how it is built.
+
+    Raises
+    ------
+    EbsifError
+        When the file is no source package.
+    """
+    try:
+        text = _pyproject(archive)
+        table = (tomllib.loads(text) if text else {}).get("build-system", {})
+        default = BuildSystem()
+        return BuildSystem(
+            tuple(table.get("requires", default.requires)),
+            table.get("build-backend", default.backend),
+            tuple(table.get("backend-path", default.path)),
+        )
+    except (OSError, tarfile.TarError, zipfile.BadZipFile, ValueError) as error:
+        raise EbsifError(f"{archive} is not a source package: {error}") from error
+
+
+def backend_requirements(pip: Pip, archives: Iterable[Path], wheels: Iterable[Path]) -> set[str]:
+    """Return the packages that the build backends of source packages ask for only when they run.
+
+    Parameters
+    ----------
+    wheels
+        The packages that the backends need to run.
+
+    Raises
+    ------
+    EbsifError
+        When a backend fails.
+    """
+    for name, files in ((_SOURCES, archives), (_PACKAGES, wheels)):
+        (pip.folder / name).mkdir()
+        for file in files:
+            shutil.copy(file, pip.folder / name)
+    installed = pip.inside("build-environment")
+    names = [pip.inside(f"{_PACKAGES}/{file.name}") for file in sorted((pip.folder / _PACKAGES).iterdir())]
+    if names:
+        pip.run(["install", "--no-index", "--no-deps", "--no-compile", "--target", installed, *names])
+    found: set[str] = set()
+    for archive in sorted((pip.folder / _SOURCES).iterdir()):
+        system = build_system(archive)
+        arguments = [pip.inside(f"{_SOURCES}/{archive.name}"), installed, system.backend, json.dumps(system.path)]
+        done = pip.script(_SCRIPT, arguments)
+        if done.returncode != 0:
+            reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+            raise EbsifError(
+                f"{archive.name} cannot be locked from source, because its build backend {system.backend} does not "
+                f"tell what it needs: {reason}; look for a version with a wheel, or build one"
+            )
+        found |= set(json.loads(done.stdout.splitlines()[-1]))
+    return found
+
+
+def _pyproject(archive: Path) -> str | None:
+    """Return the text of the ``pyproject.toml`` at the top of an archive."""
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as packed:
+            found = [name for name in packed.namelist() if _is_top(name)]
+            return packed.read(found[0]).decode() if found else None
+    with tarfile.open(archive) as packed:
+        members = [member for member in packed.getmembers() if _is_top(member.name)]
+        file = packed.extractfile(members[0]) if members else None
+        return file.read().decode() if file else None
+
+
+def _is_top(name: str) -> bool:
+    parts = Path(name).parts
+    return len(parts) == 2 and parts[1] == "pyproject.toml"

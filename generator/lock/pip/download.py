@@ -1,0 +1,66 @@
+"""Putting the files of a lock that pip knows into a folder."""
+
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from ebsif.console import Console
+from ebsif.errors import EbsifError
+from ebsif.lock.model import LockedFile
+from ebsif.lock.pip.pip import Pip
+from ebsif.lock.pip.request import PipRequest
+from ebsif.lock.sources import missing_files
+from ebsif.lock.staging import stored
+
+# The folder, within the one that the container sees, that pip downloads to.
+_DOWNLOADS = "downloads"
+
+
+def download(pip: Pip, files: Iterable[LockedFile], request: PipRequest, folder: Path, console: Console) -> None:
+    """Put those of the files into a folder that are not there yet.
+
+    Raises
+    ------
+    EbsifError
+        When one cannot be downloaded, has another SHA256 than the lock says, or cannot be written.
+    """
+    missing = missing_files(files, folder)
+    local = {line.file.name: line.file for line in request.requirements if line.file}
+    remote = [file for file in missing if file.filename not in local]
+    if remote:
+        with console.waiting("downloading " + (f"{len(remote)} files" if len(remote) > 1 else remote[0].filename)):
+            _download(pip, remote, request)
+    for file in missing:
+        found = local.get(file.filename, pip.folder / _DOWNLOADS / file.filename)
+        if not found.is_file():
+            raise EbsifError(f"the package index does not have {file.filename} any more, which is in the lock")
+        with stored(file, folder) as temporary:
+            shutil.copyfile(found, temporary)
+
+
+def formats(request: PipRequest) -> list[str]:
+    """Return pip's options for which packages may be source packages."""
+    allowed = ",".join(request.allow_source)
+    return ["--only-binary", ":all:", *(["--no-binary", allowed] if allowed else [])]
+
+
+def indexes(request: PipRequest) -> list[str]:
+    """Return pip's options for the package indexes that were named."""
+    index = ["--index-url", request.index] if request.index else []
+    return index + [word for url in request.extra_indexes for word in ("--extra-index-url", url)]
+
+
+def _download(pip: Pip, files: Sequence[LockedFile], request: PipRequest) -> None:
+    listed = pip.folder / "download.txt"
+    listed.write_text("".join(f"{_requirement(file)} --hash=sha256:{file.sha256}\n" for file in files))
+    arguments = ["--no-deps", "--require-hashes", "--dest", pip.inside(_DOWNLOADS)]
+    arguments += ["--requirement", pip.inside(listed.name)]
+    pip.run(["download", *arguments, *formats(request), *indexes(request)])
+
+
+def _requirement(file: LockedFile) -> str:
+    """Return how a requirements file names exactly this file."""
+    if file.source_url:
+        return f"{file.name} @ {file.source_url}/{quote(file.filename)}"
+    return f"{file.name}=={file.version}"

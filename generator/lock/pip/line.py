@@ -1,0 +1,78 @@
+"""One requirement as a person wrote it, with the place where it stands."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from ebsif.errors import InputError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One requirement written in a recipe or an ``environment.yml``, not in a requirements file.
+
+    Parameters
+    ----------
+    text
+        As it was written.
+    path, number
+        The file that it stands in, and the line.
+    hashes
+        As in `Line`.
+    """
+
+    text: str
+    path: Path
+    number: int | None = None
+    hashes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """One requirement or constraint.
+
+    Parameters
+    ----------
+    text
+        As pip reads it, without hashes; a wheel on this machine stands there as ``name @ file name``.
+    path, number
+        The file that it stands in, and the line.
+    name
+        The package; None for a URL that does not tell.
+    hashes
+        Those that its file must have one of, as ``sha256:…``.
+    file
+        The wheel on this machine that it means.
+    """
+
+    text: str
+    path: Path
+    number: int | None = None
+    name: str | None = None
+    hashes: tuple[str, ...] = ()
+    file: Path | None = None
+
+    def error(self, message: str) -> InputError:
+        """Return an error about this line."""
+        return InputError(self.path, [(self.number, message)])
+
+
+def named_line(text: str, path: Path, number: int | None) -> Line:
+    """Return the line of a requirement that begins with a name."""
+    try:
+        requirement = Requirement(text)
+    except InvalidRequirement as error:
+        message = f"{text!r} is not a package with a version, as in 'numpy>=2': {str(error).splitlines()[0]}"
+        raise InputError(path, [(number, message)]) from error
+    if requirement.url:
+        check_url(requirement.url, Line(text, path, number))
+    return Line(str(requirement), path, number, requirement.name)
+
+
+def check_url(url: str, line: Line) -> None:
+    """Refuse the URL of a version control system."""
+    if url.startswith(("git+", "hg+", "svn+", "bzr+")):
+        raise line.error(
+            f"{url} names a version control system, which has no file with a SHA256: build a wheel, and name that"
+        )

@@ -1,0 +1,107 @@
+"""pip's report of what it would install, as locked files."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import Any
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from ebsif.errors import EbsifError
+from ebsif.lock.model import PIP, LockedFile
+from ebsif.lock.pip.request import PipRequest
+from ebsif.lock.target import BASE, Target
+
+Report = Mapping[str, Any]
+
+# What pip logs as it reads indexes, each line after the time.
+_PAGE = re.compile(r" Fetching project page and analyzing links: (?P<url>\S+)$")
+_FILE = re.compile(r" Found link (?P<url>\S+)")
+
+
+def listed_at(index: str, log: Iterable[str]) -> set[str]:
+    """Return the addresses of the files that a package index lists, as far as pip has looked.
+
+    Parameters
+    ----------
+    log
+        What pip has logged: the page of each package, and then the files that it lists.
+    """
+    found: set[str] = set()
+    is_page_of_index = False
+    for line in log:
+        page, file = _PAGE.search(line), _FILE.search(line)
+        if page:
+            is_page_of_index = _comparable(page["url"]).rstrip("/").rpartition("/")[0] == _comparable(index).rstrip("/")
+        elif file and is_page_of_index:
+            found.add(_comparable(file["url"]))
+    return found
+
+
+def locked_files(report: Report, request: PipRequest, listed: Set[str]) -> list[LockedFile]:
+    """Return the files in a report, but for pip itself.
+
+    Parameters
+    ----------
+    listed
+        The addresses of files that the default package index lists; only those of named indexes are compared with it.
+
+    Raises
+    ------
+    EbsifError
+        When one has no SHA256.
+    """
+    files = [_locked_file(item, _is_elsewhere(item, request, listed)) for item in report["install"]]
+    return [file for file in files if file.key != PIP.key]
+
+
+def from_base(report: Report, request: PipRequest, target: Target, files: Iterable[LockedFile]) -> dict[str, str]:
+    """Return version by name of what is asked for or depended on, and comes from the base."""
+    needed: set[str] = {canonicalize_name(line.name) for line in request.requirements if line.name}
+    for item in report["install"]:
+        needed |= set(_dependencies(item, report["environment"]))
+    needed -= {file.key for file in files}
+    packages = sorted(target.packages, key=lambda package: package.name.lower())
+    return {
+        package.name: package.version
+        for package in packages
+        if package.owner == BASE and package.key in needed
+    }
+
+
+def _comparable(url: str) -> str:
+    """Return an address without what pip may hide or add: credentials, and the fragment with a checksum."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
+
+
+def _is_elsewhere(item: Mapping[str, Any], request: PipRequest, listed: Set[str]) -> bool:
+    """Tell whether a file does not come from the default package index.
+
+    What host it lies on says nothing: one may have the files of several indexes, and an index files on several hosts.
+    """
+    if item["is_direct"] or request.index:
+        return True
+    return bool(request.extra_indexes) and _comparable(str(item["download_info"]["url"])) not in listed
+
+
+def _locked_file(item: Mapping[str, Any], is_elsewhere: bool) -> LockedFile:
+    metadata, download = item["metadata"], item["download_info"]
+    url = urlsplit(download["url"])
+    folder, _, filename = url.path.rpartition("/")
+    digest = download.get("archive_info", {}).get("hashes", {}).get("sha256")
+    if digest is None:
+        raise EbsifError(f"{unquote(filename)} has no SHA256 at {url.hostname}, so that it cannot be locked")
+    here = url.scheme == "file"
+    source_url = None if here or not is_elsewhere else f"{url.scheme}://{url.netloc}{folder}"
+    return LockedFile(metadata["name"], metadata["version"], unquote(filename), digest, source_url)
+
+
+def _dependencies(item: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
+    extras = ["", *item.get("requested_extras", [])]
+    for text in item["metadata"].get("requires_dist", []):
+        requirement = Requirement(text)
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({**environment, "extra": extra}) for extra in extras):
+            yield str(canonicalize_name(requirement.name))

@@ -1,0 +1,243 @@
+"""Locking wheels: pip's own resolver finds, where they will be installed, which files there must be."""
+
+import shutil
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from ebsif.base.found import Base
+from ebsif.console import Console
+from ebsif.errors import ConflictError
+from ebsif.lock.model import PIP, Lock, LockedFile, Solution
+from ebsif.lock.pip.build import backend_requirements, build_system
+from ebsif.lock.pip.download import download, formats, indexes
+from ebsif.lock.pip.line import Line
+from ebsif.lock.pip.network import default_index
+from ebsif.lock.pip.pip import Pip, pip_on
+from ebsif.lock.pip.report import Report, from_base, listed_at, locked_files
+from ebsif.lock.pip.request import PipRequest
+from ebsif.lock.target import BASE, Target, target_of
+from ebsif.lock.tools import provide
+from ebsif.runtime import Runtime
+
+# Names of files in the folder that the container sees.
+_REQUIREMENTS, _CONSTRAINTS, _WHEELS = "requirements.txt", "constraints.txt", "wheels"
+
+
+@dataclass(frozen=True)
+class Wheels:
+    """The part of a lock that pip has found.
+
+    Parameters
+    ----------
+    files
+        What is installed.
+    build
+        What only serves to build the source packages among it.
+    from_base
+        As in `Solution`.
+    """
+
+    files: tuple[LockedFile, ...] = ()
+    build: tuple[LockedFile, ...] = ()
+    from_base: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def all(self) -> list[LockedFile]:
+        """All files, by name."""
+        return sorted([*self.files, *self.build], key=lambda file: file.key)
+
+
+def resolve(
+    request: PipRequest,
+    base: Base,
+    runtime: Runtime,
+    folder: Path,
+    console: Console,
+    *,
+    previous: Lock | None,
+    upgrade: Sequence[str],
+) -> Solution:
+    """Find the files that a venv on a base needs, and put them into a folder; raises as `resolve_wheels` does."""
+    target = target_of(base)
+    wheels = resolve_wheels(request, target, runtime, folder, console, previous=previous, upgrade=upgrade)
+    build = tuple(sorted(file.name for file in wheels.build))
+    return Solution((PIP, *wheels.all), build, wheels.from_base)
+
+
+def resolve_wheels(
+    request: PipRequest,
+    target: Target,
+    runtime: Runtime,
+    folder: Path,
+    console: Console,
+    *,
+    previous: Lock | None,
+    upgrade: Sequence[str],
+) -> Wheels:
+    """Find the files that must be installed for a Python, and put them into a folder, with pip's own.
+
+    Parameters
+    ----------
+    previous
+        A lock whose versions to keep where that is possible.
+    upgrade
+        Packages whose versions not to keep.
+
+    Raises
+    ------
+    ConflictError
+        When no set of packages fits, with both sides.
+    EbsifError
+        When the package index cannot be reached, or the files cannot be written.
+    """
+    there = _constraints(request, target)
+    kept = _kept(previous, {*(canonicalize_name(name) for name in upgrade), *there})
+    provide([PIP], folder)
+    with pip_on(target, runtime, folder) as pip:
+        with console.waiting("resolving packages"):
+            report = _report(pip, request, list(there.values()), kept)
+        files = _locked_files(pip, report, request)
+        _check_hashes(files, request)
+        download(pip, files, request, folder, console)
+        build = _build_packages(pip, files, request, folder, console)
+    return Wheels(tuple(files), tuple(build), from_base(report, request, target, files))
+
+
+def fetch(
+    lock: Lock, request: PipRequest, base: Base, runtime: Runtime, folder: Path, console: Console
+) -> None:
+    """Put the files of the lock of a venv into a folder; raises as `resolve_wheels` does."""
+    fetch_wheels(lock.files, request, target_of(base), runtime, folder, console)
+
+
+def fetch_wheels(
+    files: Iterable[LockedFile],
+    request: PipRequest,
+    target: Target,
+    runtime: Runtime,
+    folder: Path,
+    console: Console,
+) -> None:
+    """Put the wheels of a lock into a folder; raises as `resolve_wheels` does."""
+    provide([PIP], folder)
+    with pip_on(target, runtime, folder) as pip:
+        download(pip, files, request, folder, console)
+
+
+def _constraints(request: PipRequest, target: Target) -> dict[str, str]:
+    """Pin each package of the target by name, so that none is replaced but those that the recipe allows."""
+    found: dict[str, str] = {}
+    for package in target.packages:
+        free = package.key == PIP.key or (package.owner == BASE and package.key in request.allow_base_packages)
+        if not free and _is_version(package.version):
+            found.setdefault(package.key, f"{package.name}=={package.version}")
+    return found
+
+
+def _is_version(text: str) -> bool:
+    """Tell whether pip can compare a version; old packages have others too."""
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
+
+
+def _kept(previous: Lock | None, free: set[str]) -> list[str]:
+    """Pin each wheel of the previous lock, except the packages in `free`."""
+    wheels = previous.pip if previous else []
+    return [f"{file.name}=={file.version}" for file in wheels if file.key not in free]
+
+
+def _report(pip: Pip, request: PipRequest, of_base: list[str], kept: list[str]) -> Report:
+    """Return pip's report; the versions that should be kept give way if they must."""
+    _write_requirements(pip, request)
+    constraints = [*(line.text for line in request.constraints), *of_base]
+    arguments = [*formats(request), *indexes(request), "--requirement", pip.inside(_REQUIREMENTS)]
+    arguments += ["--constraint", pip.inside(_CONSTRAINTS)]
+    if kept:
+        _write_lines(pip, _CONSTRAINTS, [*constraints, *kept])
+        try:
+            return pip.report(arguments)
+        except ConflictError:
+            pass  # then without them
+    _write_lines(pip, _CONSTRAINTS, constraints)
+    return pip.report(arguments, [*request.requirements, *request.constraints])
+
+
+def _locked_files(pip: Pip, report: Report, request: PipRequest) -> list[LockedFile]:
+    """Return the files in the last report of pip, each with its address where the default index does not list it."""
+    default = default_index()
+    # An extra index that is this user's default one need not be that of others.
+    if not request.extra_indexes or default.rstrip("/") in {url.rstrip("/") for url in request.extra_indexes}:
+        return locked_files(report, request, frozenset())
+    return locked_files(report, request, listed_at(default, pip.log()))
+
+
+def _write_requirements(pip: Pip, request: PipRequest) -> None:
+    (pip.folder / _WHEELS).mkdir(exist_ok=True)
+    for line in request.requirements:
+        if line.file:
+            shutil.copy(line.file, pip.folder / _WHEELS)
+    _write_lines(pip, _REQUIREMENTS, [_as_pip_sees(line, pip) for line in request.requirements])
+
+
+def _as_pip_sees(line: Line, pip: Pip) -> str:
+    """Return a requirement, with the path that a local wheel has in the container."""
+    if line.file is None:
+        return line.text
+    return line.text.replace(f"@ {line.file.name}", f"@ file://{quote(pip.inside(f'{_WHEELS}/{line.file.name}'))}")
+
+
+def _write_lines(pip: Pip, name: str, lines: Iterable[str]) -> None:
+    (pip.folder / name).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def _check_hashes(files: Iterable[LockedFile], request: PipRequest) -> None:
+    """Refuse a file that has none of the hashes which its requirement names."""
+    locked = {file.key: file for file in files}
+    for line in request.requirements:
+        file = locked.get(canonicalize_name(line.name)) if line.name else None
+        if file and line.hashes and f"sha256:{file.sha256}" not in line.hashes:
+            raise line.error(f"{file.filename} has SHA256 {file.sha256}, which is none of those asked for")
+
+
+def _build_packages(
+    pip: Pip,
+    files: Sequence[LockedFile],
+    request: PipRequest,
+    folder: Path,
+    console: Console,
+) -> list[LockedFile]:
+    """Return what else is needed to build the source packages among the files; all of it lies in the folder then."""
+    archives = [folder / file.filename for file in files if not file.filename.endswith(".whl")]
+    if not archives:
+        return []
+    _write_lines(pip, _CONSTRAINTS, [f"{file.name}=={file.version}" for file in files])
+    needed = {requirement for archive in archives for requirement in build_system(archive).requires}
+    found = _build_closure(pip, needed, request, folder, console)
+    with console.waiting("asking build backends what they need"):
+        asked = backend_requirements(pip, archives, [folder / file.filename for file in found])
+    if asked - needed:
+        first, found = found, _build_closure(pip, needed | asked, request, folder, console)
+        for file in {*first} - {*found, *files}:
+            (folder / file.filename).unlink()
+    there = {file.key for file in files}
+    return [file for file in found if file.key not in there]
+
+
+def _build_closure(
+    pip: Pip, needed: Set[str], request: PipRequest, folder: Path, console: Console
+) -> list[LockedFile]:
+    """Return the wheels of packages and of all that these depend on, which lie in the folder then."""
+    arguments = ["--ignore-installed", "--only-binary", ":all:", *indexes(request)]
+    arguments += ["--constraint", pip.inside(_CONSTRAINTS), *sorted(needed)]
+    with console.waiting("resolving what source packages are built with"):
+        found = _locked_files(pip, pip.report(arguments), request) if needed else []
+    download(pip, found, request, folder, console)
+    return found

@@ -1,0 +1,63 @@
+"""Putting the files of a lock into the folder of sources: all of them or none, each whole and the right one."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ebsif.console import Console
+from ebsif.errors import EbsifError
+from ebsif.files import make_folder, sha256, unfinished
+from ebsif.lock.model import LockedFile
+
+
+@contextmanager
+def staged(sources: Path) -> Iterator[Path]:
+    """Give a folder that shows all files of another; files that are put there get into that one only at the end.
+
+    So a lock that cannot be made leaves no file behind.
+
+    Raises
+    ------
+    EbsifError
+        When the folder cannot be written to.
+    """
+    make_folder(sources, "choose another one with --sources")
+    try:
+        name = tempfile.mkdtemp(dir=sources, prefix=".ebsif-")
+    except OSError as error:
+        raise EbsifError(f"cannot write {sources}: {error.strerror}; choose another one with --sources") from error
+    folder = Path(name)
+    try:
+        for path in sources.iterdir():
+            if path.is_file():
+                (folder / path.name).symlink_to(path.absolute())
+        yield folder
+        for path in folder.iterdir():
+            if not path.is_symlink():
+                path.replace(sources / path.name)
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def stored(file: LockedFile, folder: Path) -> Iterator[Path]:
+    """Give a temporary name to write a file to, which gets its own name in the folder once it is the right one.
+
+    Raises
+    ------
+    EbsifError
+        When it has another SHA256 than the lock says, or cannot be written.
+    """
+    with unfinished(folder / file.filename) as temporary:
+        yield temporary
+        digest = sha256(temporary, Console(quiet=True))
+        if digest != file.sha256:
+            origin = f" from {file.source_url}" if file.source_url else ""
+            raise EbsifError(
+                f"{file.filename}{origin} has SHA256 {digest}, not {file.sha256}: the download broke off, or the file "
+                "was changed"
+            )
+        temporary.chmod(0o644)
+        temporary.replace(folder / file.filename)
