@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ebsif import document
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.store import base_of, find_base
 from ebsif.compare import Changes, changes, of_easyconfig, of_manifest
 from ebsif.console import Console

@@ -10,7 +10,7 @@ from typing import Literal
 from packaging.version import InvalidVersion
 from packaging.version import Version as Release
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.store import find_base
 from ebsif.console import Console
 from ebsif.easyconfig.read import Easyconfig, read_easyconfig

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.store import base_of
 from ebsif.console import Console
 from ebsif.document import Document

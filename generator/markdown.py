@@ -3,7 +3,7 @@
 import re
 
 from ebsif.compare import Changes
-from ebsif.templates import templates
+from ebsif.jinja import templates
 
 
 def markdown(before: str, after: str, found: Changes) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.errors import EbsifError
 from ebsif.recipe import Recipe
 

@@ -14,7 +14,6 @@ from ebsif.values import (
     Command,
     ContainerPath,
     Date,
-    Environment,
     ImageFile,
     ModuleName,
     NamePart,
@@ -25,6 +24,7 @@ from ebsif.values import (
     Suffix,
     Text,
     Url,
+    Variables,
     Version,
     VirtualPackageName,
     VirtualPackageVersion,
@@ -118,9 +118,9 @@ class Recipe(StrictModel):
     """Commands of the base to have on ``PATH``; those of the layer's packages are there anyway."""
     binds: list[Bind] = Field(default_factory=list)
     """More binds, beside those of the site."""
-    host_env: Environment = Field(default_factory=dict)
+    host_env: Variables = Field(default_factory=dict)
     """More variables outside the container."""
-    container_env: Environment = Field(default_factory=dict)
+    container_env: Variables = Field(default_factory=dict)
     """More variables in the container."""
     conflicts: list[ModuleName] = Field(default_factory=list)
     """More modules that cannot be loaded together with this one."""
@@ -132,7 +132,7 @@ class Recipe(StrictModel):
     """What the module is for; what is in it is added."""
 
     @property
-    def environment_name(self) -> str:
+    def layer_name(self) -> str:
         """Name of the venv or of the conda environment."""
         return (self.conda_name if self.layer == "conda" else self.venv_name) or self.name.lower()
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 
 from ebsif import document
 from ebsif.errors import EbsifError
-from ebsif.values import Bind, Environment, Folder, ModuleName, SoftwareName, StrictModel, Text, Version
+from ebsif.values import Bind, Folder, ModuleName, SoftwareName, StrictModel, Text, Variables, Version
 
 SUFFIX = ".yml"
 
@@ -82,9 +82,9 @@ class Site(StrictModel):
     """Folders with images that nobody changes any more; `ebsif freeze` puts them into the first that can be used."""
     binds: list[Bind] = Field(default_factory=list)
     """Binds that every container here needs."""
-    host_env: Environment = Field(default_factory=dict)
+    host_env: Variables = Field(default_factory=dict)
     """Variables outside the container, such as those of the network."""
-    container_env: Environment = Field(default_factory=dict)
+    container_env: Variables = Field(default_factory=dict)
     """Variables in the container."""
     conflicts: list[ModuleName] = Field(default_factory=list)
     """Modules that cannot be loaded together with ours."""

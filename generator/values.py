@@ -77,7 +77,7 @@ Bind = Annotated[
 ]
 Command = Annotated[str, _matching(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", "the name of a command")]
 Variable = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]
-Environment = dict[Variable, Text]
+Variables = dict[Variable, Text]
 ModuleName = Annotated[str, _matching(r"[^\s]+", "the name of a module")]
 PackageName = Annotated[
     str,

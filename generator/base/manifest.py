@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, ValidationError
 
 from ebsif.errors import EbsifError
-from ebsif.values import Command, ContainerPath, Environment, Sha256, StrictModel
+from ebsif.values import Command, ContainerPath, Sha256, StrictModel, Variables
 
 Kind = Literal["conda", "conda-active", "venv", "bare"]
 
@@ -46,7 +46,7 @@ class Activation(StrictModel):
 
     command: str | None = None
     """What a person would type in the container; None when there is nothing to type."""
-    env: Environment = Field(default_factory=dict)
+    env: Variables = Field(default_factory=dict)
     """The variables that it sets, but for ``PATH``."""
     path: list[ContainerPath] = Field(default_factory=list)
     """The folders that it puts before ``PATH``."""
@@ -95,7 +95,7 @@ class Manifest(StrictModel):
     """The commands that Python packages brought."""
     activation: Activation
     """What activating the base's own environment does."""
-    venv_env: Environment
+    venv_env: Variables
     """What activating a venv of the name ``{venv}`` sets besides ``VIRTUAL_ENV`` and ``PATH``."""
 
     def to_json(self) -> str:

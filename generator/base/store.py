@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ebsif.base.found import Base, locate, read_name
+from ebsif.base.image import Base, locate, read_name
 from ebsif.base.inspect import identity, inspect_image
 from ebsif.base.manifest import SUFFIX, Manifest, read_manifest
 from ebsif.console import Console

@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from ebsif.catalogue import Image, Listed, easyconfigs, images
 from ebsif.console import Console
+from ebsif.listing import Image, Listed, easyconfigs, images
 from ebsif.site import Site, read_site
 
 EXAMPLE = "ebsif list --bases --site lumi"

@@ -12,10 +12,10 @@ from ebsif import document
 from ebsif.base.store import find_base
 from ebsif.conda.environment import CondaEnvironment
 from ebsif.console import Console
-from ebsif.draft import draft, render
 from ebsif.errors import EbsifError
 from ebsif.files import write_atomically
 from ebsif.names import easyconfig_name, module_name
+from ebsif.new import draft, render
 from ebsif.site import Site, read_site, site_names
 
 EXAMPLE = """ebsif new PyTorch --base lumi-pytorch-….sif --variant mine lightning 'torchmetrics>=1.4'

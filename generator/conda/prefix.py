@@ -12,7 +12,7 @@ import rattler
 from packaging.utils import canonicalize_name
 from rattler.exceptions import InstallerError
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.conda.packages import records
 from ebsif.conda.virtual import platform_of
 from ebsif.errors import ConflictError, EbsifError
@@ -57,7 +57,7 @@ def installed(
     EbsifError
         When a package cannot be installed, or Python does not run.
     """
-    prefix = ENVIRONMENTS / recipe.environment_name
+    prefix = ENVIRONMENTS / recipe.layer_name
     with tempfile.TemporaryDirectory(prefix="ebsif-") as name:
         folder = Path(name, "user-software")
         target = _on_host(prefix, folder)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.manifest import Manifest
 from ebsif.conda.asked import Asked, error_at
 from ebsif.conda.download import download, staged

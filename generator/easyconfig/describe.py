@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from packaging.utils import canonicalize_name
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.names import python_version
 from ebsif.recipe import Recipe
 
@@ -64,6 +64,6 @@ def _expected(recipe: Recipe, base: Base) -> Iterator[str]:
         yield ", ".join(f"{name} {version}" for name, version in recipe.expected.packages.items())
 
 
-def environment_name(software: str) -> str:
+def variable_suffix(software: str) -> str:
     """Return how EasyBuild spells a software's name in environment variables (``convert_name`` in filetools.py)."""
     return software.replace("+", "plus").replace("-", "min").replace(".", "").upper()

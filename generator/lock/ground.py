@@ -6,7 +6,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.errors import EbsifError
 
 # How messages call the two that may have a package already.

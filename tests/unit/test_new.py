@@ -9,12 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ebsif.base import store
-from ebsif.base.found import Base, read_name
+from ebsif.base.image import Base, read_name
 from ebsif.base.manifest import Manifest
 from ebsif.cli import main
 from ebsif.conda.environment import CondaEnvironment
 from ebsif.document import parse, validate
-from ebsif.draft import comment, draft, render
+from ebsif.new import comment, draft, render
 from ebsif.recipe import Recipe, read_recipe
 from ebsif.site import read_site
 from tests.support.manifests import make_manifest

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.conda.environment import CondaEnvironment
 from ebsif.document import Document, scalar, validate
 from ebsif.easyconfig.describe import base_facts
 from ebsif.errors import EbsifError
+from ebsif.jinja import templates
 from ebsif.names import software_version
 from ebsif.recipe import Recipe
-from ebsif.templates import templates
 
 # Commands of Python packages that people start by name; a base has many more.
 COMMANDS = ("accelerate", "deepspeed", "hf", "huggingface-cli", "jupyter", "ray", "tensorboard", "torchrun", "vllm")

@@ -86,7 +86,7 @@ class Base:
 
 
 @dataclass(frozen=True)
-class Environment:
+class StartUp:
     """How Python is started in a base.
 
     Parameters
@@ -113,7 +113,7 @@ class Environment:
     path: tuple[str, ...]
 
 
-def environment(recipe: Recipe, base: Base) -> Environment:
+def start_up(recipe: Recipe, base: Base) -> StartUp:
     """Return how Python is started in a recipe's base: as its manifest says, else as the recipe expects.
 
     Raises
@@ -125,11 +125,11 @@ def environment(recipe: Recipe, base: Base) -> Environment:
     if manifest:
         python = manifest.python.path if manifest.python else None
         activation = manifest.activation
-        return Environment(
+        return StartUp(
             manifest.kind, python, manifest.start_with, activation.command, activation.env, tuple(activation.path)
         )
     if expected:
-        return Environment(expected.kind, expected.python, expected.start_with, expected.activation, None, ())
+        return StartUp(expected.kind, expected.python, expected.start_with, expected.activation, None, ())
     raise EbsifError(
         f"the image {base.file} is not at hand, and the recipe does not say what to expect in it (`expected:`)"
     )
