@@ -13,8 +13,8 @@ from packaging.version import Version as Release
 from ebsif.base.image import Base
 from ebsif.base.store import find_base
 from ebsif.console import Console
-from ebsif.easyconfig.read import Easyconfig, read_easyconfig
-from ebsif.errors import EbsifError
+from ebsif.easyconfig.read import Easyconfig, read_container
+from ebsif.errors import ToolError
 from ebsif.files import sha256
 from ebsif.generate import is_current, make_plan
 from ebsif.lock.sources import missing_files, source_path
@@ -69,15 +69,15 @@ def check_easyconfig(path: Path, site_name: str, console: Console) -> Iterator[F
     EbsifError
         When it cannot be read, or the site is unknown.
     """
-    easyconfig = read_easyconfig(path)
+    easyconfig = read_container(path)
     site = read_site(site_name)
     yield Finding("ok", f"{path} holds only data")
     yield from _style(path)
-    base = find_base(easyconfig.parameters["sources"][0], site, path.parent, console)
+    base = find_base(easyconfig.image, site, path.parent, console)
     yield from _base(base)
     yield from _image_checksum(easyconfig, base, console)
     yield from _rocm(base, site.rocm)
-    yield from _binds(easyconfig.parameters.get("binds", []))
+    yield from _binds(easyconfig.binds)
     yield from _files(easyconfig, console)
 
 
@@ -103,7 +103,7 @@ def _base(base: Base) -> Iterator[Finding]:
 
 
 def _image_checksum(easyconfig: Easyconfig, base: Base, console: Console) -> Iterator[Finding]:
-    wanted = easyconfig.parameters["checksums"][0]
+    wanted = easyconfig.checksum
     if wanted is None:
         yield Finding("warning", "the easyconfig has no SHA256 of its image: freeze the image, and generate it again")
     elif base.path:
@@ -145,15 +145,16 @@ def _binds(binds: list[str]) -> Iterator[Finding]:
 
 
 def _files(easyconfig: Easyconfig, console: Console) -> Iterator[Finding]:
-    if easyconfig.lock is None:
+    lock = easyconfig.lock
+    if lock is None:
         return
     try:
-        folder = source_path(easyconfig.parameters["name"])
-    except EbsifError as error:
+        folder = source_path(easyconfig.name)
+    except ToolError as error:
         yield Finding("warning", str(error))
         return
-    missing = missing_files(easyconfig.lock, folder)
+    missing = missing_files(lock, folder)
     if missing:
-        yield Finding("warning", f"to be downloaded: {len(missing)} of {len(easyconfig.lock.files)} files of the layer")
+        yield Finding("warning", f"to be downloaded: {len(missing)} of {len(lock.files)} files of the layer")
     else:
-        yield Finding("ok", f"all {len(easyconfig.lock.files)} files of the layer are in {folder}")
+        yield Finding("ok", f"all {len(lock.files)} files of the layer are in {folder}")

@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     named = next((word for word in words if not word.startswith("-")), None)
     options = make_parser(*([named] if named in COMMANDS else [])).parse_args(words)
     # Only now, since it brings the libraries along.
-    from ebsif.console import Console
+    from ebsif.console import Console, printable
 
     try:
         status = int(command_module(options.command).run(options, Console(quiet=options.quiet)))
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except EbsifError as error:
         for line in str(error).splitlines():
-            print(f"ebsif: {line}", file=sys.stderr)
+            print(f"ebsif: {printable(line)}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         # Whoever reads the output has seen enough; nothing is left to be written when Python ends.

@@ -1,6 +1,8 @@
 """Talking to the person at the terminal: results on standard output, all else on standard error."""
 
+import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +28,9 @@ class Console:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
+        # Names of files may be no UTF-8.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
         # Where nobody looks on, lines of a table are as long as they need: whatever reads them wants whole values.
         width = None if sys.stdout.isatty() else _UNLIMITED
         self._out = RichConsole(highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
@@ -33,7 +38,7 @@ class Console:
 
     def say(self, text: str) -> None:
         """Write a line of the result."""
-        self._out.print(text)
+        self._out.print(printable(text))
 
     def write(self, text: str) -> None:
         """Write text of the result as it is."""
@@ -50,17 +55,17 @@ class Console:
         for heading in headings:
             table.add_column(heading, overflow="fold")
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(printable, row))
         self._out.print(table)
 
     def note(self, text: str) -> None:
         """Say what is being done, or has been."""
         if not self._quiet:
-            self._err.print(text)
+            self._err.print(printable(text))
 
     def warn(self, text: str) -> None:
         """Say what the person should know before going on."""
-        self._err.print(f"ebsif: warning: {text}", style="yellow")
+        self._err.print(f"ebsif: warning: {printable(text)}", style="yellow")
 
     @contextmanager
     def progress(self, text: str, total: int) -> Iterator[Advance]:
@@ -81,3 +86,8 @@ class Console:
     @property
     def _shows(self) -> bool:
         return self._err.is_terminal and not self._quiet
+
+
+def printable(text: str) -> str:
+    """Return a text with its control characters written out, which could command the terminal; but for line breaks."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda match: repr(match.group())[1:-1], text)

@@ -50,16 +50,14 @@ def deploy(repository: Path) -> list[Path]:
 def installed_files() -> list[tuple[Path, Path]]:
     """Return path relative to site-packages and path of each file that this project installed for EasyBuild.
 
-    Raises
-    ------
-    EbsifError
-        When there are none, as after an editable install.
+    There are none after an editable install, and when ebsif is run from its sources.
     """
-    files = [
+    try:
+        files = metadata.files("ebsif") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return [
         (Path(file), Path(str(file.locate())))
-        for file in metadata.files("ebsif") or []
+        for file in files
         if file.parts[0] == SHARED and file.suffix != ".pyc"
     ]
-    if not files:
-        raise EbsifError("this installation has no easyblocks to copy: install it with a plain `pip install .`")
-    return files

@@ -38,16 +38,15 @@ def of_easyconfig(easyconfig: Easyconfig, base: Manifest | None) -> Bom:
     base
         The manifest of its base; without, only the image file is listed, not what is in it.
     """
-    parameters = easyconfig.parameters
     bom = Bom()
     bom.metadata.component = Component(
         type=ComponentType.APPLICATION,
-        name=parameters["name"],
-        version=parameters["version"] + parameters.get("versionsuffix", ""),
+        name=easyconfig.name,
+        version=easyconfig.version,
         bom_ref="module",
     )
-    image = _image(base) if base else _file(parameters["sources"][0], parameters["checksums"][0])
-    files = easyconfig.lock.installed if easyconfig.lock else []
+    image = _image(base) if base else _file(easyconfig.image, easyconfig.checksum)
+    files = easyconfig.installed
     replaced = {canonicalize_name(file.name) for file in files if not file.is_conda}
     seen = {name: version for name, version in (base.packages if base else {}).items()
             if canonicalize_name(name) not in replaced}
@@ -77,8 +76,11 @@ def _image(manifest: Manifest) -> Component:
 
 
 def _file(name: str, sha256: str | None) -> Component:
-    hashes = [HashType(alg=HashAlgorithm.SHA_256, content=sha256)] if sha256 else []
-    return Component(type=ComponentType.CONTAINER, name=name, hashes=hashes, bom_ref=f"image:{name}")
+    return Component(type=ComponentType.CONTAINER, name=name, hashes=_hashes(sha256), bom_ref=f"image:{name}")
+
+
+def _hashes(sha256: str | None) -> list[HashType]:
+    return [HashType(alg=HashAlgorithm.SHA_256, content=sha256)] if sha256 else []
 
 
 def _packages(versions: Mapping[str, str], place: str) -> list[Component]:
@@ -88,7 +90,7 @@ def _packages(versions: Mapping[str, str], place: str) -> list[Component]:
 def _locked(file: LockedFile) -> Component:
     purl = _conda_purl(file) if file.is_conda else _pypi_purl(file.name, file.version)
     component = _component(file.name, file.version, purl, "layer")
-    component.hashes.add(HashType(alg=HashAlgorithm.SHA_256, content=file.sha256))
+    component.hashes.update(_hashes(file.sha256))
     return component
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ebsif.base.manifest import Kind, Manifest
+from ebsif.base.manifest import Activation, Kind, Manifest
 from ebsif.errors import EbsifError
 from ebsif.recipe import Recipe
 from ebsif.site import Family, Site
@@ -119,12 +119,14 @@ def start_up(recipe: Recipe, base: Base) -> StartUp:
     Raises
     ------
     EbsifError
-        When the base is not at hand, and the recipe does not say what to expect.
+        When the base is not at hand, and the recipe does not say what to expect; or when activating it does what a
+        module cannot do.
     """
     manifest, expected = base.manifest, recipe.expected
     if manifest:
         python = manifest.python.path if manifest.python else None
         activation = manifest.activation
+        _check_usable(recipe, base, activation)
         return StartUp(
             manifest.kind, python, manifest.start_with, activation.command, activation.env, tuple(activation.path)
         )
@@ -133,6 +135,18 @@ def start_up(recipe: Recipe, base: Base) -> StartUp:
     raise EbsifError(
         f"the image {base.file} is not at hand, and the recipe does not say what to expect in it (`expected:`)"
     )
+
+
+def _check_usable(recipe: Recipe, base: Base, activation: Activation) -> None:
+    """Refuse what a module cannot do, unless the recipe says what a variable should be, or needs no activation."""
+    needs_activation = recipe.layer != "conda" or recipe.stack
+    left = {name: reason for name, reason in activation.unusable.items() if name not in recipe.container_env}
+    if needs_activation and left:
+        reasons = "; ".join(f"${name}: {reason}" for name, reason in left.items())
+        raise EbsifError(
+            f"a module cannot do all that `{activation.command}` does in {base.file}: {reasons}. Say in "
+            "`container_env` of the recipe what a variable should be instead, or take another base"
+        )
 
 
 def read_name(file: str, families: Iterable[Family]) -> ImageName | None:

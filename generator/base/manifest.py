@@ -2,16 +2,24 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, ValidationError
 
-from ebsif.errors import EbsifError
-from ebsif.values import Command, ContainerPath, Sha256, StrictModel, Variables
+from ebsif.errors import FileError, OutdatedError
+from ebsif.files import read_text
+from ebsif.values import Command, ContainerPath, PackageSpelling, Sha256, StrictModel, Text, Variables
 
 Kind = Literal["conda", "conda-active", "venv", "bare"]
 
+# To be raised whenever a field is added, or means something else: 2 has `Activation.unusable`, and the commands of all
+# packages of conda.
+Format = Literal[2]
+FORMAT: int = get_args(Format)[0]
+
 SUFFIX = ".manifest.json"
+# Far more than what is in any image.
+MAXIMUM_SIZE = 50_000_000
 
 
 class OperatingSystem(StrictModel):
@@ -50,18 +58,20 @@ class Activation(StrictModel):
     """The variables that it sets, but for ``PATH``."""
     path: list[ContainerPath] = Field(default_factory=list)
     """The folders that it puts before ``PATH``."""
+    unusable: dict[Text, Text] = Field(default_factory=dict)
+    """What it does that a module cannot do from outside the container: the reason by the name of the variable."""
 
 
 class Manifest(StrictModel):
     """What is in a base."""
 
-    format: Literal[1] = 1
+    format: Format = 2
     """Version of this format."""
     file: str
     """Name of the image file."""
     sha256: Sha256
     """SHA256 of the image file."""
-    size: int
+    size: Annotated[int, Field(ge=0, lt=2**63)]
     """Size of the image file in bytes."""
     id: str
     """The identifier (UUID) in the image file's header, by which another image of the same size is told apart."""
@@ -86,10 +96,10 @@ class Manifest(StrictModel):
     libfabric: str | None
     """Version of libfabric."""
     pythonpath: str | None
-    """The image's own ``PYTHONPATH``, which would put its packages before those of any layer."""
+    """The image's own ``PYTHONPATH``, activated, which would put its packages before those of any layer."""
     python: Python | None
     """Its Python, if it has one that layers can be made with (3.8 or newer, with the modules venv and ensurepip)."""
-    packages: dict[str, str]
+    packages: dict[PackageSpelling, PackageSpelling]
     """Version of each installed Python package, by its own spelling of the name."""
     commands: list[Command]
     """The commands that Python packages brought."""
@@ -108,16 +118,37 @@ def read_manifest(path: Path) -> Manifest:
 
     Raises
     ------
-    EbsifError
-        When it cannot be read, or is none.
+    OutdatedError
+        When an older version of ebsif has written it.
+    FileError
+        When it cannot be read, is none, or comes from a newer version of ebsif.
     """
+    text = read_text(path, MAXIMUM_SIZE)
+    written = _format(text)
+    if written < FORMAT:
+        raise OutdatedError(
+            f"{path} has the format {written} of an older ebsif, and this one reads format {FORMAT}: run "
+            "`ebsif freeze` or `ebsif inspect --output` on its image again"
+        )
+    if written > FORMAT:
+        raise FileError(
+            f"{path} has the format {written} of a newer ebsif, and this one reads format {FORMAT}: use that ebsif"
+        )
     try:
-        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise EbsifError(f"cannot read {path}: {error.strerror}") from error
-    except (ValidationError, UnicodeDecodeError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no UTF-8 text"
-        raise EbsifError(
-            f"{path} is not a manifest of this version of ebsif ({reason}): remove it, and run `ebsif inspect` or "
-            "`ebsif freeze` on the image again"
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise FileError(
+            f"{path} is not a manifest of this version of ebsif ({where}: {first['msg']}): remove it, and run "
+            "`ebsif inspect` or `ebsif freeze` on the image again"
         ) from error
+
+
+def _format(text: str) -> int:
+    """Return the format that a manifest says it has; ours for what says nothing that makes sense."""
+    try:
+        written = json.loads(text).get("format")
+    except (ValueError, RecursionError, AttributeError):
+        return FORMAT
+    return written if type(written) is int else FORMAT

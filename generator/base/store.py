@@ -7,7 +7,7 @@ from ebsif.base.inspect import identity, inspect_image
 from ebsif.base.manifest import SUFFIX, Manifest, read_manifest
 from ebsif.console import Console
 from ebsif.document import Document
-from ebsif.errors import EbsifError
+from ebsif.errors import FileError, OutdatedError
 from ebsif.files import cache_path, make_cache, write_atomically
 from ebsif.recipe import Recipe
 from ebsif.runtime import find_runtime
@@ -23,7 +23,7 @@ def manifest_path(image: Path) -> Path:
 
 
 def manifest_of(image: Path, console: Console) -> Manifest:
-    """Return the manifest of an image; looks into the image if nobody has done so yet.
+    """Return the manifest of an image; looks into the image if nobody has done so yet with this version's eyes.
 
     Raises
     ------
@@ -41,32 +41,39 @@ def manifest_of(image: Path, console: Console) -> Manifest:
 
 
 def stored_manifest(image: Path) -> Manifest | None:
-    """Return the manifest of an image, or None when nobody has looked into it yet.
+    """Return the manifest of an image, or None when nobody has looked into it yet, or only an older version of ebsif.
 
     Raises
     ------
-    EbsifError
-        When the manifest beside the image is that of another one.
+    FileError
+        When the manifest beside the image is that of another one, or no manifest.
     """
     found = identity(image)
-    beside = manifest_path(image)
-    if beside.exists():
-        manifest = read_manifest(beside)
-        if (manifest.id, manifest.size) == (found.id, found.size):
-            return manifest
-        raise EbsifError(
-            f"{beside} is the manifest of another image than {image}: if the image is the right one, remove the "
-            "manifest, and the image will be looked into again"
+    beside = _read_beside(manifest_path(image))
+    if beside and (beside.id, beside.size) != (found.id, found.size):
+        raise FileError(
+            f"{manifest_path(image)} is the manifest of another image than {image}: if the image is the right one, "
+            "remove the manifest, and the image will be looked into again"
         )
+    if beside:
+        return beside
     cached = _read_cached(_cached(image))
     return cached if cached and (cached.id, cached.size) == (found.id, found.size) else None
+
+
+def _read_beside(path: Path) -> Manifest | None:
+    """Return the manifest beside an image; none for one in an older format, which not everybody may replace."""
+    try:
+        return read_manifest(path) if path.exists() else None
+    except OutdatedError:
+        return None
 
 
 def _read_cached(path: Path) -> Manifest | None:
     """Return a manifest from the cache; none for what another version of ebsif has left there."""
     try:
         return read_manifest(path) if path.exists() else None
-    except EbsifError:
+    except FileError:
         return None
 
 

@@ -81,8 +81,8 @@ def test_anything_but_data_is_refused_with_its_line(line: str, write: Any) -> No
 
 
 def test_a_lock_that_somebody_has_damaged_is_refused(write: Any) -> None:
-    with pytest.raises(InputError, match="exts_list is not as ebsif writes it"):
-        read_easyconfig(write(LOCKED.replace("'checksums': ", "'other': ")))
+    with pytest.raises(InputError, match=r"demo\.eb:8: exts_list: pip is not as ebsif writes it"):
+        read_easyconfig(write(LOCKED.replace("'checksums': ", "'other': "))).lock  # noqa: B018
 
 
 def test_no_python_is_refused_with_its_line(write: Any) -> None:
