@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
@@ -77,12 +78,12 @@ def inspect_image(image: Path, runtime: Runtime, console: Console, *, known_sha2
     """
     found = identity(image)
     look = _Look(image, runtime)
-    with console.waiting(f"looking into {image.name}"):
-        values = look.values()
-    for warning in look.warnings:
-        console.warn(f"{image.name}: {warning}")
-    checksum = known_sha256 or sha256(image, console)
     try:
+        with console.waiting(f"looking into {image.name}"):
+            values = look.values()
+        for warning in look.warnings:
+            console.warn(f"{image.name}: {warning}")
+        checksum = known_sha256 or sha256(image, console)
         return Manifest(file=image.name, sha256=checksum, size=found.size, id=found.id, **values)
     except ValidationError as error:
         first = error.errors()[0]
@@ -125,8 +126,8 @@ class _Look:
         }
 
     def _environment(self, verb: Literal["exec", "run"], script: str | None = None, **options: Any) -> dict[str, str]:
-        """Return the environment in the container, after a script of bash if there is one."""
-        command = ["bash", "-c", f"{script} && exec env -0"] if script else ["env", "-0"]
+        """Return the environment in the container, after a script of bash if there is one, whatever that prints."""
+        command = ["bash", "-c", f"{{ {script}\n}} >&2 && exec env -0"] if script else ["env", "-0"]
         return parse_environment(self._runtime.output(self._image, command, Inside(verb, **options)))
 
     def _start_with(self, plain: Mapping[str, str]) -> Literal["exec", "run"]:
@@ -217,7 +218,7 @@ class _Look:
         with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
             binds = [f"{folder}:{_VENVS}"]
             before = self._environment(
-                verb, " && ".join([*lead, f"{python.path} -m venv --without-pip {venv}"]), binds=binds
+                verb, " && ".join([*lead, f"{shlex.quote(python.path)} -m venv --without-pip {venv}"]), binds=binds
             )
             after = self._environment(verb, " && ".join([*lead, f"source {venv}/bin/activate"]), binds=binds)
         changed = activation(None, {name: before[name] for name in before if name in after}, after).env
