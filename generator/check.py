@@ -3,9 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from packaging.version import InvalidVersion
 from packaging.version import Version as Release
@@ -16,27 +14,10 @@ from ebsif.console import Console
 from ebsif.easyconfig.read import Easyconfig, read_container
 from ebsif.errors import ToolError
 from ebsif.files import sha256
+from ebsif.finding import Finding
 from ebsif.generate import is_current, make_plan
 from ebsif.lock.sources import missing_files, source_path
 from ebsif.site import RocmRange, read_site
-
-Level = Literal["error", "warning", "ok"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The outcome of one check.
-
-    Parameters
-    ----------
-    level
-        Whether it is an error, something to know, or in order.
-    message
-        What was found.
-    """
-
-    level: Level
-    message: str
 
 
 def check_recipe(path: Path, console: Console) -> Iterator[Finding]:
@@ -48,17 +29,17 @@ def check_recipe(path: Path, console: Console) -> Iterator[Finding]:
         When the recipe cannot be read.
     """
     plan = make_plan(path, console)
-    yield Finding("ok", f"{path} is a recipe")
+    yield Finding("recipe", f"{path} is a recipe")
     yield from _base(plan.base)
     yield from _rocm(plan.base, plan.site.rocm)
     yield from _binds([*plan.site.binds, *plan.recipe.binds])
     if plan.present is None:
-        yield Finding("error", f"there is no {plan.target}: run `ebsif generate`")
+        yield Finding("easyconfig", f"there is no {plan.target}: run `ebsif generate`", "error")
     elif is_current(plan):
-        yield Finding("ok", f"{plan.target} is up to date")
+        yield Finding("easyconfig", f"{plan.target} is up to date")
         yield from _style(plan.target)
     else:
-        yield Finding("error", f"{plan.target} is out of date: run `ebsif generate`")
+        yield Finding("easyconfig", f"{plan.target} is out of date: run `ebsif generate`", "error")
 
 
 def check_easyconfig(path: Path, site_name: str, console: Console) -> Iterator[Finding]:
@@ -71,7 +52,7 @@ def check_easyconfig(path: Path, site_name: str, console: Console) -> Iterator[F
     """
     easyconfig = read_container(path)
     site = read_site(site_name)
-    yield Finding("ok", f"{path} holds only data")
+    yield Finding("easyconfig", f"{path} holds only data")
     yield from _style(path)
     base = find_base(easyconfig.image, site, path.parent, console)
     yield from _base(base)
@@ -85,36 +66,34 @@ def _style(path: Path) -> Iterator[Finding]:
     """Run EasyBuild's own checks for contributions."""
     eb = shutil.which("eb")
     if eb is None:
-        yield Finding("warning", "eb is not on PATH: its own checks were not run")
+        yield Finding("style", "eb is not on PATH: its own checks were not run", "warning")
         return
     done = subprocess.run([eb, "--check-contrib", str(path)], capture_output=True, text=True, check=False)
     if done.returncode == 0:
-        yield Finding("ok", "eb --check-contrib passes")
+        yield Finding("style", "eb --check-contrib passes")
     else:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        yield Finding("error", "eb --check-contrib: " + "; ".join(lines[-5:]))
+        yield Finding("style", "eb --check-contrib: " + "; ".join(lines[-5:]), "error")
 
 
 def _base(base: Base) -> Iterator[Finding]:
     if base.path is None:
-        yield Finding("warning", f"the image {base.file} is not at hand: nothing in it was checked")
+        yield Finding("image", f"the image {base.file} is not at hand: nothing in it was checked", "warning")
     else:
-        yield Finding("ok", f"the image is {base.path}")
+        yield Finding("image", f"the image is {base.path}")
 
 
 def _image_checksum(easyconfig: Easyconfig, base: Base, console: Console) -> Iterator[Finding]:
     wanted = easyconfig.checksum
     if wanted is None:
-        yield Finding("warning", "the easyconfig has no SHA256 of its image: freeze the image, and generate it again")
+        found = "the easyconfig has no SHA256 of its image: freeze the image, and generate it again"
+        yield Finding("checksum", found, "warning")
     elif base.path:
         found = sha256(base.path, console)
-        same = found == wanted
-        yield Finding(
-            "ok" if same else "error",
-            f"{base.path} has the SHA256 of the easyconfig"
-            if same
-            else f"{base.path} has SHA256 {found}, not {wanted}",
-        )
+        if found == wanted:
+            yield Finding("checksum", f"{base.path} has the SHA256 of the easyconfig")
+        else:
+            yield Finding("checksum", f"{base.path} has SHA256 {found}, not {wanted}", "error")
 
 
 def _rocm(base: Base, supported: RocmRange | None) -> Iterator[Finding]:
@@ -125,12 +104,12 @@ def _rocm(base: Base, supported: RocmRange | None) -> Iterator[Finding]:
     try:
         fits = _minor(supported.minimum) <= _minor(base.rocm) <= _minor(supported.maximum)
     except InvalidVersion:
-        yield Finding("warning", f"{base.rocm} is no version of ROCm that could be compared with {versions}")
+        yield Finding("ROCm", f"{base.rocm} is no version of ROCm that could be compared with {versions}", "warning")
         return
     if fits:
-        yield Finding("ok", f"ROCm {base.rocm} is supported by the site's driver ({versions})")
+        yield Finding("ROCm", f"ROCm {base.rocm} is supported by the site's driver ({versions})")
     else:
-        yield Finding("warning", f"ROCm {base.rocm} is outside of what the site's driver supports ({versions})")
+        yield Finding("ROCm", f"ROCm {base.rocm} is outside of what the site's driver supports ({versions})", "warning")
 
 
 def _minor(version: str) -> tuple[int, int]:
@@ -141,7 +120,7 @@ def _minor(version: str) -> tuple[int, int]:
 def _binds(binds: list[str]) -> Iterator[Finding]:
     missing = [bind for bind in binds if not Path(bind.split(":")[0]).exists()]
     if missing:
-        yield Finding("warning", f"not on this machine, so not bound here: {', '.join(missing)}")
+        yield Finding("binds", f"not on this machine, so not bound here: {', '.join(missing)}", "warning")
 
 
 def _files(easyconfig: Easyconfig, console: Console) -> Iterator[Finding]:
@@ -151,10 +130,10 @@ def _files(easyconfig: Easyconfig, console: Console) -> Iterator[Finding]:
     try:
         folder = source_path(easyconfig.name)
     except ToolError as error:
-        yield Finding("warning", str(error))
+        yield Finding("files", str(error), "warning")
         return
     missing = missing_files(lock, folder)
     if missing:
-        yield Finding("warning", f"to be downloaded: {len(missing)} of {len(lock.files)} files of the layer")
+        yield Finding("files", f"to be downloaded: {len(missing)} of {len(lock.files)} files of the layer", "warning")
     else:
-        yield Finding("ok", f"all {len(lock.files)} files of the layer are in {folder}")
+        yield Finding("files", f"all {len(lock.files)} files of the layer are in {folder}")

@@ -1,9 +1,10 @@
 """The recipe: what a person writes to get an easyconfig."""
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from ebsif import document
 from ebsif.base.manifest import Kind
@@ -30,8 +31,21 @@ from ebsif.values import (
     VirtualPackageVersion,
 )
 
+# To be raised when a key gets another meaning, so that an older ebsif refuses what it would misunderstand.
+FORMAT = 1
+
 # What only means something with `layer: conda`.
 _ONLY_CONDA = ("environment", "stack", "conda_name", "virtual_packages")
+
+
+def _format(value: str) -> str:
+    if value != str(FORMAT):
+        raise ValueError(f"{value!r} is no format of recipes: write {FORMAT}, or leave the key out")
+    return value
+
+
+# Numbers are read as the text that was written, but editors know them as numbers.
+RecipeFormat = Annotated[str, AfterValidator(_format), WithJsonSchema({"const": FORMAT})]
 
 
 class Pyproject(StrictModel):
@@ -63,6 +77,8 @@ class Expected(StrictModel):
 class Recipe(StrictModel):
     """Which base, which packages, which commands."""
 
+    format: RecipeFormat = str(FORMAT)
+    """Version of the format of recipes that the recipe is written in."""
     name: SoftwareName
     """Name of the software, for EasyBuild and for the module."""
     version: Version
@@ -151,9 +167,19 @@ def read_recipe(path: Path) -> tuple[Recipe, Document]:
         When it cannot be read; with file and line of what is wrong in it.
     """
     written = document.read(path)
+    _check_format(written)
     recipe = document.validate(Recipe, written)
     _check_layer(recipe, written)
     return recipe, written
+
+
+def _check_format(written: Document) -> None:
+    """Refuse a recipe in a newer format, before anything in it is taken for a mistake."""
+    said = written.data.get("format") if isinstance(written.data, dict) else None
+    if isinstance(said, str) and re.fullmatch(r"[1-9]\d{0,8}", said) and int(said) > FORMAT:
+        raise written.error(
+            ("format",), f"the recipe has format {said}, and this ebsif reads format {FORMAT}: use a newer ebsif"
+        )
 
 
 def _check_layer(recipe: Recipe, written: Document) -> None:
