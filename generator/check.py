@@ -21,7 +21,7 @@ from ebsif.site import RocmRange, read_site
 
 
 def check_recipe(path: Path, console: Console) -> Iterator[Finding]:
-    """Check a recipe, and the easyconfig that was made of it.
+    """Check a recipe and its easyconfig.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def check_easyconfig(path: Path, site_name: str, console: Console) -> Iterator[F
 
 
 def _style(path: Path) -> Iterator[Finding]:
-    """Run EasyBuild's own checks for contributions."""
+    """Run EasyBuild's own checks of contributions."""
     eb = shutil.which("eb")
     if eb is None:
         yield Finding("style", "eb is not on PATH: its own checks were not run", "warning")
@@ -104,12 +104,12 @@ def _rocm(base: Base, supported: RocmRange | None) -> Iterator[Finding]:
     try:
         fits = _minor(supported.minimum) <= _minor(base.rocm) <= _minor(supported.maximum)
     except InvalidVersion:
-        yield Finding("ROCm", f"{base.rocm} is no version of ROCm that could be compared with {versions}", "warning")
+        yield Finding("ROCm", f"{base.rocm} is not a version that can be compared with {versions}", "warning")
         return
     if fits:
         yield Finding("ROCm", f"ROCm {base.rocm} is supported by the site's driver ({versions})")
     else:
-        yield Finding("ROCm", f"ROCm {base.rocm} is outside of what the site's driver supports ({versions})", "warning")
+        yield Finding("ROCm", f"ROCm {base.rocm} is outside the range of the site's driver ({versions})", "warning")
 
 
 def _minor(version: str) -> tuple[int, int]:
@@ -120,7 +120,7 @@ def _minor(version: str) -> tuple[int, int]:
 def _binds(binds: list[str]) -> Iterator[Finding]:
     missing = [bind for bind in binds if not Path(bind.split(":")[0]).exists()]
     if missing:
-        yield Finding("binds", f"not on this machine, so not bound here: {', '.join(missing)}", "warning")
+        yield Finding("binds", f"this machine does not have, and so does not bind: {', '.join(missing)}", "warning")
 
 
 def _files(easyconfig: Easyconfig, console: Console) -> Iterator[Finding]:

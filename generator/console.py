@@ -1,4 +1,4 @@
-"""Talking to the person at the terminal: results on standard output, all else on standard error."""
+"""Printing: results on standard output, everything else on standard error."""
 
 import io
 import json
@@ -28,10 +28,10 @@ class Console:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        # Names of files may be no UTF-8.
+        # A file name may not be valid UTF-8.
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
-        # Where nobody looks on, lines of a table are as long as they need: whatever reads them wants whole values.
+        # A program that reads a table wants whole values: without a terminal, lines are not wrapped.
         width = None if sys.stdout.isatty() else _UNLIMITED
         self._out = RichConsole(highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
         self._err = RichConsole(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
@@ -59,12 +59,12 @@ class Console:
         self._out.print(table)
 
     def note(self, text: str) -> None:
-        """Say what is being done, or has been."""
+        """Say what ebsif does or has done."""
         if not self._quiet:
             self._err.print(printable(text))
 
     def warn(self, text: str) -> None:
-        """Say what the person should know before going on."""
+        """Warn of something."""
         self._err.print(f"ebsif: warning: {printable(text)}", style="yellow")
 
     @contextmanager
@@ -77,7 +77,7 @@ class Console:
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """Show that something goes on whose length is unknown."""
+        """Show a spinner for work of unknown length."""
         columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
         with Progress(*columns, console=self._err, transient=True, disable=not self._shows) as bars:
             bars.add_task(text, total=None)
@@ -89,5 +89,5 @@ class Console:
 
 
 def printable(text: str) -> str:
-    """Return a text with its control characters written out, which could command the terminal; but for line breaks."""
+    """Escape the control characters of a text, which a terminal would obey; line breaks and tabs stay."""
     return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda match: repr(match.group())[1:-1], text)

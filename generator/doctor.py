@@ -1,4 +1,4 @@
-"""What a machine needs for the main job: an easyconfig for a container, installed by EasyBuild and used as a module."""
+"""Examining a machine: what it needs to install an easyconfig and to load its module."""
 
 import os
 import re
@@ -126,7 +126,7 @@ def _module_tool() -> Finding:
 
 
 def _mksquashfs() -> Finding:
-    """Try to make a layer of nothing, in the best way first."""
+    """Try to make an empty layer, with the best compressor first."""
     what = "mksquashfs 4.4 or newer"
     program = shutil.which("mksquashfs")
     if program is None:
@@ -177,7 +177,7 @@ def _missing(what: str, found: str, remedy: str) -> Finding:
 
 
 def _run(words: Sequence[str | Path]) -> "subprocess.CompletedProcess[str]":
-    """Run a program; one that cannot be run, or does not end, has failed with the reason as its error output."""
+    """Run a program. One that cannot start or does not end counts as failed; the reason is its error output."""
     argv = [str(word) for word in words]
     try:
         return subprocess.run(

@@ -14,13 +14,13 @@ from pydantic import BaseModel, ValidationError
 from ebsif.errors import InputError
 from ebsif.files import read_text
 
-# Far more than a person writes, far less than what would hurt.
+# A person writes far less; reading more would take too long.
 MAXIMUM_SIZE = 1_000_000
 MAXIMUM_DEPTH = 50
 
 Location = tuple[str | int, ...]
 
-# Marks in the locations of pydantic's errors that are no keys; `tagged` makes those of alternatives.
+# Parts of pydantic's locations that are not keys: they name the alternative that pydantic tried.
 _MARKS = re.compile(r"\[\w+\]")
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -100,12 +100,12 @@ def parse(text: str, path: Path) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise InputError(path, [(mark.line + 1 if mark else None, f"not YAML: {error.problem}")]) from error
-    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: of a letter that Unicode has not
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: no such character in Unicode
         raise InputError(path, [(None, f"not YAML: {error}")]) from error
 
 
 def _refuse_bombs(text: str, path: Path) -> None:
-    """Refuse what would grow when it is read, take very long, or become anything else than plain data."""
+    """Refuse what would grow when read, take very long, or become anything but plain data."""
     depth = 0
     for event in yaml.parse(text, _Loader):
         line = event.start_mark.line + 1 if event.start_mark else None
@@ -138,7 +138,7 @@ def _lines(node: yaml.Node, location: Location, path: Path) -> Iterator[tuple[Lo
 
 
 def validate(model: type[Model], document: Document) -> Model:
-    """Make a model of a document.
+    """Validate a document and return it as a model.
 
     Raises
     ------

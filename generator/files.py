@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, hashed and copied with progress."""
+"""Reading, hashing, copying and writing files: a file is written whole, or not at all."""
 
 import fcntl
 import hashlib
@@ -72,7 +72,7 @@ def read_text(path: Path, maximum: int) -> str:
     if len(content) > maximum:
         raise InputError(path, [(None, f"the file is larger than {maximum} bytes: is it the right one?")])
     try:
-        # As Python reads text: all kinds of line ends are one.
+        # Universal newlines, as in Python's text mode.
         return content.decode().replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise InputError(path, [(None, "the file is not UTF-8 text")]) from error
@@ -116,7 +116,7 @@ def copy_new(source: Path, target: Path, console: Console) -> None:
 
 
 def _shares_blocks(source: int, target: int) -> bool:
-    """Let a file have the blocks of another, as the file system allows it or not."""
+    """Share the blocks of a file with another; tell whether the file system can."""
     try:
         fcntl.ioctl(target, _FICLONE, source)
     except OSError:

@@ -1,4 +1,4 @@
-"""What there is: the images of a site, and easyconfigs."""
+"""Listing the images of a site, and easyconfigs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Image:
     size
         Its size in bytes.
     manifest
-        What is in it, if somebody has looked into it.
+        Its manifest; None when nobody has inspected it.
     """
 
     path: Path
@@ -66,7 +66,7 @@ def images(site: Site) -> Iterator[Image]:
 
 
 def _manifest(image: Path) -> Manifest | None:
-    """Return the manifest of an image; none for one that does not fit, which `ebsif inspect` explains."""
+    """Return the manifest of an image; None when it cannot be used, which `ebsif inspect` explains."""
     try:
         return stored_manifest(image)
     except FileError:
@@ -84,7 +84,7 @@ def easyconfigs(folder: Path) -> Iterator[Listed]:
 
 
 def _listed(path: Path, *, shipped: bool) -> Listed | None:
-    """Return what is listed of an easyconfig; None for one that is not for a container, or does not tell its image."""
+    """Return what to list of an easyconfig; None when it is not for a container, or names no image."""
     try:
         found = read_container(path)
         return Listed(path, shipped, found.image, len(found.packages))

@@ -31,10 +31,10 @@ from ebsif.values import (
     VirtualPackageVersion,
 )
 
-# To be raised when a key gets another meaning, so that an older ebsif refuses what it would misunderstand.
+# Raise this when a key changes its meaning: an older ebsif then refuses the recipe.
 FORMAT = 1
 
-# What only means something with `layer: conda`.
+# Keys that need `layer: conda`.
 _ONLY_CONDA = ("environment", "stack", "conda_name", "virtual_packages")
 
 
@@ -60,7 +60,7 @@ class Pyproject(StrictModel):
 
 
 class Expected(StrictModel):
-    """What is known of a base that nobody has looked into yet; once it has a manifest, that counts instead."""
+    """What is known of a base that nobody has inspected; a manifest replaces it."""
 
     kind: Kind
     """What Python environment it has."""
@@ -159,7 +159,7 @@ class Recipe(StrictModel):
 
 
 def read_recipe(path: Path) -> tuple[Recipe, Document]:
-    """Read a recipe; return it, and its text's places for error messages.
+    """Read a recipe; return it, and the document with the lines for error messages.
 
     Raises
     ------
@@ -174,7 +174,7 @@ def read_recipe(path: Path) -> tuple[Recipe, Document]:
 
 
 def _check_format(written: Document) -> None:
-    """Refuse a recipe in a newer format, before anything in it is taken for a mistake."""
+    """Refuse a recipe in a newer format before validation calls its new keys mistakes."""
     said = written.data.get("format") if isinstance(written.data, dict) else None
     if isinstance(said, str) and re.fullmatch(r"[1-9]\d{0,8}", said) and int(said) > FORMAT:
         raise written.error(
@@ -183,7 +183,7 @@ def _check_format(written: Document) -> None:
 
 
 def _check_layer(recipe: Recipe, written: Document) -> None:
-    """Refuse what does not go together with the layer."""
+    """Refuse keys that contradict the layer."""
     if recipe.layer == "none" and recipe.has_packages:
         raise written.error(("layer",), "packages need a layer: write `layer: venv`")
     if recipe.layer == "conda":

@@ -1,4 +1,4 @@
-"""What is inside, as a CycloneDX software bill of materials."""
+"""Writing a CycloneDX software bill of materials (SBOM)."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -18,12 +18,12 @@ from ebsif.easyconfig.read import Easyconfig
 from ebsif.files import write_atomically
 from ebsif.lock.model import LockedFile
 
-# Widely read by scanners.
+# Most scanners read this version.
 SCHEMA = SchemaVersion.V1_6
 
 
 def of_image(manifest: Manifest) -> Bom:
-    """Return what is in a base."""
+    """Return the contents of a base."""
     bom = Bom()
     bom.metadata.component = _image(manifest)
     _complete(bom, _packages(manifest.packages, "base"))
@@ -31,7 +31,7 @@ def of_image(manifest: Manifest) -> Bom:
 
 
 def of_easyconfig(easyconfig: Easyconfig, base: Manifest | None) -> Bom:
-    """Return what the module of an easyconfig has inside.
+    """Return the contents of the module that an easyconfig makes.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def write(bom: Bom, path: Path) -> None:
 
 
 def _complete(bom: Bom, components: Iterable[Component]) -> None:
-    """Add components, and that all of them belong to the thing itself."""
+    """Add components, all of which the described thing depends on."""
     bom.metadata.tools.components.add(
         Component(type=ComponentType.APPLICATION, name="ebsif", version=__version__, bom_ref="ebsif")
     )
@@ -114,7 +114,7 @@ def _conda_purl(file: LockedFile) -> PackageURL:
     place = urlsplit(channel)
     qualifiers = {
         "build": file.build or "",
-        # As conda calls channels: without the host, where there is more than that.
+        # Conda's name of a channel leaves out the host, unless there is nothing else.
         "channel": PurePosixPath(place.path).name if place.scheme == "file" else place.path.strip("/") or place.netloc,
         "subdir": subdir,
         "type": "conda" if file.filename.endswith(".conda") else "tar.bz2",

@@ -16,7 +16,7 @@ from ebsif.values import Bind, Folder, ModuleName, SoftwareName, StrictModel, Te
 SUFFIX = ".yml"
 
 
-# What the name of an image can say.
+# Facts that the name of an image can state.
 GROUPS = ("package", "version", "rocm", "python", "with", "variant", "date", "digest")
 
 

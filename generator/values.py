@@ -1,4 +1,4 @@
-"""The kinds of text that recipes, sites and manifests hold, each with what makes it valid."""
+"""Types of the texts in recipes, sites and manifests, each with its validation."""
 
 import re
 from typing import Annotated
@@ -6,9 +6,9 @@ from typing import Annotated
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-# What EasyBuild can write into a module and a container runtime can bind.
+# Modules and container runtimes cannot carry these.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-# In a class of characters: what no name and no path should have.
+# Characters that no name and no path may have, for use in a class of characters.
 _ODD = r"\x00-\x1f\x7f"
 
 

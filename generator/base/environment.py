@@ -1,17 +1,17 @@
-"""The environment in a container, before and after something was activated."""
+"""Comparing the environment in a container before and after activating."""
 
 import re
 from collections.abc import Mapping
 
 from ebsif.base.manifest import Activation
 
-# What belongs to the shell that runs the activation, or to one container, and not to what is activated.
+# Variables that the shell or the container sets, not the activation.
 _NOT_ACTIVATION = re.compile(
     r"_|OLDPWD|PWD|PS1|SHLVL|PROMPT_COMMAND|USER_PATH|(APPTAINER|SINGULARITY)_"
     r"(BIND|COMMAND|CONTAINER|ENVIRONMENT|NAME)"
 )
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# Not the halves of surrogates either, which stand for what is no UTF-8.
+# Surrogates stand for bytes that are not UTF-8.
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*")
 _FOLDER = re.compile(r"/[^\x00-\x1f\x7f\ud800-\udfff]*")
 
@@ -23,7 +23,7 @@ def parse_environment(output: str) -> dict[str, str]:
 
 
 def activation(command: str | None, before: Mapping[str, str], after: Mapping[str, str]) -> Activation:
-    """Return what a command has changed in an environment, and what of it a module cannot do.
+    """Return what a command changed in an environment, and which of these changes a module cannot make.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def activation(command: str | None, before: Mapping[str, str], after: Mapping[st
 
 
 def for_everybody(found: Activation, other: Activation) -> Activation:
-    """Return an activation without what it did otherwise when another user ran it.
+    """Return an activation without the changes that were different for another user.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def _told(found: Activation, name: str) -> str:
 
 
 def _front(before: str, after: str) -> list[str] | None:
-    """Return the folders that come first in one PATH and are not in the other; None when more has changed."""
+    """Return the folders that were put before PATH; None when PATH changed in another way."""
     if before == after:
         return []
     return after[: -len(before) - 1].split(":") if after.endswith(f":{before}") else None

@@ -50,7 +50,7 @@ def freeze(source: Path, folder: Path, runtime: Runtime, console: Console) -> Fr
 
 
 def _again(source: Path, target: Path, runtime: Runtime, console: Console) -> Frozen:
-    """Verify an image that is there already."""
+    """Verify an image that is frozen already."""
     found, wanted = sha256(target, console), sha256(source, console)
     if found != wanted:
         raise EbsifError(
@@ -59,7 +59,7 @@ def _again(source: Path, target: Path, runtime: Runtime, console: Console) -> Fr
         )
     beside = manifest_path(target)
     try:
-        # Whoever made the copy may have been stopped before there was a manifest.
+        # An earlier freeze may have been killed before it wrote the manifest.
         manifest = read_manifest(beside) if beside.exists() else None
     except OutdatedError:
         manifest = None

@@ -1,4 +1,4 @@
-"""What is known of the base that a recipe names: from its manifest, or, while it is not at hand, from its name."""
+"""The base of a recipe: what its manifest says, or, without the image, what its name says."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -81,7 +81,7 @@ class Base:
             When it is not.
         """
         if self.manifest is None:
-            raise EbsifError(f"the image {self.file} is not at hand, so that nothing can be found out about it")
+            raise EbsifError(f"the image {self.file} is not at hand, so ebsif cannot inspect it")
         return self.manifest
 
 
@@ -138,7 +138,7 @@ def start_up(recipe: Recipe, base: Base) -> StartUp:
 
 
 def _check_usable(recipe: Recipe, base: Base, activation: Activation) -> None:
-    """Refuse what a module cannot do, unless the recipe says what a variable should be, or needs no activation."""
+    """Refuse an activation that a module cannot repeat, unless the recipe sets the variable or needs no activation."""
     needs_activation = recipe.layer != "conda" or recipe.stack
     left = {name: reason for name, reason in activation.unusable.items() if name not in recipe.container_env}
     if needs_activation and left:
@@ -170,7 +170,7 @@ def read_name(file: str, families: Iterable[Family]) -> ImageName | None:
 
 
 def _said(file: str, family: Family) -> dict[str, str] | None:
-    """Return the parts of a name by the groups of a family's patterns, or None when it is no name of the family."""
+    """Return what the groups of a family's patterns match in a name; None when the patterns do not match."""
     match = re.fullmatch(family.pattern, file)
     if not match:
         return None

@@ -1,4 +1,4 @@
-"""Looking into a base."""
+"""Inspecting a base: starting containers of its image, and asking them."""
 
 import json
 import os
@@ -24,13 +24,13 @@ from ebsif.values import Command, PackageSpelling
 _MAGIC, _MAGIC_OFFSET = b"SIF_MAGIC", 32
 _ID_OFFSET, _ID_SIZE = 48, 16
 
-# What runs in the container for us, and where it is there.
+# The probes, and where containers see them.
 _PROBE_SH, _PROBE_PY = (Path(__file__).with_name(name) for name in ("probe.sh", "probe.py"))
 _INSIDE = "/ebsif"
 _VENVS = f"{_INSIDE}/venvs"
-# The home folder and the name of a user whom nobody is.
+# A user who does not exist.
 _OTHER_HOME, _OTHER_USER = f"{_INSIDE}/home", "ebsif-other-user"
-# Stands for the name of a venv until somebody gives it one.
+# Stands for the name of the venv, which the recipe gives.
 _VENV_NAME = "ebsif-venv-name"
 
 _RUNSCRIPT_SECONDS = 30.0
@@ -41,7 +41,7 @@ _PACKAGE: TypeAdapter[str] = TypeAdapter(PackageSpelling)
 
 @dataclass(frozen=True)
 class Identity:
-    """By what an image is told from others without reading all of it."""
+    """What tells an image from others without reading all of it."""
 
     id: str
     size: int
@@ -64,7 +64,7 @@ def identity(image: Path) -> Identity:
 
 
 def inspect_image(image: Path, runtime: Runtime, console: Console, *, known_sha256: str | None = None) -> Manifest:
-    """Return what is in an image; warns of what is in it and cannot be used.
+    """Return what is in an image; warn of what is left out.
 
     Parameters
     ----------
@@ -77,11 +77,11 @@ def inspect_image(image: Path, runtime: Runtime, console: Console, *, known_sha2
         When it is no image, or cannot be started.
     """
     found = identity(image)
-    look = _Look(image, runtime)
+    inspection = _Inspection(image, runtime)
     try:
-        with console.waiting(f"looking into {image.name}"):
-            values = look.values()
-        for warning in look.warnings:
+        with console.waiting(f"inspecting {image.name}"):
+            values = inspection.values()
+        for warning in inspection.warnings:
             console.warn(f"{image.name}: {warning}")
         checksum = known_sha256 or sha256(image, console)
         return Manifest(file=image.name, sha256=checksum, size=found.size, id=found.id, **values)
@@ -91,8 +91,8 @@ def inspect_image(image: Path, runtime: Runtime, console: Console, *, known_sha2
         raise EbsifError(f"ebsif cannot write down what is in {image}: {where}: {first['msg']}") from error
 
 
-class _Look:
-    """One look into an image, each step with what those before have found."""
+class _Inspection:
+    """One inspection of an image; each step uses what the earlier ones found."""
 
     def __init__(self, image: Path, runtime: Runtime) -> None:
         self._image = image
@@ -126,7 +126,7 @@ class _Look:
         }
 
     def _environment(self, verb: Literal["exec", "run"], script: str | None = None, **options: Any) -> dict[str, str]:
-        """Return the environment in the container, after a script of bash if there is one, whatever that prints."""
+        """Return the environment in the container, after a script of bash if one is given; its output is dropped."""
         command = ["bash", "-c", f"{{ {script}\n}} >&2 && exec env -0"] if script else ["env", "-0"]
         return parse_environment(self._runtime.output(self._image, command, Inside(verb, **options)))
 
@@ -141,7 +141,7 @@ class _Look:
     def _activation(
         self, command: str | None, before: Mapping[str, str], after: Mapping[str, str], verb: Literal["exec", "run"]
     ) -> Activation:
-        """Return what activating does for every user."""
+        """Return what activating does for all users alike."""
         if command is None:
             return Activation()
         found = for_everybody(activation(command, before, after), self._activation_of_another(command, before, verb))
@@ -158,20 +158,20 @@ class _Look:
         with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
             home, users = Path(folder, "home"), Path(folder, "passwd")
             home.mkdir()
-            # For programs that ask the system, as `id` does.
+            # `id` and others read this file.
             users.write_text(f"{_OTHER_USER}:x:{os.getuid()}:{os.getgid()}::{_OTHER_HOME}:/bin/sh\n")
             binds = [f"{home}:{_OTHER_HOME}", f"{users}:/etc/passwd:ro"]
             after = self._environment(verb, f"export {exports} && {command}", binds=binds)
         return activation(command, {**before, **variables}, after)
 
     def _packages(self, found: Mapping[str, Any]) -> dict[str, str]:
-        """Return the packages of which name and version can be written down."""
+        """Return the packages without those whose name or version a manifest cannot hold."""
         odd = [name for name, version in found.items() if not (_fits(_PACKAGE, name) and _fits(_PACKAGE, version))]
         self._leave_out("packages", odd)
         return {name: version for name, version in found.items() if name not in odd}
 
     def _commands(self, found: Sequence[str]) -> list[str]:
-        """Return the commands that can be given a wrapper."""
+        """Return the commands without those whose names no wrapper can have."""
         odd = [command for command in found if not _fits(_COMMAND, command)]
         self._leave_out("commands", odd)
         return [command for command in found if command not in odd]
@@ -184,14 +184,14 @@ class _Look:
         raise EbsifError(f"{self._image} {message}")
 
     def _python(self, command: str | None, verb: Literal["exec", "run"]) -> dict[str, Any]:
-        """Return what the Python of the image, activated, says of itself; nothing when there is none."""
+        """Return what the image's Python, activated, says of itself; nothing without a Python."""
         script = " && ".join([*([command] if command else []), f"exec python3 {_INSIDE}/{_PROBE_PY.name}"])
         done = self._runtime.run(self._image, ["sh", "-c", "command -v python3"], Inside(verb))
         if done.returncode != 0 and not command:
             return {}
         output = self._runtime.output(self._image, ["bash", "-c", script], Inside(verb, [_bind(_PROBE_PY)]))
         try:
-            # What activates may have a word to say itself, before.
+            # The activation may print something first.
             return dict(json.loads(output.splitlines()[-1]))
         except (IndexError, ValueError) as error:
             raise EbsifError(f"the Python of {self._image} prints something else than it was asked") from error
@@ -234,7 +234,7 @@ def _fits(kind: TypeAdapter[str], value: Any) -> bool:
 
 
 def _readable(text: str) -> str:
-    """Return a text of an image with a question mark for what is no UTF-8."""
+    """Return a text of an image with a question mark for each byte that is not UTF-8."""
     return text.encode(errors="replace").decode()
 
 

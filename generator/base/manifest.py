@@ -1,4 +1,4 @@
-"""The manifest: what is in a base, as found by looking into it."""
+"""The manifest: what an inspection found in a base."""
 
 import json
 from pathlib import Path
@@ -12,13 +12,13 @@ from ebsif.values import Command, ContainerPath, PackageSpelling, Sha256, Strict
 
 Kind = Literal["conda", "conda-active", "venv", "bare"]
 
-# To be raised whenever a field is added, or means something else: 2 has `Activation.unusable`, and the commands of all
-# packages of conda.
+# Raise this when a field is added or changes its meaning. Format 2 added `Activation.unusable`, and lists the commands
+# of conda's noarch packages.
 Format = Literal[2]
 FORMAT: int = get_args(Format)[0]
 
 SUFFIX = ".manifest.json"
-# Far more than what is in any image.
+# No manifest is nearly as large.
 MAXIMUM_SIZE = 50_000_000
 
 
@@ -59,7 +59,7 @@ class Activation(StrictModel):
     path: list[ContainerPath] = Field(default_factory=list)
     """The folders that it puts before ``PATH``."""
     unusable: dict[Text, Text] = Field(default_factory=dict)
-    """What it does that a module cannot do from outside the container: the reason by the name of the variable."""
+    """The changes that a module cannot make from outside the container: the reason for each variable."""
 
 
 class Manifest(StrictModel):
@@ -146,7 +146,7 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def _format(text: str) -> int:
-    """Return the format that a manifest says it has; ours for what says nothing that makes sense."""
+    """Return the format that a manifest states; the current one when it states none, which validation then explains."""
     try:
         written = json.loads(text).get("format")
     except (ValueError, RecursionError, AttributeError):

@@ -1,4 +1,4 @@
-"""Where manifests are kept: beside an image, or, where one cannot write, in the user's cache."""
+"""Storing manifests: beside a frozen image, or in the user's cache."""
 
 from pathlib import Path
 
@@ -23,12 +23,12 @@ def manifest_path(image: Path) -> Path:
 
 
 def manifest_of(image: Path, console: Console) -> Manifest:
-    """Return the manifest of an image; looks into the image if nobody has done so yet with this version's eyes.
+    """Return the manifest of an image; inspect the image if there is no manifest of the current format.
 
     Raises
     ------
     EbsifError
-        When the manifest beside the image is that of another one, or the image cannot be looked into.
+        When the manifest beside the image is that of another one, or the inspection fails.
     """
     manifest = stored_manifest(image)
     if manifest is None:
@@ -41,7 +41,7 @@ def manifest_of(image: Path, console: Console) -> Manifest:
 
 
 def stored_manifest(image: Path) -> Manifest | None:
-    """Return the manifest of an image, or None when nobody has looked into it yet, or only an older version of ebsif.
+    """Return the manifest of an image; None when there is none, or only one of an older format.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def stored_manifest(image: Path) -> Manifest | None:
     if beside and (beside.id, beside.size) != (found.id, found.size):
         raise FileError(
             f"{manifest_path(image)} is the manifest of another image than {image}: if the image is the right one, "
-            "remove the manifest, and the image will be looked into again"
+            "remove the manifest, and ebsif inspects the image again"
         )
     if beside:
         return beside
@@ -62,7 +62,7 @@ def stored_manifest(image: Path) -> Manifest | None:
 
 
 def _read_beside(path: Path) -> Manifest | None:
-    """Return the manifest beside an image; none for one in an older format, which not everybody may replace."""
+    """Return the manifest beside an image; None when it has an older format. Not every user may replace it."""
     try:
         return read_manifest(path) if path.exists() else None
     except OutdatedError:
@@ -70,7 +70,7 @@ def _read_beside(path: Path) -> Manifest | None:
 
 
 def _read_cached(path: Path) -> Manifest | None:
-    """Return a manifest from the cache; none for what another version of ebsif has left there."""
+    """Return a manifest from the cache; None when another version of ebsif wrote it."""
     try:
         return read_manifest(path) if path.exists() else None
     except FileError:
@@ -78,7 +78,7 @@ def _read_cached(path: Path) -> Manifest | None:
 
 
 def _cached(image: Path) -> Path:
-    """Return where the manifest of an image is kept when it cannot lie beside it."""
+    """Return where the cache has the manifest of an image."""
     return cache_path(_CACHE, f"{identity(image).id}{SUFFIX}")
 
 
@@ -96,7 +96,7 @@ def find_base(image: str, site: Site, folder: Path, console: Console) -> Base:
 
 
 def base_of(recipe: Recipe, document: Document, site: Site, console: Console) -> Base:
-    """Return what is known of a recipe's base; looks into the image if it is at hand and nobody has done so yet.
+    """Return what is known of a recipe's base; inspects the image if it is at hand and has no manifest.
 
     Raises
     ------

@@ -52,7 +52,7 @@ def _place(image: Image) -> str:
 def _facts(image: Image) -> str:
     manifest = image.manifest
     if manifest is None:
-        return f"{decimal(image.size)}, not looked into yet"
+        return f"{decimal(image.size)}, not inspected yet"
     python = f"Python {manifest.python.version}" if manifest.python else ""
     rocm = f"ROCm {manifest.rocm}" if manifest.rocm else ""
     return ", ".join(fact for fact in (decimal(image.size), manifest.kind, python, rocm) if fact)

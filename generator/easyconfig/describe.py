@@ -1,4 +1,4 @@
-"""What an easyconfig says about itself to the people who find it."""
+"""Describing what is in a base, for the people who find the easyconfig."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from ebsif.base.image import Base
 from ebsif.names import python_version
 from ebsif.recipe import Recipe
 
-# Packages of a base that people choose it for; a base has hundreds.
+# The packages that people choose a base for; it has hundreds.
 NOTABLE = (
     "torch", "torchvision", "torchaudio", "jax", "jaxlib", "flax", "tensorflow", "keras", "horovod", "mpi4py", "numpy",
     "deepspeed", "flash-attn", "transformers", "accelerate", "vllm", "triton", "xformers", "bitsandbytes", "ray",

@@ -49,9 +49,9 @@ def test_images_are_listed_by_folder_with_what_is_known_of_them(
     assert listed(capsys, "--bases").splitlines() == [
         f"{folders}/frozen (frozen)",
         "  seen.sif    4.2 MB, venv, Python 3.12.3, ROCm 6.2.4",
-        "  unseen.sif  10 bytes, not looked into yet",
+        "  unseen.sif  10 bytes, not inspected yet",
         f"{folders}/current",
-        "  latest.sif  4.2 MB, not looked into yet",
+        "  latest.sif  4.2 MB, not inspected yet",
     ]
 
 

@@ -239,7 +239,7 @@ def test_rocm_is_compared_with_what_the_driver_supports(
     assert main(["generate", "recipe.yml"]) == 0
     capsys.readouterr()
     assert main(["check", "recipe.yml"]) == 0, "a warning is no error"
-    said = {"ok": "is supported by the site's driver", "warning": "is outside of what the site's driver supports"}[
+    said = {"ok": "is supported by the site's driver", "warning": "is outside the range of the site's driver"}[
         level
     ]
     assert f"{level:8}ROCm {rocm} {said} (6.1 to 7.0)" in capsys.readouterr().out
