@@ -1,11 +1,11 @@
-"""The next version of a recipe."""
+"""Making the next version of a recipe."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ebsif import document
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.store import base_of, find_base
 from ebsif.compare import Changes, changes, of_easyconfig, of_manifest
 from ebsif.console import Console
@@ -87,7 +87,7 @@ def bump(
 
 @dataclass(frozen=True)
 class _Before:
-    """The version that there is; its base may be gone."""
+    """The current version of the recipe; its base may be gone."""
 
     path: Path
     recipe: Recipe
@@ -99,12 +99,12 @@ class _Before:
 def _before(path: Path, console: Console, *, leaves_base: bool) -> _Before:
     recipe, written = read_recipe(path)
     site = read_site(recipe.site, path.parent)
-    # What is wrong is told with lines of this recipe: that of the next version goes away again.
+    # Check this recipe first: messages must name its lines, not those of the new recipe, which is removed on failure.
     if not leaves_base:
         base_of(recipe, written, site, console)
     base = find_base(recipe.base, site, path.parent, console)
     request(recipe, written, base)
-    # Without the base, its easyconfig is only known if it is called as the recipe.
+    # Without the base, only an easyconfig named after the recipe can be found.
     beside = path.with_suffix(SUFFIX)
     return _Before(path, recipe, site, base, beside if beside.exists() else path.parent / easyconfig_name(recipe, base))
 
@@ -125,7 +125,7 @@ def _values(before: _Before, base: Base, given: Path | None, date: str | None) -
         named = base.path.parent in before.site.image_folders()
         values["base"] = base.file if named else _beside(base.path, before.path.parent)
         values["version"] = software_version(before.recipe.name, base) or before.recipe.version
-        # Now it is known what is in it.
+        # The new base is there: its manifest says it all.
         values["expected"] = None
         if base.name and base.name.date:
             values["date"] = base.name.date
@@ -135,7 +135,7 @@ def _values(before: _Before, base: Base, given: Path | None, date: str | None) -
 
 
 def _moved(text: str, before: _Before, base: Base) -> str:
-    """Return the text of a recipe with what is called after versions of its base called after those of another."""
+    """Return the text of a recipe in which names that contain a version of the old base have that of the new one."""
     old, new = python_version(before.recipe, before.base), base.python
     # A conda layer has a Python of its own.
     if old and new and before.recipe.layer != "conda":
@@ -152,7 +152,7 @@ def _beside(image: Path, folder: Path) -> str:
 
 
 def _written(before: _Before, target: Path, text: str, console: Console, sources: Path | None) -> Bumped:
-    """Write the new recipe and its easyconfig; the recipe goes away again if that cannot be made."""
+    """Write the new recipe and its easyconfig; remove the recipe if the easyconfig cannot be made."""
     write_atomically(target, text.encode(), 0o644)
     try:
         plan = make_plan(target, console)

@@ -3,44 +3,25 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from packaging.version import InvalidVersion
 from packaging.version import Version as Release
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.store import find_base
 from ebsif.console import Console
-from ebsif.easyconfig.read import Easyconfig, read_easyconfig
-from ebsif.errors import EbsifError
+from ebsif.easyconfig.read import Easyconfig, read_container
+from ebsif.errors import ToolError
 from ebsif.files import sha256
+from ebsif.finding import Finding
 from ebsif.generate import is_current, make_plan
 from ebsif.lock.sources import missing_files, source_path
 from ebsif.site import RocmRange, read_site
 
-Level = Literal["error", "warning", "ok"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The outcome of one check.
-
-    Parameters
-    ----------
-    level
-        Whether it is an error, something to know, or in order.
-    message
-        What was found.
-    """
-
-    level: Level
-    message: str
-
 
 def check_recipe(path: Path, console: Console) -> Iterator[Finding]:
-    """Check a recipe, and the easyconfig that was made of it.
+    """Check a recipe and its easyconfig.
 
     Raises
     ------
@@ -48,17 +29,17 @@ def check_recipe(path: Path, console: Console) -> Iterator[Finding]:
         When the recipe cannot be read.
     """
     plan = make_plan(path, console)
-    yield Finding("ok", f"{path} is a recipe")
+    yield Finding("recipe", f"{path} is a recipe")
     yield from _base(plan.base)
     yield from _rocm(plan.base, plan.site.rocm)
     yield from _binds([*plan.site.binds, *plan.recipe.binds])
     if plan.present is None:
-        yield Finding("error", f"there is no {plan.target}: run `ebsif generate`")
+        yield Finding("easyconfig", f"there is no {plan.target}: run `ebsif generate`", "error")
     elif is_current(plan):
-        yield Finding("ok", f"{plan.target} is up to date")
+        yield Finding("easyconfig", f"{plan.target} is up to date")
         yield from _style(plan.target)
     else:
-        yield Finding("error", f"{plan.target} is out of date: run `ebsif generate`")
+        yield Finding("easyconfig", f"{plan.target} is out of date: run `ebsif generate`", "error")
 
 
 def check_easyconfig(path: Path, site_name: str, console: Console) -> Iterator[Finding]:
@@ -69,52 +50,50 @@ def check_easyconfig(path: Path, site_name: str, console: Console) -> Iterator[F
     EbsifError
         When it cannot be read, or the site is unknown.
     """
-    easyconfig = read_easyconfig(path)
+    easyconfig = read_container(path)
     site = read_site(site_name)
-    yield Finding("ok", f"{path} holds only data")
+    yield Finding("easyconfig", f"{path} holds only data")
     yield from _style(path)
-    base = find_base(easyconfig.parameters["sources"][0], site, path.parent, console)
+    base = find_base(easyconfig.image, site, path.parent, console)
     yield from _base(base)
     yield from _image_checksum(easyconfig, base, console)
     yield from _rocm(base, site.rocm)
-    yield from _binds(easyconfig.parameters.get("binds", []))
+    yield from _binds(easyconfig.binds)
     yield from _files(easyconfig, console)
 
 
 def _style(path: Path) -> Iterator[Finding]:
-    """Run EasyBuild's own checks for contributions."""
+    """Run EasyBuild's own checks of contributions."""
     eb = shutil.which("eb")
     if eb is None:
-        yield Finding("warning", "eb is not on PATH: its own checks were not run")
+        yield Finding("style", "eb is not on PATH: its own checks were not run", "warning")
         return
     done = subprocess.run([eb, "--check-contrib", str(path)], capture_output=True, text=True, check=False)
     if done.returncode == 0:
-        yield Finding("ok", "eb --check-contrib passes")
+        yield Finding("style", "eb --check-contrib passes")
     else:
         lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        yield Finding("error", "eb --check-contrib: " + "; ".join(lines[-5:]))
+        yield Finding("style", "eb --check-contrib: " + "; ".join(lines[-5:]), "error")
 
 
 def _base(base: Base) -> Iterator[Finding]:
     if base.path is None:
-        yield Finding("warning", f"the image {base.file} is not at hand: nothing in it was checked")
+        yield Finding("image", f"the image {base.file} is not at hand: nothing in it was checked", "warning")
     else:
-        yield Finding("ok", f"the image is {base.path}")
+        yield Finding("image", f"the image is {base.path}")
 
 
 def _image_checksum(easyconfig: Easyconfig, base: Base, console: Console) -> Iterator[Finding]:
-    wanted = easyconfig.parameters["checksums"][0]
+    wanted = easyconfig.checksum
     if wanted is None:
-        yield Finding("warning", "the easyconfig has no SHA256 of its image: freeze the image, and generate it again")
+        found = "the easyconfig has no SHA256 of its image: freeze the image, and generate it again"
+        yield Finding("checksum", found, "warning")
     elif base.path:
         found = sha256(base.path, console)
-        same = found == wanted
-        yield Finding(
-            "ok" if same else "error",
-            f"{base.path} has the SHA256 of the easyconfig"
-            if same
-            else f"{base.path} has SHA256 {found}, not {wanted}",
-        )
+        if found == wanted:
+            yield Finding("checksum", f"{base.path} has the SHA256 of the easyconfig")
+        else:
+            yield Finding("checksum", f"{base.path} has SHA256 {found}, not {wanted}", "error")
 
 
 def _rocm(base: Base, supported: RocmRange | None) -> Iterator[Finding]:
@@ -125,12 +104,12 @@ def _rocm(base: Base, supported: RocmRange | None) -> Iterator[Finding]:
     try:
         fits = _minor(supported.minimum) <= _minor(base.rocm) <= _minor(supported.maximum)
     except InvalidVersion:
-        yield Finding("warning", f"{base.rocm} is no version of ROCm that could be compared with {versions}")
+        yield Finding("ROCm", f"{base.rocm} is not a version that can be compared with {versions}", "warning")
         return
     if fits:
-        yield Finding("ok", f"ROCm {base.rocm} is supported by the site's driver ({versions})")
+        yield Finding("ROCm", f"ROCm {base.rocm} is supported by the site's driver ({versions})")
     else:
-        yield Finding("warning", f"ROCm {base.rocm} is outside of what the site's driver supports ({versions})")
+        yield Finding("ROCm", f"ROCm {base.rocm} is outside the range of the site's driver ({versions})", "warning")
 
 
 def _minor(version: str) -> tuple[int, int]:
@@ -141,19 +120,20 @@ def _minor(version: str) -> tuple[int, int]:
 def _binds(binds: list[str]) -> Iterator[Finding]:
     missing = [bind for bind in binds if not Path(bind.split(":")[0]).exists()]
     if missing:
-        yield Finding("warning", f"not on this machine, so not bound here: {', '.join(missing)}")
+        yield Finding("binds", f"this machine does not have, and so does not bind: {', '.join(missing)}", "warning")
 
 
 def _files(easyconfig: Easyconfig, console: Console) -> Iterator[Finding]:
-    if easyconfig.lock is None:
+    lock = easyconfig.lock
+    if lock is None:
         return
     try:
-        folder = source_path(easyconfig.parameters["name"])
-    except EbsifError as error:
-        yield Finding("warning", str(error))
+        folder = source_path(easyconfig.name)
+    except ToolError as error:
+        yield Finding("files", str(error), "warning")
         return
-    missing = missing_files(easyconfig.lock.files, folder)
+    missing = missing_files(lock.files, folder)
     if missing:
-        yield Finding("warning", f"to be downloaded: {len(missing)} of {len(easyconfig.lock.files)} files of the layer")
+        yield Finding("files", f"to be downloaded: {len(missing)} of {len(lock.files)} files of the layer", "warning")
     else:
-        yield Finding("ok", f"all {len(easyconfig.lock.files)} files of the layer are in {folder}")
+        yield Finding("files", f"all {len(lock.files)} files of the layer are in {folder}")

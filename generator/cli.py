@@ -14,7 +14,7 @@ def run() -> NoReturn:
     """Run the command that this process was started for, and end the process."""
     status = main()
     if "rattler" in sys.modules:
-        # Its threads outlive its calls, and may crash a Python that ends in the ordinary way (seen with 0.28).
+        # rattler's threads outlive its calls and may crash a Python that ends in the ordinary way (seen with 0.28).
         os._exit(status)
     sys.exit(status)
 
@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     named = next((word for word in words if not word.startswith("-")), None)
     options = make_parser(*([named] if named in COMMANDS else [])).parse_args(words)
-    # Only now, since it brings the libraries along.
-    from ebsif.console import Console
+    # Imported late: it imports the libraries.
+    from ebsif.console import Console, printable
 
     try:
         status = int(command_module(options.command).run(options, Console(quiet=options.quiet)))
@@ -39,14 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except EbsifError as error:
         for line in str(error).splitlines():
-            print(f"ebsif: {line}", file=sys.stderr)
+            print(f"ebsif: {printable(line)}", file=sys.stderr)
         return 2
     except BrokenPipeError:
-        # Whoever reads the output has seen enough; nothing is left to be written when Python ends.
+        # The reader of the output has gone: Python must not write anything more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        # Not every error tells the file, as when a disk is full.
+        # Some errors, such as a full disk, name no file.
         place = f"cannot use {error.filename}: " if error.filename else ""
         print(f"ebsif: {place}{error.strerror or error}", file=sys.stderr)
         return 2

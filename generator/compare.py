@@ -1,4 +1,4 @@
-"""What two recipes, easyconfigs, manifests or images differ in."""
+"""Comparing two recipes, easyconfigs, manifests or images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,13 +16,13 @@ from ebsif.names import easyconfig_name
 from ebsif.recipe import read_recipe
 from ebsif.site import read_site
 
-# Parameters of an easyconfig that are compared package by package, or only say the rest in words.
+# Parameters that are compared package by package, or that only repeat the others in words.
 _LISTED = ("exts_list", "exts_default_options", "description", "usage")
 
 
 @dataclass(frozen=True)
 class Contents:
-    """What something holds, in a form that can be compared.
+    """The content of a file, in a form that can be compared.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Changes:
     layer: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        """Whether there is any."""
+        """Whether anything is different."""
         return bool(self.settings or self.base or self.layer)
 
 
@@ -79,7 +79,7 @@ def _changed_packages(
 ) -> dict[str, tuple[str | None, str | None]]:
     if before is None or after is None:
         return {}
-    # A package may spell its name in another way in another version.
+    # Two versions of a package may spell its name differently.
     spelled = {str(canonicalize_name(name)): name for name in [*before, *after]}
     old, new = ({str(canonicalize_name(name)): version for name, version in side.items()} for side in (before, after))
     return {spelled[name]: pair for name, pair in _changed(old, new).items()}

@@ -1,6 +1,8 @@
-"""Talking to the person at the terminal: results on standard output, all else on standard error."""
+"""Printing: results on standard output, everything else on standard error."""
 
+import io
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,14 +28,17 @@ class Console:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        # Where nobody looks on, lines of a table are as long as they need: whatever reads them wants whole values.
+        # A file name may not be valid UTF-8.
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        # A program that reads a table wants whole values: without a terminal, lines are not wrapped.
         width = None if sys.stdout.isatty() else _UNLIMITED
         self._out = RichConsole(highlight=False, soft_wrap=True, markup=False, emoji=False, width=width)
         self._err = RichConsole(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
     def say(self, text: str) -> None:
         """Write a line of the result."""
-        self._out.print(text)
+        self._out.print(printable(text))
 
     def write(self, text: str) -> None:
         """Write text of the result as it is."""
@@ -50,17 +55,17 @@ class Console:
         for heading in headings:
             table.add_column(heading, overflow="fold")
         for row in rows:
-            table.add_row(*row)
+            table.add_row(*map(printable, row))
         self._out.print(table)
 
     def note(self, text: str) -> None:
-        """Say what is being done, or has been."""
+        """Say what ebsif does or has done."""
         if not self._quiet:
-            self._err.print(text)
+            self._err.print(printable(text))
 
     def warn(self, text: str) -> None:
-        """Say what the person should know before going on."""
-        self._err.print(f"ebsif: warning: {text}", style="yellow")
+        """Warn of something."""
+        self._err.print(f"ebsif: warning: {printable(text)}", style="yellow")
 
     @contextmanager
     def progress(self, text: str, total: int) -> Iterator[Advance]:
@@ -72,7 +77,7 @@ class Console:
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
-        """Show that something goes on whose length is unknown."""
+        """Show a spinner for work of unknown length."""
         columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
         with Progress(*columns, console=self._err, transient=True, disable=not self._shows) as bars:
             bars.add_task(text, total=None)
@@ -81,3 +86,8 @@ class Console:
     @property
     def _shows(self) -> bool:
         return self._err.is_terminal and not self._quiet
+
+
+def printable(text: str) -> str:
+    """Escape the control characters of a text, which a terminal would obey; line breaks and tabs stay."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda match: repr(match.group())[1:-1], text)

@@ -1,4 +1,4 @@
-"""What a machine needs for the main job: an easyconfig for a container, installed by EasyBuild and used as a module."""
+"""Examining a machine: what it needs to install an easyconfig and to load its module."""
 
 import os
 import re
@@ -7,14 +7,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from packaging.version import Version
 
 from ebsif.console import Console
-from ebsif.errors import EbsifError
+from ebsif.errors import ToolError
 from ebsif.files import can_write
+from ebsif.finding import Finding
 from ebsif.lock.sources import source_path
 from ebsif.runtime import find_runtime
 from ebsif.site import Site
@@ -27,28 +27,6 @@ _SECONDS = 60.0
 
 _NAMESPACES = (Path("/proc/sys/user/max_user_namespaces"), Path("/proc/sys/kernel/unprivileged_userns_clone"))
 _FUSE = Path("/dev/fuse")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that the main job needs.
-
-    Parameters
-    ----------
-    what
-        What it is.
-    found
-        What is there.
-    remedy
-        How to get it; None when nothing is missing.
-    necessary
-        Whether the main job cannot be done without it.
-    """
-
-    what: str
-    found: str
-    remedy: str | None = None
-    necessary: bool = True
 
 
 def examine(site: Site, console: Console, *, network: bool = False) -> Iterator[Finding]:
@@ -82,11 +60,11 @@ def _runtime() -> Finding:
     what = "container runtime"
     try:
         runtime = find_runtime()
-    except EbsifError as error:
-        return Finding(what, "none", str(error))
+    except ToolError as error:
+        return _missing(what, "none", str(error))
     done = _run([runtime.path, "--version"])
     if done.returncode != 0:
-        return Finding(what, f"{runtime.path}, which does not work: {_last_line(done)}", "have it repaired")
+        return _missing(what, f"{runtime.path}, which does not work: {_last_line(done)}", "have it repaired")
     return Finding(what, f"{done.stdout.strip()} ({runtime.path})")
 
 
@@ -97,15 +75,15 @@ def _mounting() -> Finding:
         return Finding(what, "by root")
     try:
         settings = _run([find_runtime().path, "buildcfg"]).stdout
-    except EbsifError:
-        return Finding(what, "unknown", "install a container runtime first")
+    except ToolError:
+        return _missing(what, "unknown", "install a container runtime first")
     if re.search(r"^\w+_SUID_INSTALL=1$", settings, re.MULTILINE):
         return Finding(what, "by a setuid program of the runtime")
     off = [str(switch) for switch in _NAMESPACES if switch.exists() and switch.read_text().strip() == "0"]
     if off:
-        return Finding(what, f"no user namespaces ({off[0]} is 0)", "ask for them, or for a setuid runtime")
+        return _missing(what, f"no user namespaces ({off[0]} is 0)", "ask for them, or for a setuid runtime")
     if not os.access(_FUSE, os.R_OK | os.W_OK):
-        return Finding(what, f"{_FUSE} cannot be opened", "ask that every user may, or for a setuid runtime")
+        return _missing(what, f"{_FUSE} cannot be opened", "ask that every user may, or for a setuid runtime")
     return Finding(what, f"by {_FUSE} in user namespaces")
 
 
@@ -114,13 +92,13 @@ def _easybuild(site: Site) -> Finding:
     eb = shutil.which("eb")
     if eb is None:
         remedy = f"`{site.setup}`" if site.setup else "load the module of EasyBuild, or `pip install easybuild`"
-        return Finding(what, "eb is not on PATH", remedy)
+        return _missing(what, "eb is not on PATH", remedy)
     done = _run([eb, "--version"])
     told = re.search(r"EasyBuild ([0-9.]*[0-9])", done.stdout)
     if told is None:
-        return Finding(what, f"{eb} tells no version: {_last_line(done)}", "see what `eb --version` says")
+        return _missing(what, f"{eb} tells no version: {_last_line(done)}", "see what `eb --version` says")
     if Version(told.group(1)) < EASYBUILD:
-        return Finding(what, f"{told.group(1)} ({eb})", "load a newer module of EasyBuild")
+        return _missing(what, f"{told.group(1)} ({eb})", "load a newer module of EasyBuild")
     return Finding(what, f"{told.group(1)} ({eb})")
 
 
@@ -128,11 +106,11 @@ def _easyblocks() -> Finding:
     what = "easyblocks"
     eb = shutil.which("eb")
     if eb is None:
-        return Finding(what, "unknown", "get EasyBuild first")
+        return _missing(what, "unknown", "get EasyBuild first")
     if re.search(r"\bSifVenv\b", _run([eb, "--list-easyblocks"]).stdout):
         return Finding(what, "EasyBuild finds SifVenv")
     remedy = "install ebsif beside EasyBuild, or `ebsif deploy` to a repository whose easyblocks EasyBuild includes"
-    return Finding(what, "EasyBuild does not find SifVenv", remedy)
+    return _missing(what, "EasyBuild does not find SifVenv", remedy)
 
 
 def _module_tool() -> Finding:
@@ -144,15 +122,15 @@ def _module_tool() -> Finding:
     if tcl and Path(tcl).exists():
         return Finding(what, f"Environment Modules ({tcl})")
     remedy = "install Lmod or Environment Modules, and start a login shell, so that `module` is defined"
-    return Finding(what, "neither Lmod nor Environment Modules", remedy)
+    return _missing(what, "neither Lmod nor Environment Modules", remedy)
 
 
 def _mksquashfs() -> Finding:
-    """Try to make a layer of nothing, in the best way first."""
+    """Try to make an empty layer, with the best compressor first."""
     what = "mksquashfs 4.4 or newer"
     program = shutil.which("mksquashfs")
     if program is None:
-        return Finding(what, "not on PATH", "install squashfs-tools, or load the module that provides it")
+        return _missing(what, "not on PATH", "install squashfs-tools, or load the module that provides it")
     with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
         nothing = Path(folder, "nothing")
         nothing.mkdir()
@@ -161,27 +139,27 @@ def _mksquashfs() -> Finding:
             done = _run([program, nothing, target, "-comp", compressor, *_REPRODUCIBLE])
             if done.returncode == 0:
                 return Finding(what, f"{program}, with {compressor}")
-    return Finding(what, f"{program} cannot make layers: {_last_line(done)}", "install squashfs-tools 4.4 or newer")
+    return _missing(what, f"{program} cannot make layers: {_last_line(done)}", "install squashfs-tools 4.4 or newer")
 
 
 def _sources() -> Finding:
     what = "folder for sources"
     try:
         folder = source_path("PyTorch").parents[2]
-    except EbsifError as error:
-        return Finding(what, "unknown", str(error))
+    except ToolError as error:
+        return _missing(what, "unknown", str(error))
     if can_write(folder):
         return Finding(what, str(folder))
-    return Finding(what, f"{folder}, which you may not write to", "set EASYBUILD_SOURCEPATH to a folder of your own")
+    return _missing(what, f"{folder}, which you may not write to", "set EASYBUILD_SOURCEPATH to a folder of your own")
 
 
 def _frozen_images(site: Site) -> Finding:
     what = "folder of frozen images"
     there = [str(folder) for folder in site.frozen_folders() if folder.is_dir()]
     if there:
-        return Finding(what, ", ".join(there), necessary=False)
+        return Finding(what, ", ".join(there))
     remedy = "`ebsif freeze` makes one, unless you give images by their path"
-    return Finding(what, f"none of the site {site.name}", remedy, necessary=False)
+    return Finding(what, f"none of the site {site.name}", "warning", remedy)
 
 
 def _package_index() -> Finding:
@@ -190,11 +168,16 @@ def _package_index() -> Finding:
     done = _run([sys.executable, "-m", "pip", "install", *options, "pip"])
     if done.returncode == 0:
         return Finding(what, "pip reaches it")
-    return Finding(what, f"pip does not reach it: {_last_line(done)}", "set pip's proxy or index (`pip config`)")
+    return _missing(what, f"pip does not reach it: {_last_line(done)}", "set pip's proxy or index (`pip config`)")
+
+
+def _missing(what: str, found: str, remedy: str) -> Finding:
+    """Return a finding without which the main job cannot be done."""
+    return Finding(what, found, "error", remedy)
 
 
 def _run(words: Sequence[str | Path]) -> "subprocess.CompletedProcess[str]":
-    """Run a program; one that cannot be run, or does not end, has failed with the reason as its error output."""
+    """Run a program. One that cannot start or does not end counts as failed; the reason is its error output."""
     argv = [str(word) for word in words]
     try:
         return subprocess.run(

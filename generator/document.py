@@ -14,13 +14,13 @@ from pydantic import BaseModel, ValidationError
 from ebsif.errors import InputError
 from ebsif.files import read_text
 
-# Far more than a person writes, far less than what would hurt.
+# A person writes far less; reading more would take too long.
 MAXIMUM_SIZE = 1_000_000
 MAXIMUM_DEPTH = 50
 
 Location = tuple[str | int, ...]
 
-# Marks in the locations of pydantic's errors that are no keys; `tagged` makes those of alternatives.
+# Parts of pydantic's locations that are not keys: they name the alternative that pydantic tried.
 _MARKS = re.compile(r"\[\w+\]")
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -78,8 +78,8 @@ def read(path: Path, maximum: int = MAXIMUM_SIZE) -> Document:
     Raises
     ------
     InputError
-        When it is no YAML, is too large, has a key twice, or uses anchors and aliases.
-    EbsifError
+        When it is no YAML, is too large, has a key twice, or uses anchors, aliases or tags.
+    FileError
         When it cannot be read.
     """
     return parse(read_text(path, maximum), path)
@@ -100,17 +100,19 @@ def parse(text: str, path: Path) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise InputError(path, [(mark.line + 1 if mark else None, f"not YAML: {error.problem}")]) from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: no such character in Unicode
         raise InputError(path, [(None, f"not YAML: {error}")]) from error
 
 
 def _refuse_bombs(text: str, path: Path) -> None:
-    """Refuse what would grow when it is read, or take very long."""
+    """Refuse what would grow when read, take very long, or become anything but plain data."""
     depth = 0
     for event in yaml.parse(text, _Loader):
         line = event.start_mark.line + 1 if event.start_mark else None
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise InputError(path, [(line, "anchors and aliases (& and *) are not allowed: write the value out")])
+        if getattr(event, "tag", None):
+            raise InputError(path, [(line, "tags (!) are not allowed: write the value alone")])
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAXIMUM_DEPTH:
             raise InputError(path, [(line, "the file is nested too deeply")])
@@ -136,7 +138,7 @@ def _lines(node: yaml.Node, location: Location, path: Path) -> Iterator[tuple[Lo
 
 
 def validate(model: type[Model], document: Document) -> Model:
-    """Make a model of a document.
+    """Validate a document and return it as a model.
 
     Raises
     ------

@@ -8,7 +8,15 @@ class EbsifError(Exception):
     """The command cannot be done; the message says what is wrong, where, and what to do."""
 
 
-class InputError(EbsifError):
+class FileError(EbsifError):
+    """A file cannot be read, or does not hold what it should."""
+
+
+class OutdatedError(FileError):
+    """An older version of ebsif wrote a file, in a format that this version does not read."""
+
+
+class InputError(FileError):
     """Something that a person wrote cannot be used.
 
     Parameters
@@ -28,3 +36,7 @@ class InputError(EbsifError):
 
 class ConflictError(EbsifError):
     """Packages contradict each other, or what the base has."""
+
+
+class ToolError(EbsifError):
+    """A program that ebsif needs, such as a container runtime or `eb`, is missing or fails."""

@@ -1,18 +1,39 @@
-"""Files: written whole or not at all, hashed and copied with progress."""
+"""Reading, hashing, copying and writing files: a file is written whole, or not at all."""
 
 import fcntl
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
-from ebsif.console import Advance, Console
-from ebsif.errors import EbsifError, InputError
+from ebsif.console import Console
+from ebsif.errors import EbsifError, FileError, InputError
 
 _BLOCK = 1 << 22  # bytes
 _FICLONE = 0x40049409  # ioctl_ficlone(2)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a regular file for reading. A FIFO or a device is refused: reading it may block, or never end.
+
+    Raises
+    ------
+    FileError
+        When the file cannot be opened or read, or is no regular file.
+    """
+    try:
+        # Without O_NONBLOCK, opening a FIFO waits for somebody who writes to it.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise FileError(f"cannot read {path}: it is not a regular file")
+            yield file
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from error
 
 
 def sha256(path: Path, console: Console) -> str:
@@ -20,22 +41,15 @@ def sha256(path: Path, console: Console) -> str:
 
     Raises
     ------
-    EbsifError
+    FileError
         When it cannot be read.
     """
-    try:
-        with path.open("rb") as file, console.progress(f"SHA256 of {path.name}", path.stat().st_size) as advance:
-            return _digest(file.fileno(), advance)
-    except OSError as error:
-        raise EbsifError(f"cannot read {path}: {error.strerror}") from error
-
-
-def _digest(descriptor: int, advance: Advance) -> str:
-    digest = hashlib.sha256()
-    while block := os.read(descriptor, _BLOCK):
-        digest.update(block)
-        advance(len(block))
-    return digest.hexdigest()
+    with opened(path) as file, console.progress(f"SHA256 of {path.name}", os.fstat(file.fileno()).st_size) as advance:
+        digest = hashlib.sha256()
+        while block := file.read(_BLOCK):
+            digest.update(block)
+            advance(len(block))
+        return digest.hexdigest()
 
 
 def read_text(path: Path, maximum: int) -> str:
@@ -50,17 +64,18 @@ def read_text(path: Path, maximum: int) -> str:
     ------
     InputError
         When it is larger, or no UTF-8.
-    EbsifError
+    FileError
         When it cannot be read.
     """
+    with opened(path) as file:
+        content = file.read(maximum + 1)
+    if len(content) > maximum:
+        raise InputError(path, [(None, f"the file is larger than {maximum} bytes: is it the right one?")])
     try:
-        if path.stat().st_size > maximum:
-            raise InputError(path, [(None, f"the file is larger than {maximum} bytes: is it the right one?")])
-        return path.read_text(encoding="utf-8")
+        # Universal newlines, as in Python's text mode.
+        return content.decode().replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise InputError(path, [(None, "the file is not UTF-8 text")]) from error
-    except OSError as error:
-        raise EbsifError(f"cannot read {path}: {error.strerror}") from error
 
 
 def write_atomically(target: Path, content: bytes, mode: int) -> None:
@@ -101,7 +116,7 @@ def copy_new(source: Path, target: Path, console: Console) -> None:
 
 
 def _shares_blocks(source: int, target: int) -> bool:
-    """Let a file have the blocks of another, as the file system allows it or not."""
+    """Share the blocks of a file with another; tell whether the file system can."""
     try:
         fcntl.ioctl(target, _FICLONE, source)
     except OSError:

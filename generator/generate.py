@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.store import base_of
 from ebsif.console import Console
 from ebsif.document import Document

@@ -1,9 +1,9 @@
-"""What changes from one version to the next, as Markdown for a pull request."""
+"""Describing changes in Markdown, for a pull request."""
 
 import re
 
 from ebsif.compare import Changes
-from ebsif.templates import templates
+from ebsif.jinja import templates
 
 
 def markdown(before: str, after: str, found: Changes) -> str:
@@ -19,13 +19,13 @@ def markdown(before: str, after: str, found: Changes) -> str:
 
 
 def code(value: str | None) -> str:
-    """Return a value as code in the cell of a Markdown table; what is not there as a dash."""
+    """Return a value as code in the cell of a Markdown table; a dash for None."""
     if value is None:
         return "–"
     if not value:
         return "(empty)"
     text = value.replace("\n", " ").replace("|", "\\|")
-    # A fence longer than any run of backticks inside, and blanks where one is at an end.
+    # The fence must be longer than any run of backticks inside, with blanks where the text begins or ends with one.
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
     blank = " " if text.startswith("`") or text.endswith("`") else ""

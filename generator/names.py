@@ -1,4 +1,4 @@
-"""How easyconfigs and modules are called: as EasyBuild wants it, in the manner of LUMI.
+"""Names of easyconfigs and modules: as EasyBuild wants them, in the manner of LUMI.
 
 ``PyTorch-2.7.1-rocm-6.2.4-python-3.12-singularity-20250827``: name, version, then the version suffix with all that
 tells one module of a software from another.
@@ -9,13 +9,13 @@ from pathlib import Path, PurePosixPath
 
 from packaging.utils import canonicalize_name
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.errors import EbsifError
 from ebsif.recipe import Recipe
 
 SUFFIX = ".eb"
 
-# The Python packages of software that is called in another way.
+# Software whose Python packages have other names.
 PACKAGES = {
     "pytorch": ("torch",),
     "tensorflow": ("tensorflow", "tensorflow-rocm", "tensorflow-cpu"),
@@ -25,8 +25,7 @@ PACKAGES = {
 def version_suffix(recipe: Recipe, base: Base) -> str:
     """Return the version suffix: as the recipe says, else what is known of the base, then its own marks.
 
-    Where the name of the image speaks, it counts, so that modules are called as their images are, whether these have
-    been looked into or not.
+    What the name of the image says comes first: a module is named as its image, inspected or not.
 
     Raises
     ------

@@ -18,7 +18,7 @@ exit status:
 
 
 class _Intermixed(argparse.ArgumentParser):
-    """Takes positional arguments on both sides of options, which ArgumentParser itself does only for whole programs."""
+    """Accepts positional arguments before and after options; ArgumentParser does so only without subcommands."""
 
     _inside = False
 

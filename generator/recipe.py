@@ -1,9 +1,10 @@
 """The recipe: what a person writes to get an easyconfig."""
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, WithJsonSchema
 
 from ebsif import document
 from ebsif.base.manifest import Kind
@@ -14,7 +15,6 @@ from ebsif.values import (
     Command,
     ContainerPath,
     Date,
-    Environment,
     ImageFile,
     ModuleName,
     NamePart,
@@ -25,13 +25,27 @@ from ebsif.values import (
     Suffix,
     Text,
     Url,
+    Variables,
     Version,
     VirtualPackageName,
     VirtualPackageVersion,
 )
 
-# What only means something with `layer: conda`.
+# Raise this when a key changes its meaning: an older ebsif then refuses the recipe.
+FORMAT = 1
+
+# Keys that need `layer: conda`.
 _ONLY_CONDA = ("environment", "stack", "conda_name", "virtual_packages")
+
+
+def _format(value: str) -> str:
+    if value != str(FORMAT):
+        raise ValueError(f"{value!r} is no format of recipes: write {FORMAT}, or leave the key out")
+    return value
+
+
+# Numbers are read as the text that was written, but editors know them as numbers.
+RecipeFormat = Annotated[str, AfterValidator(_format), WithJsonSchema({"const": FORMAT})]
 
 
 class Pyproject(StrictModel):
@@ -46,7 +60,7 @@ class Pyproject(StrictModel):
 
 
 class Expected(StrictModel):
-    """What is known of a base that nobody has looked into yet; once it has a manifest, that counts instead."""
+    """What is known of a base that nobody has inspected; a manifest replaces it."""
 
     kind: Kind
     """What Python environment it has."""
@@ -63,6 +77,8 @@ class Expected(StrictModel):
 class Recipe(StrictModel):
     """Which base, which packages, which commands."""
 
+    format: RecipeFormat = str(FORMAT)
+    """Version of the format of recipes that the recipe is written in."""
     name: SoftwareName
     """Name of the software, for EasyBuild and for the module."""
     version: Version
@@ -118,9 +134,9 @@ class Recipe(StrictModel):
     """Commands of the base to have on ``PATH``; those of the layer's packages are there anyway."""
     binds: list[Bind] = Field(default_factory=list)
     """More binds, beside those of the site."""
-    host_env: Environment = Field(default_factory=dict)
+    host_env: Variables = Field(default_factory=dict)
     """More variables outside the container."""
-    container_env: Environment = Field(default_factory=dict)
+    container_env: Variables = Field(default_factory=dict)
     """More variables in the container."""
     conflicts: list[ModuleName] = Field(default_factory=list)
     """More modules that cannot be loaded together with this one."""
@@ -132,7 +148,7 @@ class Recipe(StrictModel):
     """What the module is for; what is in it is added."""
 
     @property
-    def environment_name(self) -> str:
+    def layer_name(self) -> str:
         """Name of the venv or of the conda environment."""
         return (self.conda_name if self.layer == "conda" else self.venv_name) or self.name.lower()
 
@@ -143,7 +159,7 @@ class Recipe(StrictModel):
 
 
 def read_recipe(path: Path) -> tuple[Recipe, Document]:
-    """Read a recipe; return it, and its text's places for error messages.
+    """Read a recipe; return it, and the document with the lines for error messages.
 
     Raises
     ------
@@ -151,13 +167,23 @@ def read_recipe(path: Path) -> tuple[Recipe, Document]:
         When it cannot be read; with file and line of what is wrong in it.
     """
     written = document.read(path)
+    _check_format(written)
     recipe = document.validate(Recipe, written)
     _check_layer(recipe, written)
     return recipe, written
 
 
+def _check_format(written: Document) -> None:
+    """Refuse a recipe in a newer format before validation calls its new keys mistakes."""
+    said = written.data.get("format") if isinstance(written.data, dict) else None
+    if isinstance(said, str) and re.fullmatch(r"[1-9]\d{0,8}", said) and int(said) > FORMAT:
+        raise written.error(
+            ("format",), f"the recipe has format {said}, and this ebsif reads format {FORMAT}: use a newer ebsif"
+        )
+
+
 def _check_layer(recipe: Recipe, written: Document) -> None:
-    """Refuse what does not go together with the layer."""
+    """Refuse keys that contradict the layer."""
     if recipe.layer == "none" and recipe.has_packages:
         raise written.error(("layer",), "packages need a layer: write `layer: venv`")
     if recipe.layer == "conda":

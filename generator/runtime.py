@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ebsif.errors import EbsifError
+from ebsif.errors import ToolError
 
 # Apptainer installs a link `singularity` too, so its own name decides; modules look in the same order.
 RUNTIMES = ("apptainer", "singularity")
@@ -17,7 +17,7 @@ RUNTIMES = ("apptainer", "singularity")
 _KEPT = ("HOME", "LOGNAME", "PATH", "TMPDIR", "USER")
 
 
-class CommandFailedError(EbsifError):
+class CommandFailedError(ToolError):
     """A program in a container ended with a status that is not 0.
 
     Parameters
@@ -76,7 +76,7 @@ class Runtime:
 
         Raises
         ------
-        EbsifError
+        ToolError
             When it takes longer than it may.
         """
         inside = inside or Inside()
@@ -99,7 +99,7 @@ class Runtime:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise EbsifError(f"{command[0]} in a container of {image} takes too long") from error
+            raise ToolError(f"{command[0]} in a container of {image} takes too long") from error
 
     def output(self, image: Path, command: Sequence[str], inside: Inside | None = None) -> str:
         """Run a program that must succeed, and return its output.
@@ -125,13 +125,13 @@ def find_runtime() -> Runtime:
 
     Raises
     ------
-    EbsifError
+    ToolError
         When there is none.
     """
     for name in RUNTIMES:
         found = shutil.which(name)
         if found:
             return Runtime(Path(found))
-    raise EbsifError(
+    raise ToolError(
         "neither apptainer nor singularity is on PATH: install one of them, or load the module that provides it"
     )

@@ -1,4 +1,4 @@
-"""What is inside, as a CycloneDX software bill of materials."""
+"""Writing a CycloneDX software bill of materials (SBOM)."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -18,12 +18,12 @@ from ebsif.easyconfig.read import Easyconfig
 from ebsif.files import write_atomically
 from ebsif.lock.model import LockedFile
 
-# Widely read by scanners.
+# Most scanners read this version.
 SCHEMA = SchemaVersion.V1_6
 
 
 def of_image(manifest: Manifest) -> Bom:
-    """Return what is in a base."""
+    """Return the contents of a base."""
     bom = Bom()
     bom.metadata.component = _image(manifest)
     _complete(bom, _packages(manifest.packages, "base"))
@@ -31,23 +31,22 @@ def of_image(manifest: Manifest) -> Bom:
 
 
 def of_easyconfig(easyconfig: Easyconfig, base: Manifest | None) -> Bom:
-    """Return what the module of an easyconfig has inside.
+    """Return the contents of the module that an easyconfig makes.
 
     Parameters
     ----------
     base
         The manifest of its base; without, only the image file is listed, not what is in it.
     """
-    parameters = easyconfig.parameters
     bom = Bom()
     bom.metadata.component = Component(
         type=ComponentType.APPLICATION,
-        name=parameters["name"],
-        version=parameters["version"] + parameters.get("versionsuffix", ""),
+        name=easyconfig.name,
+        version=easyconfig.version,
         bom_ref="module",
     )
-    image = _image(base) if base else _file(parameters["sources"][0], parameters["checksums"][0])
-    files = easyconfig.lock.installed if easyconfig.lock else []
+    image = _image(base) if base else _file(easyconfig.image, easyconfig.checksum)
+    files = easyconfig.installed
     replaced = {canonicalize_name(file.name) for file in files if not file.is_conda}
     seen = {name: version for name, version in (base.packages if base else {}).items()
             if canonicalize_name(name) not in replaced}
@@ -63,7 +62,7 @@ def write(bom: Bom, path: Path) -> None:
 
 
 def _complete(bom: Bom, components: Iterable[Component]) -> None:
-    """Add components, and that all of them belong to the thing itself."""
+    """Add components, all of which the described thing depends on."""
     bom.metadata.tools.components.add(
         Component(type=ComponentType.APPLICATION, name="ebsif", version=__version__, bom_ref="ebsif")
     )
@@ -77,8 +76,11 @@ def _image(manifest: Manifest) -> Component:
 
 
 def _file(name: str, sha256: str | None) -> Component:
-    hashes = [HashType(alg=HashAlgorithm.SHA_256, content=sha256)] if sha256 else []
-    return Component(type=ComponentType.CONTAINER, name=name, hashes=hashes, bom_ref=f"image:{name}")
+    return Component(type=ComponentType.CONTAINER, name=name, hashes=_hashes(sha256), bom_ref=f"image:{name}")
+
+
+def _hashes(sha256: str | None) -> list[HashType]:
+    return [HashType(alg=HashAlgorithm.SHA_256, content=sha256)] if sha256 else []
 
 
 def _packages(versions: Mapping[str, str], place: str) -> list[Component]:
@@ -88,7 +90,7 @@ def _packages(versions: Mapping[str, str], place: str) -> list[Component]:
 def _locked(file: LockedFile) -> Component:
     purl = _conda_purl(file) if file.is_conda else _pypi_purl(file.name, file.version)
     component = _component(file.name, file.version, purl, "layer")
-    component.hashes.add(HashType(alg=HashAlgorithm.SHA_256, content=file.sha256))
+    component.hashes.update(_hashes(file.sha256))
     return component
 
 
@@ -112,7 +114,7 @@ def _conda_purl(file: LockedFile) -> PackageURL:
     place = urlsplit(channel)
     qualifiers = {
         "build": file.build or "",
-        # As conda calls channels: without the host, where there is more than that.
+        # Conda's name of a channel leaves out the host, unless there is nothing else.
         "channel": PurePosixPath(place.path).name if place.scheme == "file" else place.path.strip("/") or place.netloc,
         "subdir": subdir,
         "type": "conda" if file.filename.endswith(".conda") else "tar.bz2",

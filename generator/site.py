@@ -11,12 +11,12 @@ from pydantic import AfterValidator, Field
 
 from ebsif import document
 from ebsif.errors import EbsifError
-from ebsif.values import Bind, Environment, Folder, ModuleName, SoftwareName, StrictModel, Text, Version
+from ebsif.values import Bind, Folder, ModuleName, SoftwareName, StrictModel, Text, Variables, Version
 
 SUFFIX = ".yml"
 
 
-# What the name of an image can say.
+# Facts that the name of an image can state.
 GROUPS = ("package", "version", "rocm", "python", "with", "variant", "date", "digest")
 
 
@@ -82,9 +82,9 @@ class Site(StrictModel):
     """Folders with images that nobody changes any more; `ebsif freeze` puts them into the first that can be used."""
     binds: list[Bind] = Field(default_factory=list)
     """Binds that every container here needs."""
-    host_env: Environment = Field(default_factory=dict)
+    host_env: Variables = Field(default_factory=dict)
     """Variables outside the container, such as those of the network."""
-    container_env: Environment = Field(default_factory=dict)
+    container_env: Variables = Field(default_factory=dict)
     """Variables in the container."""
     conflicts: list[ModuleName] = Field(default_factory=list)
     """Modules that cannot be loaded together with ours."""

@@ -1,4 +1,4 @@
-"""The kinds of text that recipes, sites and manifests hold, each with what makes it valid."""
+"""Types of the texts in recipes, sites and manifests, each with its validation."""
 
 import re
 from typing import Annotated
@@ -6,8 +6,10 @@ from typing import Annotated
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-# What EasyBuild can write into a module and a container runtime can bind.
+# Modules and container runtimes cannot carry these.
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# Characters that no name and no path may have, for use in a class of characters.
+_ODD = r"\x00-\x1f\x7f"
 
 
 class StrictModel(BaseModel):
@@ -68,22 +70,27 @@ Date = Annotated[str, _matching(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", "
 Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "a SHA256: 64 of the digits 0-9 and a-f")]
 Text = Annotated[str, AfterValidator(_one_line)]
 ImageFile = Annotated[
-    str, _matching(r"[^\s,:]*[^\s,:/]", "the name or path of an image, without space, comma or colon")
+    str,
+    _matching(rf"[^\s,:{_ODD}]*[^\s,:/{_ODD}]", "the name or path of an image, without space, comma or colon"),
 ]
-ContainerPath = Annotated[str, _matching(r"/[^\n:]*", "an absolute path without colon and line break")]
-Folder = Annotated[str, _matching(r"[/$~][^\n:,]*", "an absolute path, or one that begins with ~ or a $VARIABLE")]
+ContainerPath = Annotated[str, _matching(rf"/[^:{_ODD}]*", "an absolute path without colon and line break")]
+Folder = Annotated[
+    str, _matching(rf"[/$~][^:,{_ODD}]*", "an absolute path, or one that begins with ~ or a $VARIABLE")
+]
 Bind = Annotated[
-    str, _matching(r"/[^\n,]*", "one bind, source[:destination[:options]], with an absolute path and without comma")
+    str,
+    _matching(rf"/[^,{_ODD}]*", "one bind, source[:destination[:options]], with an absolute path and without comma"),
 ]
 Command = Annotated[str, _matching(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", "the name of a command")]
 Variable = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]
-Environment = dict[Variable, Text]
-ModuleName = Annotated[str, _matching(r"[^\s]+", "the name of a module")]
+Variables = dict[Variable, Text]
+ModuleName = Annotated[str, _matching(rf"[^\s{_ODD}]+", "the name of a module")]
 PackageName = Annotated[
     str,
     _matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a Python package"),
     AfterValidator(lambda name: str(canonicalize_name(name))),
 ]
+PackageSpelling = Annotated[str, _matching(rf"[^{_ODD}]+", "the name or version of a package")]
 Requirement = Annotated[str, AfterValidator(_requirement)]
 Url = Annotated[str, _matching(r"(https?|file)://[^\s]+", "a URL that begins with https://, http:// or file://")]
 CondaChannel = Annotated[

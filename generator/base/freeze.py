@@ -7,7 +7,7 @@ from ebsif.base.inspect import identity, inspect_image
 from ebsif.base.manifest import Manifest, read_manifest
 from ebsif.base.store import manifest_path
 from ebsif.console import Console
-from ebsif.errors import EbsifError
+from ebsif.errors import EbsifError, OutdatedError
 from ebsif.files import copy_new, make_folder, sha256, write_atomically
 from ebsif.runtime import Runtime
 
@@ -32,7 +32,7 @@ class Frozen:
 
 
 def freeze(source: Path, folder: Path, runtime: Runtime, console: Console) -> Frozen:
-    """Copy an image into a folder, under the name of the file that links to it lead to.
+    """Copy an image into a folder. A link is followed; the copy is named as its target.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def freeze(source: Path, folder: Path, runtime: Runtime, console: Console) -> Fr
 
 
 def _again(source: Path, target: Path, runtime: Runtime, console: Console) -> Frozen:
-    """Verify an image that is there already."""
+    """Verify an image that is frozen already."""
     found, wanted = sha256(target, console), sha256(source, console)
     if found != wanted:
         raise EbsifError(
@@ -58,9 +58,13 @@ def _again(source: Path, target: Path, runtime: Runtime, console: Console) -> Fr
             "replaced: rename the new one, or choose another folder with --to"
         )
     beside = manifest_path(target)
-    if not beside.exists():  # whoever made the copy did not get any further
+    try:
+        # An earlier freeze may have been killed before it wrote the manifest.
+        manifest = read_manifest(beside) if beside.exists() else None
+    except OutdatedError:
+        manifest = None
+    if manifest is None:
         return Frozen(target, _with_manifest(target, runtime, console, known_sha256=found), is_new=False)
-    manifest = read_manifest(beside)
     if manifest.sha256 != found:
         raise EbsifError(f"{beside} is the manifest of another image: remove it, and run `ebsif freeze` again")
     return Frozen(target, manifest, is_new=False)

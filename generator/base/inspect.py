@@ -1,37 +1,47 @@
-"""Looking into a base."""
+"""Inspecting a base: starting containers of its image, and asking them."""
 
 import json
+import os
+import shlex
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
-from ebsif.base.environment import activation, parse_environment
+from pydantic import TypeAdapter, ValidationError
+
+from ebsif.base.environment import activation, for_everybody, parse_environment
 from ebsif.base.manifest import Activation, Kind, Manifest, OperatingSystem, Python
 from ebsif.console import Console
-from ebsif.errors import EbsifError
-from ebsif.files import sha256
+from ebsif.errors import EbsifError, FileError, ToolError
+from ebsif.files import opened, sha256
 from ebsif.runtime import Inside, Runtime
+from ebsif.values import Command, PackageSpelling
 
 # A SIF file begins with a launch line of 32 bytes; then come the magic word and, at 48, the identifier.
 _MAGIC, _MAGIC_OFFSET = b"SIF_MAGIC", 32
 _ID_OFFSET, _ID_SIZE = 48, 16
 
-# What runs in the container for us, and where it is there.
+# The probes, and where containers see them.
 _PROBE_SH, _PROBE_PY = (Path(__file__).with_name(name) for name in ("probe.sh", "probe.py"))
 _INSIDE = "/ebsif"
 _VENVS = f"{_INSIDE}/venvs"
-# Stands for the name of a venv until somebody gives it one.
+# A user who does not exist.
+_OTHER_HOME, _OTHER_USER = f"{_INSIDE}/home", "ebsif-other-user"
+# Stands for the name of the venv, which the recipe gives.
 _VENV_NAME = "ebsif-venv-name"
 
 _RUNSCRIPT_SECONDS = 30.0
 
+_COMMAND: TypeAdapter[str] = TypeAdapter(Command)
+_PACKAGE: TypeAdapter[str] = TypeAdapter(PackageSpelling)
+
 
 @dataclass(frozen=True)
 class Identity:
-    """By what an image is told from others without reading all of it."""
+    """What tells an image from others without reading all of it."""
 
     id: str
     size: int
@@ -42,22 +52,19 @@ def identity(image: Path) -> Identity:
 
     Raises
     ------
-    EbsifError
+    FileError
         When it is none, or cannot be read.
     """
-    try:
-        with image.open("rb") as file:
-            header = file.read(_ID_OFFSET + _ID_SIZE)
-            size = image.stat().st_size
-    except OSError as error:
-        raise EbsifError(f"cannot read {image}: {error.strerror}") from error
+    with opened(image) as file:
+        header = file.read(_ID_OFFSET + _ID_SIZE)
+        size = os.fstat(file.fileno()).st_size
     if header[_MAGIC_OFFSET : _MAGIC_OFFSET + len(_MAGIC)] != _MAGIC or len(header) < _ID_OFFSET + _ID_SIZE:
-        raise EbsifError(f"{image} is not a SIF image: singularity and apptainer make one with `build` or `pull`")
+        raise FileError(f"{image} is not a SIF image: singularity and apptainer make one with `build` or `pull`")
     return Identity(str(uuid.UUID(bytes=header[_ID_OFFSET:])), size)
 
 
 def inspect_image(image: Path, runtime: Runtime, console: Console, *, known_sha256: str | None = None) -> Manifest:
-    """Return what is in an image.
+    """Return what is in an image; warn of what is left out.
 
     Parameters
     ----------
@@ -67,21 +74,30 @@ def inspect_image(image: Path, runtime: Runtime, console: Console, *, known_sha2
     Raises
     ------
     EbsifError
-        When it is no image, cannot be started, or does something that a module cannot do.
+        When it is no image, or cannot be started.
     """
     found = identity(image)
-    with console.waiting(f"looking into {image.name}"):
-        values = _Look(image, runtime).values()
-    checksum = known_sha256 or sha256(image, console)
-    return Manifest(file=image.name, sha256=checksum, size=found.size, id=found.id, **values)
+    inspection = _Inspection(image, runtime)
+    try:
+        with console.waiting(f"inspecting {image.name}"):
+            values = inspection.values()
+        for warning in inspection.warnings:
+            console.warn(f"{image.name}: {warning}")
+        checksum = known_sha256 or sha256(image, console)
+        return Manifest(file=image.name, sha256=checksum, size=found.size, id=found.id, **values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise EbsifError(f"ebsif cannot write down what is in {image}: {where}: {first['msg']}") from error
 
 
-class _Look:
-    """One look into an image, each step with what those before have found."""
+class _Inspection:
+    """One inspection of an image; each step uses what the earlier ones found."""
 
     def __init__(self, image: Path, runtime: Runtime) -> None:
         self._image = image
         self._runtime = runtime
+        self.warnings: list[str] = []
 
     def values(self) -> dict[str, Any]:
         """Return the fields of a manifest, but for those of the image file itself."""
@@ -89,7 +105,8 @@ class _Look:
         start_with = self._start_with(plain)
         before = plain if start_with == "exec" else self._environment("run")
         command = before.get("WITH_CONDA") if "CONDA_PREFIX" not in before else None
-        active = self._activation(before, command, start_with)
+        after = self._environment(start_with, command) if command else before
+        active = self._activation(command, before, after, start_with)
         probed = self._python(command, start_with)
         facts = self._facts()
         python = _usable_python(probed, facts.get("glibc"))
@@ -98,53 +115,98 @@ class _Look:
             "start_with": start_with,
             "labels": self._labels(),
             "os": _operating_system(facts),
-            "machine": facts["machine"],
+            "machine": facts.get("machine") or self._refuse("has no `uname`, which tells what processor it is for"),
             **{name: facts.get(name) for name in ("glibc", "kernel", "rocm", "mpi", "libfabric")},
-            "pythonpath": before.get("PYTHONPATH") or None,
+            "pythonpath": after.get("PYTHONPATH") or None,
             "python": python,
-            "packages": probed.get("packages", {}),
-            "commands": probed.get("commands", []),
+            "packages": self._packages(probed.get("packages", {})),
+            "commands": self._commands(probed.get("commands", [])),
             "activation": active,
             "venv_env": self._venv_env(command, python, start_with) if python else {},
         }
 
     def _environment(self, verb: Literal["exec", "run"], script: str | None = None, **options: Any) -> dict[str, str]:
-        """Return the environment in the container, after a script of bash if there is one."""
-        command = ["bash", "-c", f"{script} && exec env -0"] if script else ["env", "-0"]
+        """Return the environment in the container, after a script of bash if one is given; its output is dropped."""
+        command = ["bash", "-c", f"{{ {script}\n}} >&2 && exec env -0"] if script else ["env", "-0"]
         return parse_environment(self._runtime.output(self._image, command, Inside(verb, **options)))
 
     def _start_with(self, plain: Mapping[str, str]) -> Literal["exec", "run"]:
         """Tell whether the image's own runscript runs what it is given, and prepares the environment for it."""
         try:
             by_runscript = self._environment("run", timeout=_RUNSCRIPT_SECONDS)
-        except EbsifError:
+        except ToolError:
             return "exec"  # a runscript that does something else
         return "run" if "PATH" in by_runscript and by_runscript != plain else "exec"
 
-    def _activation(self, before: Mapping[str, str], command: str | None, verb: Literal["exec", "run"]) -> Activation:
-        return activation(before, self._environment(verb, command), command) if command else Activation()
+    def _activation(
+        self, command: str | None, before: Mapping[str, str], after: Mapping[str, str], verb: Literal["exec", "run"]
+    ) -> Activation:
+        """Return what activating does for all users alike."""
+        if command is None:
+            return Activation()
+        found = for_everybody(activation(command, before, after), self._activation_of_another(command, before, verb))
+        self.warnings += [f"`{command}` does something with ${name} that a module cannot do: {reason}"
+                          for name, reason in found.unusable.items()]
+        return found
+
+    def _activation_of_another(
+        self, command: str, before: Mapping[str, str], verb: Literal["exec", "run"]
+    ) -> Activation:
+        """Return what activating does for a user of another name, with another home folder."""
+        variables = {"HOME": _OTHER_HOME, "USER": _OTHER_USER, "LOGNAME": _OTHER_USER}
+        exports = " ".join(f"{name}={value}" for name, value in variables.items())
+        with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
+            home, users = Path(folder, "home"), Path(folder, "passwd")
+            home.mkdir()
+            # `id` and others read this file.
+            users.write_text(f"{_OTHER_USER}:x:{os.getuid()}:{os.getgid()}::{_OTHER_HOME}:/bin/sh\n")
+            binds = [f"{home}:{_OTHER_HOME}", f"{users}:/etc/passwd:ro"]
+            after = self._environment(verb, f"export {exports} && {command}", binds=binds)
+        return activation(command, {**before, **variables}, after)
+
+    def _packages(self, found: Mapping[str, Any]) -> dict[str, str]:
+        """Return the packages without those whose name or version a manifest cannot hold."""
+        odd = [name for name, version in found.items() if not (_fits(_PACKAGE, name) and _fits(_PACKAGE, version))]
+        self._leave_out("packages", odd)
+        return {name: version for name, version in found.items() if name not in odd}
+
+    def _commands(self, found: Sequence[str]) -> list[str]:
+        """Return the commands without those whose names no wrapper can have."""
+        odd = [command for command in found if not _fits(_COMMAND, command)]
+        self._leave_out("commands", odd)
+        return [command for command in found if command not in odd]
+
+    def _leave_out(self, what: str, names: Sequence[str]) -> None:
+        if names:
+            self.warnings.append(f"{what} of odd names or versions are left out: {', '.join(map(ascii, names))}")
+
+    def _refuse(self, message: str) -> NoReturn:
+        raise EbsifError(f"{self._image} {message}")
 
     def _python(self, command: str | None, verb: Literal["exec", "run"]) -> dict[str, Any]:
-        """Return what the Python of the image, activated, says of itself; nothing when there is none."""
+        """Return what the image's Python, activated, says of itself; nothing without a Python."""
         script = " && ".join([*([command] if command else []), f"exec python3 {_INSIDE}/{_PROBE_PY.name}"])
         done = self._runtime.run(self._image, ["sh", "-c", "command -v python3"], Inside(verb))
         if done.returncode != 0 and not command:
             return {}
         output = self._runtime.output(self._image, ["bash", "-c", script], Inside(verb, [_bind(_PROBE_PY)]))
-        # What activates may have a word to say itself, before.
-        return dict(json.loads(output.splitlines()[-1]))
+        try:
+            # The activation may print something first.
+            return dict(json.loads(output.splitlines()[-1]))
+        except (IndexError, ValueError) as error:
+            raise EbsifError(f"the Python of {self._image} prints something else than it was asked") from error
 
     def _facts(self) -> dict[str, str]:
         command = ["sh", f"{_INSIDE}/{_PROBE_SH.name}"]
         output = self._runtime.output(self._image, command, Inside(binds=[_bind(_PROBE_SH)]))
-        return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+        return dict(_readable(line).split("=", 1) for line in output.splitlines() if "=" in line)
 
     def _labels(self) -> dict[str, str]:
         done = self._runtime.run(self._image, ["cat", "/.singularity.d/labels.json"])
         if done.returncode != 0:
             return {}
         try:
-            return {str(name): str(value) for name, value in json.loads(done.stdout).items()}
+            return {_readable(str(name)): _readable(str(value)) for name, value in json.loads(done.stdout).items()}
         except (ValueError, AttributeError) as error:
             where = f"/.singularity.d/labels.json in {self._image}"
             raise EbsifError(f"{where} is not JSON that maps names to values: {error}") from error
@@ -156,11 +218,24 @@ class _Look:
         with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
             binds = [f"{folder}:{_VENVS}"]
             before = self._environment(
-                verb, " && ".join([*lead, f"{python.path} -m venv --without-pip {venv}"]), binds=binds
+                verb, " && ".join([*lead, f"{shlex.quote(python.path)} -m venv --without-pip {venv}"]), binds=binds
             )
             after = self._environment(verb, " && ".join([*lead, f"source {venv}/bin/activate"]), binds=binds)
-        changed = activation({name: before[name] for name in before if name in after}, after, "source bin/activate").env
+        changed = activation(None, {name: before[name] for name in before if name in after}, after).env
         return {name: value.replace(_VENV_NAME, "{venv}") for name, value in changed.items() if name != "VIRTUAL_ENV"}
+
+
+def _fits(kind: TypeAdapter[str], value: Any) -> bool:
+    try:
+        kind.validate_python(value, strict=True)
+    except ValidationError:
+        return False
+    return True
+
+
+def _readable(text: str) -> str:
+    """Return a text of an image with a question mark for each byte that is not UTF-8."""
+    return text.encode(errors="replace").decode()
 
 
 def _bind(probe: Path) -> str:

@@ -1,17 +1,25 @@
-"""The manifest: what is in a base, as found by looking into it."""
+"""The manifest: what an inspection found in a base."""
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, ValidationError
 
-from ebsif.errors import EbsifError
-from ebsif.values import Command, ContainerPath, Environment, Sha256, StrictModel
+from ebsif.errors import FileError, OutdatedError
+from ebsif.files import read_text
+from ebsif.values import Command, ContainerPath, PackageSpelling, Sha256, StrictModel, Text, Variables
 
 Kind = Literal["conda", "conda-active", "venv", "bare"]
 
+# Raise this when a field is added or changes its meaning. Format 2 added `Activation.unusable`, and lists the commands
+# of conda's noarch packages.
+Format = Literal[2]
+FORMAT: int = get_args(Format)[0]
+
 SUFFIX = ".manifest.json"
+# No manifest is nearly as large.
+MAXIMUM_SIZE = 50_000_000
 
 
 class OperatingSystem(StrictModel):
@@ -46,22 +54,24 @@ class Activation(StrictModel):
 
     command: str | None = None
     """What a person would type in the container; None when there is nothing to type."""
-    env: Environment = Field(default_factory=dict)
+    env: Variables = Field(default_factory=dict)
     """The variables that it sets, but for ``PATH``."""
     path: list[ContainerPath] = Field(default_factory=list)
     """The folders that it puts before ``PATH``."""
+    unusable: dict[Text, Text] = Field(default_factory=dict)
+    """The changes that a module cannot make from outside the container: the reason for each variable."""
 
 
 class Manifest(StrictModel):
     """What is in a base."""
 
-    format: Literal[1] = 1
+    format: Format = 2
     """Version of this format."""
     file: str
     """Name of the image file."""
     sha256: Sha256
     """SHA256 of the image file."""
-    size: int
+    size: Annotated[int, Field(ge=0, lt=2**63)]
     """Size of the image file in bytes."""
     id: str
     """The identifier (UUID) in the image file's header, by which another image of the same size is told apart."""
@@ -86,16 +96,16 @@ class Manifest(StrictModel):
     libfabric: str | None
     """Version of libfabric."""
     pythonpath: str | None
-    """The image's own ``PYTHONPATH``, which would put its packages before those of any layer."""
+    """The image's own ``PYTHONPATH``, activated, which would put its packages before those of any layer."""
     python: Python | None
     """Its Python, if it has one that layers can be made with (3.8 or newer, with the modules venv and ensurepip)."""
-    packages: dict[str, str]
+    packages: dict[PackageSpelling, PackageSpelling]
     """Version of each installed Python package, by its own spelling of the name."""
     commands: list[Command]
     """The commands that Python packages brought."""
     activation: Activation
     """What activating the base's own environment does."""
-    venv_env: Environment
+    venv_env: Variables
     """What activating a venv of the name ``{venv}`` sets besides ``VIRTUAL_ENV`` and ``PATH``."""
 
     def to_json(self) -> str:
@@ -108,16 +118,37 @@ def read_manifest(path: Path) -> Manifest:
 
     Raises
     ------
-    EbsifError
-        When it cannot be read, or is none.
+    OutdatedError
+        When an older version of ebsif has written it.
+    FileError
+        When it cannot be read, is none, or comes from a newer version of ebsif.
     """
+    text = read_text(path, MAXIMUM_SIZE)
+    written = _format(text)
+    if written < FORMAT:
+        raise OutdatedError(
+            f"{path} has the format {written} of an older ebsif, and this one reads format {FORMAT}: run "
+            "`ebsif freeze` or `ebsif inspect --output` on its image again"
+        )
+    if written > FORMAT:
+        raise FileError(
+            f"{path} has the format {written} of a newer ebsif, and this one reads format {FORMAT}: use that ebsif"
+        )
     try:
-        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise EbsifError(f"cannot read {path}: {error.strerror}") from error
-    except (ValidationError, UnicodeDecodeError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "no UTF-8 text"
-        raise EbsifError(
-            f"{path} is not a manifest of this version of ebsif ({reason}): remove it, and run `ebsif inspect` or "
-            "`ebsif freeze` on the image again"
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        raise FileError(
+            f"{path} is not a manifest of this version of ebsif ({where}: {first['msg']}): remove it, and run "
+            "`ebsif inspect` or `ebsif freeze` on the image again"
         ) from error
+
+
+def _format(text: str) -> int:
+    """Return the format that a manifest states; the current one when it states none, which validation then explains."""
+    try:
+        written = json.loads(text).get("format")
+    except (ValueError, RecursionError, AttributeError):
+        return FORMAT
+    return written if type(written) is int else FORMAT

@@ -36,8 +36,11 @@ def packages_and_commands() -> "tuple[dict[str, str], list[str]]":
         packages.setdefault(canonical(name), (name, dist.version))
         for file in dist.files or ():
             path = os.path.normpath(str(dist.locate_file(file)))
-            if os.path.dirname(path) == folder and os.access(path, os.X_OK):
+            if os.path.dirname(path) == folder:
                 commands.add(os.path.basename(path))
+        # Conda makes these when it installs a noarch package, whose list of files does not have them.
+        commands.update(entry.name for entry in dist.entry_points if entry.group == "console_scripts")
+    commands = {name for name in commands if os.access(os.path.join(folder, name), os.X_OK)}
     return dict(packages.values()), sorted(commands)
 
 

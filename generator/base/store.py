@@ -1,13 +1,13 @@
-"""Where manifests are kept: beside an image, or, where one cannot write, in the user's cache."""
+"""Storing manifests: beside a frozen image, or in the user's cache."""
 
 from pathlib import Path
 
-from ebsif.base.found import Base, locate, read_name
+from ebsif.base.image import Base, locate, read_name
 from ebsif.base.inspect import identity, inspect_image
 from ebsif.base.manifest import SUFFIX, Manifest, read_manifest
 from ebsif.console import Console
 from ebsif.document import Document
-from ebsif.errors import EbsifError
+from ebsif.errors import FileError, OutdatedError
 from ebsif.files import cache_path, make_cache, write_atomically
 from ebsif.recipe import Recipe
 from ebsif.runtime import find_runtime
@@ -23,12 +23,12 @@ def manifest_path(image: Path) -> Path:
 
 
 def manifest_of(image: Path, console: Console) -> Manifest:
-    """Return the manifest of an image; looks into the image if nobody has done so yet.
+    """Return the manifest of an image; inspect the image if there is no manifest of the current format.
 
     Raises
     ------
     EbsifError
-        When the manifest beside the image is that of another one, or the image cannot be looked into.
+        When the manifest beside the image is that of another one, or the inspection fails.
     """
     manifest = stored_manifest(image)
     if manifest is None:
@@ -41,37 +41,44 @@ def manifest_of(image: Path, console: Console) -> Manifest:
 
 
 def stored_manifest(image: Path) -> Manifest | None:
-    """Return the manifest of an image, or None when nobody has looked into it yet.
+    """Return the manifest of an image; None when there is none, or only one of an older format.
 
     Raises
     ------
-    EbsifError
-        When the manifest beside the image is that of another one.
+    FileError
+        When the manifest beside the image is that of another one, or no manifest.
     """
     found = identity(image)
-    beside = manifest_path(image)
-    if beside.exists():
-        manifest = read_manifest(beside)
-        if (manifest.id, manifest.size) == (found.id, found.size):
-            return manifest
-        raise EbsifError(
-            f"{beside} is the manifest of another image than {image}: if the image is the right one, remove the "
-            "manifest, and the image will be looked into again"
+    beside = _read_beside(manifest_path(image))
+    if beside and (beside.id, beside.size) != (found.id, found.size):
+        raise FileError(
+            f"{manifest_path(image)} is the manifest of another image than {image}: if the image is the right one, "
+            "remove the manifest, and ebsif inspects the image again"
         )
+    if beside:
+        return beside
     cached = _read_cached(_cached(image))
     return cached if cached and (cached.id, cached.size) == (found.id, found.size) else None
 
 
-def _read_cached(path: Path) -> Manifest | None:
-    """Return a manifest from the cache; none for what another version of ebsif has left there."""
+def _read_beside(path: Path) -> Manifest | None:
+    """Return the manifest beside an image; None when it has an older format. Not every user may replace it."""
     try:
         return read_manifest(path) if path.exists() else None
-    except EbsifError:
+    except OutdatedError:
+        return None
+
+
+def _read_cached(path: Path) -> Manifest | None:
+    """Return a manifest from the cache; None when another version of ebsif wrote it."""
+    try:
+        return read_manifest(path) if path.exists() else None
+    except FileError:
         return None
 
 
 def _cached(image: Path) -> Path:
-    """Return where the manifest of an image is kept when it cannot lie beside it."""
+    """Return where the cache has the manifest of an image."""
     return cache_path(_CACHE, f"{identity(image).id}{SUFFIX}")
 
 
@@ -89,7 +96,7 @@ def find_base(image: str, site: Site, folder: Path, console: Console) -> Base:
 
 
 def base_of(recipe: Recipe, document: Document, site: Site, console: Console) -> Base:
-    """Return what is known of a recipe's base; looks into the image if it is at hand and nobody has done so yet.
+    """Return what is known of a recipe's base; inspects the image if it is at hand and has no manifest.
 
     Raises
     ------

@@ -5,7 +5,7 @@ exit status. What a command is for, in a line, stands in `COMMANDS`, so that ``e
 """
 
 COMMANDS = {
-    "inspect": "look into a base, and write what is in it (its manifest)",
+    "inspect": "inspect a base, and write what is in it (its manifest)",
     "freeze": "copy an image to the site's frozen images, with its manifest",
     "new": "write a recipe for a base",
     "generate": "turn a recipe into a locked easyconfig",

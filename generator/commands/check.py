@@ -29,5 +29,5 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.json([asdict(finding) for finding in found])
     else:
         for finding in found:
-            console.say(f"{finding.level:8}{finding.message}")
+            console.say(f"{finding.level:8}{finding.found}")
     return 1 if any(finding.level == "error" for finding in found) else 0

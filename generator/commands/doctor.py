@@ -7,6 +7,7 @@ from ebsif.console import Console
 from ebsif.doctor import examine
 from ebsif.site import read_site
 
+LABELS = {"ok": "ok", "warning": "optional", "error": "missing"}
 EXAMPLE = "ebsif doctor --site lumi --network"
 
 
@@ -23,8 +24,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.json:
         console.json([asdict(finding) for finding in findings])
     for finding in [] if options.json else findings:
-        missing = "missing" if finding.necessary else "optional"
-        console.say(f"{missing if finding.remedy else 'ok':8}  {finding.what}: {finding.found}")
+        console.say(f"{LABELS[finding.level]:8}  {finding.what}: {finding.found}")
         if finding.remedy:
             console.say(f"{'':10}{finding.remedy}")
-    return int(any(finding.remedy and finding.necessary for finding in findings))
+    return int(any(finding.level == "error" for finding in findings))

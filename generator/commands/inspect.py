@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    """Look into the image, and tell what is in it."""
+    """Inspect the image, and tell what is in it."""
     manifest = inspect_image(options.image, find_runtime(), console)
     if options.output:
         write_atomically(options.output, manifest.to_json().encode(), 0o644)

@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.filesize import decimal
 
-from ebsif.catalogue import Image, Listed, easyconfigs, images
 from ebsif.console import Console
+from ebsif.listing import Image, Listed, easyconfigs, images
 from ebsif.site import Site, read_site
 
 EXAMPLE = "ebsif list --bases --site lumi"
@@ -52,7 +52,7 @@ def _place(image: Image) -> str:
 def _facts(image: Image) -> str:
     manifest = image.manifest
     if manifest is None:
-        return f"{decimal(image.size)}, not looked into yet"
+        return f"{decimal(image.size)}, not inspected yet"
     python = f"Python {manifest.python.version}" if manifest.python else ""
     rocm = f"ROCm {manifest.rocm}" if manifest.rocm else ""
     return ", ".join(fact for fact in (decimal(image.size), manifest.kind, python, rocm) if fact)

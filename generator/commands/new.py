@@ -11,11 +11,11 @@ from packaging.requirements import InvalidRequirement, Requirement
 from ebsif import document
 from ebsif.base.store import find_base
 from ebsif.console import Console
-from ebsif.draft import draft, render
 from ebsif.errors import EbsifError
 from ebsif.files import write_atomically
 from ebsif.lock.conda.environment import CondaEnvironment
 from ebsif.names import easyconfig_name, module_name
+from ebsif.new import draft, render
 from ebsif.site import Site, read_site, site_names
 
 EXAMPLE = """ebsif new PyTorch --base lumi-pytorch-….sif --variant mine lightning 'torchmetrics>=1.4'
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     base = find_base(options.base, site, Path(), console)
     image = base.path or _not_there(options.base, site)
     folder = options.output.parent if options.output else Path()
-    recipe = draft(base, _wishes(options, site, image, folder))
+    recipe = draft(base, _asked(options, site, image, folder))
     target = options.output or Path(easyconfig_name(recipe, base)).with_suffix(".yml")
     if target.exists() and not options.force:
         raise EbsifError(f"{target} is there already: choose another name with --output, or replace it with --force")
@@ -78,18 +78,18 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def _not_there(given: str, site: Site) -> NoReturn:
     """Raise an error about an image that is not there, with the nearest name that is."""
-    folders = [Path(given).parent, *({} if "/" in given else site.image_folders())]
+    folders = [Path(given).parent, *([] if "/" in given else site.image_folders())]
     names = {image.name: str(image) for folder in folders for image in sorted(folder.glob("*.sif"))}
     nearest = difflib.get_close_matches(Path(given).name, names, n=1)
-    hint = "`ebsif list --bases` lists those that there are"
+    hint = "`ebsif list --bases` lists the images of the site"
     if nearest:
         hint = f"did you mean {names[nearest[0]] if '/' in given else nearest[0]}?"
     raise EbsifError(f"there is no image {given} (site {site.name}): {hint}")
 
 
-def _wishes(options: argparse.Namespace, site: Site, image: Path, folder: Path) -> dict[str, Any]:
+def _asked(options: argparse.Namespace, site: Site, image: Path, folder: Path) -> dict[str, Any]:
     """Return what the command line says, by the keys of recipes."""
-    wishes = {
+    asked = {
         "name": options.name,
         "version": options.version,
         "variant": options.variant,
@@ -101,7 +101,7 @@ def _wishes(options: argparse.Namespace, site: Site, image: Path, folder: Path) 
         "pyproject": {"file": _relative(_existing(options.pyproject), folder)} if options.pyproject else None,
         "environment": _environment(options, folder),
     }
-    return {key: value for key, value in wishes.items() if value}
+    return {key: value for key, value in asked.items() if value}
 
 
 def _environment(options: argparse.Namespace, folder: Path) -> str | dict[str, Any] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from ebsif import sbom
 from ebsif.base.store import find_base, manifest_of
 from ebsif.console import Console
-from ebsif.easyconfig.read import read_easyconfig
+from ebsif.easyconfig.read import read_container
 from ebsif.site import read_site
 
 EXAMPLE = "ebsif sbom PyTorch-2.13.0-cpu-python-3.11-singularity-mine.eb -o pytorch.cdx.json"
@@ -26,9 +26,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.subject.suffix != ".eb":
         bom = sbom.of_image(manifest_of(options.subject, console))
     else:
-        easyconfig = read_easyconfig(options.subject)
-        image = easyconfig.parameters["sources"][0]
-        base = find_base(image, read_site(options.site), options.subject.parent, console)
+        easyconfig = read_container(options.subject)
+        base = find_base(easyconfig.image, read_site(options.site), options.subject.parent, console)
         if base.path is None:
             console.warn(f"the image {base.file} is not at hand: what is in it is not listed")
         bom = sbom.of_easyconfig(easyconfig, base.manifest)

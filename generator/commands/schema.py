@@ -4,13 +4,20 @@ import argparse
 
 from pydantic import BaseModel
 
+from ebsif import recipe
+from ebsif.base import manifest
 from ebsif.base.manifest import Manifest
 from ebsif.console import Console
 from ebsif.recipe import Recipe
 from ebsif.site import Site
 
 EXAMPLE = "ebsif schema recipe > recipe.schema.json"
-SCHEMAS: dict[str, type[BaseModel]] = {"recipe": Recipe, "site": Site, "manifest": Manifest}
+# Of each kind of file, its model and the version of its format.
+SCHEMAS: dict[str, tuple[type[BaseModel], int]] = {
+    "recipe": (Recipe, recipe.FORMAT),
+    "site": (Site, 1),
+    "manifest": (Manifest, manifest.FORMAT),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Print the schema, for editors that complete and check YAML."""
-    schema = SCHEMAS[options.kind].model_json_schema()
-    console.json({"$schema": "https://json-schema.org/draft/2020-12/schema", **schema})
+    model, written = SCHEMAS[options.kind]
+    identity = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:ebsif:{options.kind}:{written}"}
+    console.json({**identity, **model.model_json_schema()})
     return 0

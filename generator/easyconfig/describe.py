@@ -1,14 +1,14 @@
-"""What an easyconfig says about itself to the people who find it."""
+"""Describing what is in a base, for the people who find the easyconfig."""
 
 from collections.abc import Iterator
 
 from packaging.utils import canonicalize_name
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.names import python_version
 from ebsif.recipe import Recipe
 
-# Packages of a base that people choose it for; a base has hundreds.
+# The packages that people choose a base for; it has hundreds.
 NOTABLE = (
     "torch", "torchvision", "torchaudio", "jax", "jaxlib", "flax", "tensorflow", "keras", "horovod", "mpi4py", "numpy",
     "deepspeed", "flash-attn", "transformers", "accelerate", "vllm", "triton", "xformers", "bitsandbytes", "ray",
@@ -64,6 +64,6 @@ def _expected(recipe: Recipe, base: Base) -> Iterator[str]:
         yield ", ".join(f"{name} {version}" for name, version in recipe.expected.packages.items())
 
 
-def environment_name(software: str) -> str:
+def variable_suffix(software: str) -> str:
     """Return how EasyBuild spells a software's name in environment variables (``convert_name`` in filetools.py)."""
     return software.replace("+", "plus").replace("-", "min").replace(".", "").upper()

@@ -1,4 +1,4 @@
-"""Values as text of an easyconfig that EasyBuild reads back as the same values.
+"""Writing values into an easyconfig so that EasyBuild reads the same values back.
 
 An easyconfig is Python, but EasyBuild also looks at its lines with regular expressions, replaces ``%(name)s`` in every
 value, and refuses some words wherever they stand (framework/easyconfig: ``resolve_template`` in easyconfig.py,
@@ -11,12 +11,12 @@ from typing import Any
 
 WIDTH = 120  # columns, the limit of `eb --check-style`
 INDENT = 4
-# Columns that the first line of a value has, beside the name of a parameter and the equals sign.
+# Columns of the first line of a value, which stands behind the parameter's name and the equals sign.
 FIRST = WIDTH - 24
 
-# EasyBuild replaces this; it makes of doubled percent signs what was meant.
+# EasyBuild replaces templates; doubled percent signs become single ones.
 _TEMPLATE = re.compile(r"%+(?=\(\w+\)s)")
-# EasyBuild refuses a file that has this word anywhere.
+# EasyBuild refuses a file that contains this word.
 _REFUSED = "shared_lib_ext"
 
 
@@ -45,7 +45,7 @@ def literal(value: Any, indent: int = 0) -> Literal:
 
 
 def _literal(value: Any, indent: int, width: int) -> str:
-    """Return a value whose first line has `width` columns, and whose further ones are indented."""
+    """Return a value whose first line has at most `width` columns, and whose further lines are indented."""
     if isinstance(value, dict):
         items = [(f"{_one_line(key)}: ", item) for key, item in value.items()]
         return _collection("{", items, "}", indent, width)
@@ -55,7 +55,7 @@ def _literal(value: Any, indent: int, width: int) -> str:
     line = _one_line(value)
     if len(line) <= width or not isinstance(value, str):
         return line
-    # Too long: several texts in parentheses, which Python joins.
+    # Too long for one line: several texts in parentheses, which Python joins.
     inner = " " * (indent + INDENT)
     pieces = _wrapped(_tokens(_doubled(value), "'"), WIDTH - len(inner) - 2)
     return "(\n" + "".join(f"{inner}'{''.join(piece)}'\n" for piece in pieces) + " " * indent + ")"

@@ -2,10 +2,12 @@
 
 import ast
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from ebsif.errors import InputError
 from ebsif.files import read_text
@@ -13,11 +15,17 @@ from ebsif.lock.model import Lock, LockedFile
 
 # Larger than any easyconfig; what is larger is something else.
 MAXIMUM_SIZE = 5_000_000
+# No number in an easyconfig is larger, and Python refuses to write out those that are much larger.
+_MAXIMUM_NUMBER = 2**63
 
 LOCK_MARK = "# Lock: "
 _LOCK = re.compile(rf"^{LOCK_MARK}((?:\d+:)?[0-9a-f]{{64}})$", re.MULTILINE)
 # What EasyBuild replaces; `quoting` has doubled the percent signs of what only looks like it.
 _DOUBLED = re.compile(r"%%(?=(?:%%)*\(\w+\)s)")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+# The names of all our easyblocks begin with this.
+_EASYBLOCKS = "Sif"
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,9 @@ class Constant:
 
 @dataclass(frozen=True)
 class Easyconfig:
-    """An easyconfig.
+    """An easyconfig: what it assigns, and what that means for a container.
+
+    A property of which the easyconfig says nothing sensible raises an `InputError` with file and line.
 
     Parameters
     ----------
@@ -37,27 +47,158 @@ class Easyconfig:
         Its file.
     parameters
         What it assigns.
-    lock
-        The files of its layer, when ``ebsif`` has locked them.
+    lines
+        The line of each assignment.
+    digest
+        The digest of what the lock was made from; None when ``ebsif`` has not locked the layer.
     """
 
     path: Path
     parameters: Mapping[str, Any]
-    lock: Lock | None
+    lines: Mapping[str, int]
+    digest: str | None = None
+
+    @property
+    def is_container(self) -> bool:
+        """Whether it is for one of our easyblocks."""
+        easyblock = self.parameters.get("easyblock")
+        return isinstance(easyblock, str) and easyblock.startswith(_EASYBLOCKS)
+
+    @property
+    def name(self) -> str:
+        """The name of the software."""
+        return self._text("name")
+
+    @property
+    def version(self) -> str:
+        """The version with its suffix, as modules have it."""
+        return self._text("version") + self._text("versionsuffix", "")
+
+    @property
+    def image(self) -> str:
+        """The file name of the image, the first source."""
+        image = self._first("sources")
+        if isinstance(image, dict):
+            image = image.get("filename")
+        if not _is_text(image) or re.search(r"[/\s,:]", image):
+            self._refuse("sources", "the first source must be the file name of a container image (a SIF file)")
+        return str(image)
+
+    @property
+    def checksum(self) -> str | None:
+        """The SHA256 of the image; None when it is not known."""
+        checksum = self._first("checksums")
+        if isinstance(checksum, dict):
+            checksum = checksum.get(self.image)
+        if not (checksum is None or (isinstance(checksum, str) and _SHA256.fullmatch(checksum))):
+            self._refuse("checksums", "the first checksum must be the SHA256 of the image, or None")
+        return checksum
+
+    @property
+    def binds(self) -> list[str]:
+        """What containers of the module have bound."""
+        return self._texts("binds")
+
+    @property
+    def build_packages(self) -> tuple[str, ...]:
+        """The names of the packages in `files` that are not installed."""
+        return tuple(self._texts("build_packages"))
+
+    @property
+    def files(self) -> list[LockedFile]:
+        """The files of the layer; file name or SHA256 are empty where a person has left them out."""
+        return [self._file(entry) for entry in self._list("exts_list")]
+
+    @property
+    def lock(self) -> Lock | None:
+        """The files of its layer, when ``ebsif`` has locked them."""
+        return Lock(self.digest, tuple(self.files), self.build_packages) if self.digest else None
+
+    @property
+    def installed(self) -> list[LockedFile]:
+        """The files that are installed, locked by ``ebsif`` or listed by a person."""
+        return Lock("", tuple(self.files), self.build_packages).installed
 
     @property
     def packages(self) -> dict[str, str]:
         """Version of each package in the layer; for one of conda with its build, as in ``1.0=h123_0``."""
-        build = set(self.parameters.get("build_packages", ()))
         found: dict[str, str] = {}
-        for name, version, options in self.parameters.get("exts_list", ()):
-            file = LockedFile(name, version, "".join(options.get("sources", ())), "")
+        for file in self.installed:
             if file.is_conda:
-                found[name] = f"{version}={file.build}"
-            elif name not in build:
+                found[file.name] = f"{file.version}={file.build}"
+            else:
                 # What pip and conda call alike need not be the same.
-                found[f"{name} (pip)" if name in found else name] = version
+                found[f"{file.name} (pip)" if file.name in found else file.name] = file.version
         return found
+
+    def _file(self, entry: Any) -> LockedFile:
+        """Return the file that an entry of ``exts_list`` names."""
+        match entry:
+            case (name, version, dict(options)) if _is_text(name) and _is_text(version):
+                pass
+            case _:
+                self._refuse("exts_list", "each entry must be a name, a version, and a dictionary with 'sources' and "
+                                          "'checksums'")
+        filename, sha256, url = (_first(options.get(key)) for key in ("sources", "checksums", "source_urls"))
+        if isinstance(filename, dict):
+            filename = filename.get("filename")
+        if isinstance(sha256, dict):
+            sha256 = sha256.get(filename)
+        # EasyBuild knows the address that a constant stands for.
+        url = None if isinstance(url, Constant) else url
+        if not (filename is None or _is_text(filename)):
+            self._refuse("exts_list", f"the first source of {name} must be the name of a file")
+        if not (sha256 is None or (isinstance(sha256, str) and _SHA256.fullmatch(sha256))):
+            self._refuse("exts_list", f"the first checksum of {name} must be a SHA256")
+        if self.digest and not (filename and sha256):
+            self._refuse("exts_list", f"{name} is not as ebsif writes it: remove the file, and run `ebsif generate` "
+                                      "again")
+        if not (url is None or _is_url(url)):
+            self._refuse("exts_list", f"the first of the source_urls of {name} must be a URL")
+        return LockedFile(name, version, filename or "", sha256 or "", url)
+
+    def _first(self, parameter: str) -> Any:
+        return _first(self.parameters.get(parameter))
+
+    def _text(self, parameter: str, default: str | None = None) -> str:
+        value = self.parameters.get(parameter, default)
+        if not (_is_text(value) or value == default == ""):
+            self._refuse(parameter, "it must be a text")
+        return str(value)
+
+    def _list(self, parameter: str) -> list[Any]:
+        value = self.parameters.get(parameter, [])
+        if not isinstance(value, (list, tuple)):
+            self._refuse(parameter, "it must be a list")
+        return list(value)
+
+    def _texts(self, parameter: str) -> list[str]:
+        values = self._list(parameter)
+        if not all(map(_is_text, values)):
+            self._refuse(parameter, "it must be a list of texts")
+        return values
+
+    def _refuse(self, parameter: str, message: str) -> NoReturn:
+        raise InputError(self.path, [(self.lines.get(parameter), f"{parameter}: {message}")])
+
+
+def _first(value: Any) -> Any:
+    """Return the first item of a list, else the value itself; None for a list of nothing."""
+    if isinstance(value, (list, tuple)):
+        return value[0] if value else None
+    return value
+
+
+def _is_text(value: Any) -> bool:
+    """Tell whether a value is a text that names something: not empty, in one line."""
+    return isinstance(value, str) and bool(value) and value.isprintable()
+
+
+def _is_url(value: Any) -> bool:
+    try:
+        return _is_text(value) and bool(urlsplit(value).scheme)
+    except ValueError:
+        return False
 
 
 def read_easyconfig(path: Path) -> Easyconfig:
@@ -67,60 +208,79 @@ def read_easyconfig(path: Path) -> Easyconfig:
     ------
     InputError
         With the line, when something in it is not data.
-    EbsifError
+    FileError
         When it cannot be read.
     """
     text = read_text(path, MAXIMUM_SIZE)
-    parameters = _parameters(text, path)
-    return Easyconfig(path, parameters, _lock(text, parameters, path))
+    mark = _LOCK.search(text)
+    assigned = _assigned(text, path)
+    parameters = {name: _value(node, text, path) for name, node in assigned.items()}
+    lines = {name: node.lineno for name, node in assigned.items()}
+    return Easyconfig(path, parameters, lines, mark and mark.group(1))
 
 
-def _parameters(text: str, path: Path) -> dict[str, Any]:
+def read_container(path: Path) -> Easyconfig:
+    """Read an easyconfig for one of our easyblocks.
+
+    Raises
+    ------
+    InputError
+        When it is for another easyblock; and as `read_easyconfig` does.
+    """
+    easyconfig = read_easyconfig(path)
+    if not easyconfig.is_container:
+        message = "it is not for a container: its easyblock is none of SifVenv, SifConda and SifContainer"
+        raise InputError(path, [(easyconfig.lines.get("easyblock"), message)])
+    return easyconfig
+
+
+def _assigned(text: str, path: Path) -> dict[str, ast.expr]:
+    """Return the value that each parameter is assigned, as Python reads it."""
     try:
-        statements = ast.parse(text).body
+        with warnings.catch_warnings():
+            # Python has an opinion on some texts, such as '\d', which are no concern of those who only read.
+            warnings.simplefilter("ignore")
+            statements = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = error.lineno if isinstance(error, SyntaxError) else None
         raise InputError(path, [(line, f"not an easyconfig: {error}")]) from error
-    parameters = {}
+    assigned = {}
     for statement in statements:
-        if not (isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name)):
-            raise InputError(path, [(statement.lineno, "an easyconfig of ebsif holds only assignments (name = value)")])
-        parameters[statement.targets[0].id] = _value(statement.value, path)
-    return parameters
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                assigned[name] = value
+            case _:
+                message = "an easyconfig of ebsif holds only assignments (name = value)"
+                raise InputError(path, [(statement.lineno, message)])
+    return assigned
 
 
-def _value(node: ast.expr, path: Path) -> Any:
+def _value(node: ast.expr, text: str, path: Path) -> Any:
     match node:
         case ast.Name(id=name):
             return Constant(name)
         case ast.List(elts=items):
-            return [_value(item, path) for item in items]
+            return [_value(item, text, path) for item in items]
         case ast.Tuple(elts=items):
-            return tuple(_value(item, path) for item in items)
-        case ast.Dict(keys=keys, values=values) if None not in keys:
-            return {_value(key, path): _value(value, path) for key, value in zip(keys, values, strict=True) if key}
-        case ast.Constant(value=str(text)):
-            return _DOUBLED.sub("%", text)
-        case ast.Constant(value=bool() | int() | None as value):
+            return tuple(_value(item, text, path) for item in items)
+        case ast.Dict(keys=keys, values=values) if all(isinstance(key, (ast.Constant, ast.Name)) for key in keys):
+            pairs = [(key, value) for key, value in zip(keys, values, strict=True) if key]
+            return {_value(key, text, path): _value(value, text, path) for key, value in pairs}
+        case ast.Constant(value=str(value)) if _is_unicode(value):
+            return _DOUBLED.sub("%", value)
+        case ast.Constant(value=bool() | None as value):
             return value
-    raise InputError(path, [(node.lineno, f"`{ast.unparse(node)[:60]}` is not plain data")])
+        case ast.Constant(value=int(value)) if value < _MAXIMUM_NUMBER:
+            return value
+    # Not by `ast.unparse`, which calls itself for each term of a sum.
+    source = (ast.get_source_segment(text, node) or "").split("\n")[0][:60]
+    raise InputError(path, [(node.lineno, f"`{source}` is not plain data")])
 
 
-def _lock(text: str, parameters: Mapping[str, Any], path: Path) -> Lock | None:
-    mark = _LOCK.search(text)
-    if mark is None:
-        return None
+def _is_unicode(text: str) -> bool:
+    """Tell whether a text can be written to a file: it has no half of a pair of surrogates."""
     try:
-        files = tuple(
-            LockedFile(name, version, options["sources"][0], options["checksums"][0], _source_url(options))
-            for name, version, options in parameters["exts_list"]
-        )
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        message = "exts_list is not as ebsif writes it: remove the file, and run `ebsif generate` again"
-        raise InputError(path, [(None, message)]) from error
-    return Lock(mark.group(1), files, tuple(parameters.get("build_packages", ())))
-
-
-def _source_url(options: Mapping[str, Any]) -> str | None:
-    urls = options.get("source_urls")
-    return urls[0] if urls else None
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -5,17 +5,17 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ebsif import __version__
-from ebsif.base.found import Base, environment
-from ebsif.easyconfig.describe import base_facts, environment_name, homepage
+from ebsif.base.image import Base, start_up
+from ebsif.easyconfig.describe import base_facts, homepage, variable_suffix
 from ebsif.easyconfig.quoting import Literal, literal
 from ebsif.easyconfig.read import LOCK_MARK
 from ebsif.errors import EbsifError
+from ebsif.jinja import templates
 from ebsif.lock import LayerRequest
 from ebsif.lock.model import Lock
 from ebsif.names import module_name, version_suffix
 from ebsif.recipe import Recipe
 from ebsif.site import Site
-from ebsif.templates import templates
 
 # Of each kind of layer: its easyblock, and where its environments lie.
 _EASYBLOCKS = {"venv": "SifVenv", "conda": "SifConda", "none": "SifContainer"}
@@ -54,9 +54,9 @@ def render(
         "requested": request.packages(lock) if request and lock else [],
         "facts": base_facts(recipe, base),
         "module": module_name(recipe, base),
-        "env_name": environment_name(recipe.name),
+        "env_name": variable_suffix(recipe.name),
         "environment": _environment_path(recipe),
-        "start_with": environment(recipe, base).start_with,
+        "start_with": start_up(recipe, base).start_with,
     }
     texts = templates(_PACKAGE, {})
     return (
@@ -105,7 +105,7 @@ def _groups(
 
 def _environment_path(recipe: Recipe) -> str | None:
     folder = _ENVIRONMENTS.get(recipe.layer)
-    return f"{folder}/{recipe.environment_name}" if folder else None
+    return f"{folder}/{recipe.layer_name}" if folder else None
 
 
 def _image(recipe: Recipe, site: Site) -> dict[str, Any]:
@@ -120,7 +120,7 @@ def _image(recipe: Recipe, site: Site) -> dict[str, Any]:
 
 
 def _python(recipe: Recipe, base: Base) -> dict[str, Any]:
-    known = environment(recipe, base)
+    known = start_up(recipe, base)
     group: dict[str, Any] = {}
     if recipe.layer == "venv":
         if known.python is None:
@@ -128,14 +128,14 @@ def _python(recipe: Recipe, base: Base) -> dict[str, Any]:
                 f"the image {base.file} has no Python 3.8 or newer with venv and ensurepip, so that it cannot carry a "
                 "venv: write `layer: none` into the recipe, or take another base"
             )
-        group |= {"base_python": known.python, "venv_name": recipe.environment_name}
+        group |= {"base_python": known.python, "venv_name": recipe.layer_name}
     if known.start_with != "exec":
         group["start_with"] = known.start_with
     if known.activation:
         group["activation"] = known.activation
     if known.env is not None:
         venv_env = base.known().venv_env if recipe.layer == "venv" else {}
-        named = {name: value.replace("{venv}", recipe.environment_name) for name, value in venv_env.items()}
+        named = {name: value.replace("{venv}", recipe.layer_name) for name, value in venv_env.items()}
         group["activation_env"] = dict(sorted({**known.env, **named}.items()))
     if known.path:
         group["activation_path"] = list(known.path)
@@ -144,8 +144,8 @@ def _python(recipe: Recipe, base: Base) -> dict[str, Any]:
 
 def _conda(recipe: Recipe, base: Base) -> dict[str, Any]:
     """Return how an environment of conda is called and started, and what is active underneath it."""
-    known = environment(recipe, base)
-    group: dict[str, Any] = {"conda_name": recipe.environment_name}
+    known = start_up(recipe, base)
+    group: dict[str, Any] = {"conda_name": recipe.layer_name}
     if known.start_with != "exec":
         group["start_with"] = known.start_with
     if recipe.stack:

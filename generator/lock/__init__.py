@@ -19,7 +19,7 @@ from ebsif.lock.model import Lock
 from ebsif.lock.staging import staged
 
 if TYPE_CHECKING:
-    from ebsif.base.found import Base
+    from ebsif.base.image import Base
     from ebsif.base.manifest import Manifest
     from ebsif.console import Console
     from ebsif.document import Document

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from ebsif.console import Console
-from ebsif.errors import EbsifError
+from ebsif.errors import ToolError
 from ebsif.files import sha256
 from ebsif.lock.model import LockedFile
 from ebsif.names import easyconfig_folder
@@ -23,7 +23,7 @@ def source_path(software: str) -> Path:
 
     Raises
     ------
-    EbsifError
+    ToolError
         When EasyBuild does not tell.
     """
     return _source_paths()[0] / easyconfig_folder(software) / _EXTENSIONS
@@ -56,7 +56,7 @@ def _ask_easybuild(eb: str, environment: tuple[tuple[str, str], ...]) -> str:
     found = re.search(r"^sourcepath\s+\(.\) = (.+)$", done.stdout, re.MULTILINE)
     if found is None:
         reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-        raise EbsifError(f"`eb --show-config` tells no sourcepath: give one with --sources ({''.join(reason)})")
+        raise ToolError(f"`eb --show-config` tells no sourcepath: give one with --sources ({''.join(reason)})")
     return found.group(1)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.manifest import Manifest
 from ebsif.errors import EbsifError
 

@@ -92,4 +92,5 @@ def test_an_empty_venv_has_them_too(make_site: Callable[..., Site]) -> None:
 
 
 def test_python3_is_always_a_command_of_the_host(place: Site, kind: str) -> None:
-    assert place.output(kind, "python3 -c 'import sys; print(sys.executable)'") == "/user-software/venv/demo/bin/python3\n"
+    output = place.output(kind, "python3 -c 'import sys; print(sys.executable)'")
+    assert output == "/user-software/venv/demo/bin/python3\n"

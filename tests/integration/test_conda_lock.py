@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import workbench
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.store import manifest_of
 from ebsif.cli import main
 from ebsif.easyconfig.read import read_easyconfig

@@ -88,6 +88,17 @@ def test_what_was_killed_before_the_manifest_is_completed(freeze: Freeze, image:
     assert manifest.read_text() == text
 
 
+def test_a_manifest_of_an_older_version_is_written_anew(freeze: Freeze, image: Path, folder: Path) -> None:
+    freeze(image)
+    manifest = folder / f"{image.name}.manifest.json"
+    text = manifest.read_text()
+    manifest.chmod(0o644)
+    manifest.write_text(json.dumps({**json.loads(text), "format": 1}))
+    assert freeze(image).returncode == 0
+    assert manifest.read_text() == text
+    assert stat.S_IMODE(manifest.stat().st_mode) == 0o444
+
+
 def test_a_frozen_image_that_was_damaged_is_noticed(freeze: Freeze, image: Path, folder: Path) -> None:
     freeze(image)
     frozen = folder / image.name

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from ebsif.base.inspect import inspect_image
+from ebsif.console import Console
+from ebsif.runtime import Runtime
 from workbench import Machine
 
 pytestmark = pytest.mark.e2e
@@ -83,12 +86,46 @@ def test_activation_of_conda_is_what_it_changes_and_nothing_else(manifests: Mani
             "_CE_M": "",
         },
         "path": [f"{CONDA}/bin", "/opt/miniconda3/condabin"],
+        "unusable": {},
     }
 
 
 @pytest.mark.parametrize("base", ["venv", "venv-pythonpath", "conda-active", "bare"])
 def test_what_is_active_already_needs_no_activation(manifests: Manifests, base: str) -> None:
-    assert manifests[base]["activation"] == {"command": None, "env": {}, "path": []}
+    assert manifests[base]["activation"] == {"command": None, "env": {}, "path": [], "unusable": {}}
+
+
+ACTIVATE = """\
+echo active
+export PLAIN=value OWN=/tmp/$USER/x ACCOUNT=/tmp/$(id -un) DATA=$HOME/data PYTHONPATH=/opt/hook
+f() { :; }
+export -f f
+export PATH=/opt/own/bin:$PATH
+"""
+
+
+@pytest.fixture
+def activating(machine: Machine, tmp_path: Path) -> Runtime:
+    """A runtime in whose containers $WITH_CONDA activates something that depends on the user."""
+    (tmp_path / "activate").write_text(ACTIVATE)
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin" / machine.runtime.name
+    options = f'--env WITH_CONDA="source /hooks/activate" --bind {tmp_path}:/hooks'
+    program.write_text(f'#!/bin/bash\nexec {machine.runtime} --quiet "$2" {options} "${{@:3}}"\n')
+    program.chmod(0o755)
+    return Runtime(program)
+
+
+def test_what_activating_does_for_one_user_only_is_told(
+    activating: Runtime, machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manifest = inspect_image(machine.bases["venv"], activating, Console())
+    assert manifest.activation.env == {"PLAIN": "value", "PYTHONPATH": "/opt/hook"}
+    assert manifest.activation.path == ["/opt/own/bin"]
+    assert set(manifest.activation.unusable) == {"OWN", "ACCOUNT", "DATA", "BASH_FUNC_f%%"}
+    assert manifest.pythonpath == "/opt/hook"
+    told = capsys.readouterr().err
+    assert all(f"does something with ${name} that a module cannot do" in told for name in ("OWN", "ACCOUNT", "DATA"))
 
 
 @pytest.mark.parametrize("base", ["venv", "venv-pythonpath", "conda", "conda-active"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import workbench
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.store import manifest_of
 from ebsif.cli import main
 from ebsif.console import Console

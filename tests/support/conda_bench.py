@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.console import Console
 from ebsif.document import Document
 from ebsif.errors import EbsifError

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ebsif.base.found import Base, ImageName
+from ebsif.base.image import Base, ImageName
 from ebsif.bump import _Before, _moved
 from ebsif.recipe import Recipe
 from ebsif.site import Site

@@ -119,3 +119,17 @@ def test_a_reader_that_goes_away_gives_no_traceback(tmp_path: Path) -> None:
     script = f"{sys.executable} -m ebsif schema recipe | head -c 1 > /dev/null"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("kind", ["recipe", "site", "manifest"])
+def test_a_schema_has_a_name_with_the_format(kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["schema", kind])
+    schema = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert schema["$id"] == f"urn:ebsif:{kind}:{2 if kind == 'manifest' else 1}"
+
+
+def test_the_schema_of_recipes_takes_the_format_as_a_number(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["schema", "recipe"])
+    recipe = {"format": 1, "name": "Demo", "version": "1.0", "base": "x.sif"}
+    jsonschema.validate(recipe, json.loads(capsys.readouterr().out))

@@ -10,7 +10,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from ebsif import sbom
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.manifest import Activation, Manifest
 from ebsif.compare import changes, of_easyconfig
 from ebsif.easyconfig.quoting import WIDTH

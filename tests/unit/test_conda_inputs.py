@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.manifest import Manifest
 from ebsif.lock import digest, request
 from ebsif.recipe import read_recipe

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.manifest import Manifest
 from ebsif.errors import EbsifError
 from ebsif.lock import check_format, digest, is_outdated, request

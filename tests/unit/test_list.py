@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ebsif import catalogue
+from ebsif import listing
 from ebsif.base.manifest import Manifest
 from ebsif.cli import main
 from tests.support.manifests import make_manifest
@@ -28,8 +28,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"name: mine\ndescription: ours\nfrozen_images: ['{tmp_path}/frozen']\nimages: ['{tmp_path}/curr*']\n"
     )
     manifests: dict[str, Manifest] = {"seen.sif": make_manifest(python="3.12.3", rocm="6.2.4")}
-    monkeypatch.setattr(catalogue, "stored_manifest", lambda path: manifests.get(path.name))
-    monkeypatch.setattr(catalogue, "installed_files", list)
+    monkeypatch.setattr(listing, "stored_manifest", lambda path: manifests.get(path.name))
+    monkeypatch.setattr(listing, "installed_files", list)
     monkeypatch.chdir(work)
     return tmp_path
 
@@ -49,9 +49,9 @@ def test_images_are_listed_by_folder_with_what_is_known_of_them(
     assert listed(capsys, "--bases").splitlines() == [
         f"{folders}/frozen (frozen)",
         "  seen.sif    4.2 MB, venv, Python 3.12.3, ROCm 6.2.4",
-        "  unseen.sif  10 bytes, not looked into yet",
+        "  unseen.sif  10 bytes, not inspected yet",
         f"{folders}/current",
-        "  latest.sif  4.2 MB, not looked into yet",
+        "  latest.sif  4.2 MB, not inspected yet",
     ]
 
 
@@ -78,7 +78,7 @@ def test_easyconfigs_for_containers_are_listed_and_others_are_not(
     Path("broken.eb").write_text("easyblock = f'Sif{x}'\n")
     shipped = folders / "PyTorch-shipped.eb"
     shipped.write_text(EASYCONFIG)
-    monkeypatch.setattr(catalogue, "installed_files", lambda: [(Path("a.eb"), shipped)])
+    monkeypatch.setattr(listing, "installed_files", lambda: [(Path("a.eb"), shipped)])
     assert listed(capsys, "--easyconfigs").splitlines() == [
         "easyconfigs in this folder",
         "  PyTorch-mine.eb  on x.sif",

@@ -9,7 +9,7 @@ from easybuild.tools.module_naming_scheme.utilities import det_full_ec_version
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ebsif.base.found import Base, ImageName
+from ebsif.base.image import Base, ImageName
 from ebsif.errors import EbsifError
 from ebsif.names import easyconfig_folder, easyconfig_name, module_name, software_version, version_suffix
 from ebsif.recipe import Expected, Recipe

@@ -9,12 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ebsif.base import store
-from ebsif.base.found import Base, read_name
+from ebsif.base.image import Base, read_name
 from ebsif.base.manifest import Manifest
 from ebsif.cli import main
 from ebsif.document import parse, validate
-from ebsif.draft import comment, draft, render
 from ebsif.lock.conda.environment import CondaEnvironment
+from ebsif.new import comment, draft, render
 from ebsif.recipe import Recipe, read_recipe
 from ebsif.site import read_site
 from tests.support.manifests import make_manifest
@@ -263,7 +263,8 @@ def test_every_value_reads_back_as_it_was(files: list[str], site: str) -> None:
 @given(st.text(), st.dictionaries(st.just("torch"), st.text()))
 @example("Linux\nname: other", {"torch": "1\nbase: other\x1b[0m\x00"})
 def test_no_remark_about_the_base_becomes_a_value(system: str, packages: dict[str, str]) -> None:
-    wrote, read = drafted(make_manifest(system=system, packages=packages))
+    # Manifests have no such versions; what writes recipes does not rely on that.
+    wrote, read = drafted(make_manifest(system=system).model_copy(update={"packages": packages}))
     assert read == wrote
 
 

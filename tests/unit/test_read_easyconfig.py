@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ebsif.easyconfig.quoting import literal
-from ebsif.easyconfig.read import Constant, read_easyconfig
+from ebsif.easyconfig.read import Constant, read_container, read_easyconfig
 from ebsif.errors import InputError
 
 DIGEST = "0" * 63 + "a"
@@ -87,13 +87,60 @@ def test_anything_but_data_is_refused_with_its_line(line: str, write: Any) -> No
 
 
 def test_a_lock_that_somebody_has_damaged_is_refused(write: Any) -> None:
-    with pytest.raises(InputError, match="exts_list is not as ebsif writes it"):
-        read_easyconfig(write(LOCKED.replace("'checksums': ", "'other': ")))
+    with pytest.raises(InputError, match=r"demo\.eb:8: exts_list: pip is not as ebsif writes it"):
+        read_easyconfig(write(LOCKED.replace("'checksums': ", "'other': "))).lock  # noqa: B018
 
 
 def test_no_python_is_refused_with_its_line(write: Any) -> None:
     with pytest.raises(InputError, match=r"demo\.eb:2: not an easyconfig"):
         read_easyconfig(write("name = 'Demo'\nversion = = 1\n"))
+
+
+@pytest.mark.parametrize("source", ["'x.sif'", "{'filename': 'x.sif'}"])
+def test_the_image_is_the_first_source(source: str, write: Any) -> None:
+    assert read_easyconfig(write(f"sources = [{source}]\n")).image == "x.sif"
+
+
+@pytest.mark.parametrize(
+    ("checksums", "found"),
+    [("", None), ("[]", None), ("[None]", None), (f"['{DIGEST}']", DIGEST), (f"[{{'x.sif': '{DIGEST}'}}]", DIGEST)],
+)
+def test_the_checksum_of_the_image_may_be_unknown(checksums: str, found: str | None, write: Any) -> None:
+    line = f"checksums = {checksums}\n" if checksums else ""
+    assert read_easyconfig(write(f"sources = ['x.sif']\n{line}")).checksum == found
+
+
+def test_build_packages_of_pip_are_not_installed_and_those_of_conda_are(write: Any) -> None:
+    conda = "('setuptools', '80.0', {'sources': ['setuptools-80.0-py_0.conda']})"
+    easyconfig = read_easyconfig(write(f"build_packages = ['setuptools']\nexts_list = [{conda}]\n"))
+    assert easyconfig.packages == {"setuptools": "80.0=py_0"}
+
+
+@pytest.mark.parametrize(
+    ("text", "asked", "message"),
+    [
+        ("name = 'x'", "image", r"demo\.eb: sources: the first source must be the file name of a container image"),
+        ("\nsources = []", "image", r"demo\.eb:2: sources: the first source must be"),
+        ("sources = ['a/x.sif']", "image", r"demo\.eb:1: sources: "),
+        ("sources = [SOURCE_TAR_GZ]", "image", r"demo\.eb:1: sources: "),
+        ("checksums = ['abc']", "checksum", r"demo\.eb:1: checksums: the first checksum must be the SHA256 of the"),
+        ("name = ['x']", "name", r"demo\.eb:1: name: it must be a text"),
+        ("version = '1'\nversionsuffix = None", "version", r"demo\.eb:2: versionsuffix: it must be a text"),
+        ("binds = '/scratch'", "binds", r"demo\.eb:1: binds: it must be a list"),
+        ("binds = [1]", "binds", r"demo\.eb:1: binds: it must be a list of texts"),
+        ("exts_list = ['six']", "packages", r"demo\.eb:1: exts_list: each entry must be a name, a version, and "),
+        ("exts_list = [('six', '1.0', {'checksums': ['md5']})]", "files", "the first checksum of six must be a SHA256"),
+    ],
+)
+def test_what_is_not_as_it_should_be_is_refused_with_its_line(text: str, asked: str, message: str, write: Any) -> None:
+    easyconfig = read_easyconfig(write(text + "\n"))
+    with pytest.raises(InputError, match=message):
+        getattr(easyconfig, asked)
+
+
+def test_an_easyconfig_of_another_easyblock_is_none_for_a_container(write: Any) -> None:
+    with pytest.raises(InputError, match=r"demo\.eb:1: it is not for a container: its easyblock is none of SifVenv"):
+        read_container(write("easyblock = 'ConfigureMake'\n"))
 
 
 @given(value=st.text(alphabet=st.sampled_from("%()ns x\n\\'\"[")))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ebsif.base.found import Base, environment, read_name
+from ebsif.base.image import Base, read_name, start_up
 from ebsif.document import parse, scalar, validate
 from ebsif.errors import InputError
 from ebsif.names import easyconfig_folder, easyconfig_name
@@ -124,7 +124,7 @@ def test_a_recipe_for_lumi_agrees_with_the_name_of_its_image(path: Path) -> None
 @for_lumi
 def test_a_recipe_for_lumi_says_enough_for_a_module_without_the_image(path: Path) -> None:
     recipe, _ = read_recipe(path)
-    known = environment(recipe, base_by_name(recipe))
+    known = start_up(recipe, base_by_name(recipe))
     assert (known.python is None) == (recipe.layer == "none") == (known.kind == "bare")
     assert (known.activation is not None) == (known.kind == "conda")
     assert recipe.verify_base

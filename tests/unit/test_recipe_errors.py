@@ -95,6 +95,8 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         ("site:", "requirements: [none.txt]\nsite:", "recipe.yml:3: there is no file none.txt"),
         ("site:", "layer: none\npackages: [six]\nsite:", "recipe.yml:3: packages need a layer"),
         ("name: Demo\n", "", "recipe.yml:1: the key 'name' is missing"),
+        ("site:", "format: 0\nsite:", "recipe.yml:3: format: '0' is no format of recipes: write 1, or"),
+        ("site:", "variant: !!int abc\nsite:", "recipe.yml:3: tags (!) are not allowed: write the value alone"),
         ("name: Demo", "name: [", "not YAML: "),
     ],
 )
@@ -103,6 +105,17 @@ def test_a_recipe_that_cannot_be_used(refused: Refused, command: list[str], old:
     recipe = Path("recipe.yml")
     recipe.write_text(RECIPE.replace(old, new))
     assert message in refused(*command, recipe)
+
+
+def test_a_recipe_of_a_newer_ebsif_is_refused_with_nothing_else_about_it(refused: Refused) -> None:
+    Path("recipe.yml").write_text(RECIPE + "format: 2\nlater: 1\n")
+    message = "recipe.yml:5: the recipe has format 2, and this ebsif reads format 1: use a newer ebsif"
+    assert refused("generate", "recipe.yml").splitlines() == [f"ebsif: {message}"]
+
+
+def test_a_recipe_may_say_its_format() -> None:
+    Path("recipe.yml").write_text(RECIPE + "format: 1\n")
+    assert main(["--quiet", "generate", "recipe.yml"]) == 0
 
 
 def test_all_that_is_wrong_is_told_at_once(refused: Refused) -> None:
@@ -226,7 +239,7 @@ def test_rocm_is_compared_with_what_the_driver_supports(
     assert main(["generate", "recipe.yml"]) == 0
     capsys.readouterr()
     assert main(["check", "recipe.yml"]) == 0, "a warning is no error"
-    said = {"ok": "is supported by the site's driver", "warning": "is outside of what the site's driver supports"}[
+    said = {"ok": "is supported by the site's driver", "warning": "is outside the range of the site's driver"}[
         level
     ]
     assert f"{level:8}ROCm {rocm} {said} (6.1 to 7.0)" in capsys.readouterr().out

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.base.manifest import Manifest
 from ebsif.easyconfig.quoting import WIDTH
 from ebsif.easyconfig.read import Constant, read_easyconfig

@@ -47,6 +47,20 @@ def test_files_of_the_layer_have_their_sha256(easyconfig: Path, tmp_path: Path) 
     assert pip["hashes"] == [{"alg": "SHA-256", "content": "1" * 64}]
 
 
+def test_packages_that_a_person_has_listed_are_in_the_layer_too(easyconfig: Path, tmp_path: Path) -> None:
+    easyconfig.write_text(easyconfig.read_text().replace("# Lock:", "# By hand:"))
+    sbom.write(sbom.of_easyconfig(read_easyconfig(easyconfig), None), tmp_path / "bom.json")
+    found = components(tmp_path / "bom.json")
+    assert set(found) == {"image:x.sif", "layer:pkg:pypi/pip@26.3", "layer:pkg:pypi/own@1.0"}
+    assert found["layer:pkg:pypi/own@1.0"]["hashes"] == [{"alg": "SHA-256", "content": "2" * 64}]
+
+
+def test_a_file_whose_sha256_nobody_knows_has_none(easyconfig: Path, tmp_path: Path) -> None:
+    easyconfig.write_text(easyconfig.read_text().replace("# Lock:", "# By hand:").replace("'checksums'", "'other'"))
+    sbom.write(sbom.of_easyconfig(read_easyconfig(easyconfig), None), tmp_path / "bom.json")
+    assert "hashes" not in components(tmp_path / "bom.json")["layer:pkg:pypi/own@1.0"]
+
+
 def test_an_image_lists_its_packages(tmp_path: Path) -> None:
     sbom.write(sbom.of_image(make_manifest(packages={"torch": "2.13.0"})), tmp_path / "bom.xml")
     text = (tmp_path / "bom.xml").read_text()

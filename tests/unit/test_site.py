@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ebsif.base.found import ImageName, locate, read_name
+from ebsif.base.image import ImageName, locate, read_name
 from ebsif.errors import EbsifError, InputError
 from ebsif.site import Site, read_site, site_names
 from workbench.images import BASES

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from ebsif.base.manifest import FORMAT, read_manifest
 from ebsif.base.store import manifest_path, stored_manifest
-from ebsif.errors import EbsifError
+from ebsif.errors import EbsifError, FileError, OutdatedError
 from ebsif.files import cache_path
 from tests.support.manifests import make_manifest
 from tests.unit.test_recipe_errors import image_header
@@ -48,4 +49,24 @@ def test_what_another_version_or_image_has_left_in_the_cache_does_not_count(
 def test_a_manifest_of_another_version_beside_an_image_is_an_error(image: Path) -> None:
     keep(manifest_path(image), image, machine="absent")
     with pytest.raises(EbsifError, match="is not a manifest of this version of ebsif"):
+        stored_manifest(image)
+
+
+def test_a_manifest_of_an_older_ebsif_is_looked_for_anew(image: Path) -> None:
+    """The folder of frozen images belongs to others: their manifest stays, and the cache has the newer one."""
+    keep(manifest_path(image), image, format=FORMAT - 1, commands="absent")
+    assert stored_manifest(image) is None
+    keep(cached(image), image)
+    assert stored_manifest(image) is not None
+
+
+def test_a_manifest_of_an_older_ebsif_says_what_to_run(image: Path) -> None:
+    keep(manifest_path(image), image, format=FORMAT - 1)
+    with pytest.raises(OutdatedError, match="of an older ebsif, and this one reads format 2: run `ebsif freeze`"):
+        read_manifest(manifest_path(image))
+
+
+def test_a_manifest_of_a_newer_ebsif_is_refused(image: Path) -> None:
+    keep(manifest_path(image), image, format=FORMAT + 1, more={})
+    with pytest.raises(FileError, match="has the format 3 of a newer ebsif"):
         stored_manifest(image)

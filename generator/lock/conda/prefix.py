@@ -11,7 +11,7 @@ from typing import Any
 import rattler
 from rattler.exceptions import InstallerError
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.errors import ConflictError, EbsifError
 from ebsif.lock.conda.packages import records
 from ebsif.lock.conda.request import CondaRequest

@@ -119,7 +119,7 @@ def request(recipe: Recipe, written: Document, platform: str | None) -> CondaReq
     """
     return replace(
         _environment(recipe, written, platform),
-        name=recipe.environment_name,
+        name=recipe.layer_name,
         stack=recipe.stack,
         allow_base_packages=tuple(recipe.allow_base_packages),
         virtual_packages=recipe.virtual_packages,

@@ -8,8 +8,9 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from ebsif.document import Document
-from ebsif.errors import InputError
+from ebsif.document import MAXIMUM_SIZE, Document
+from ebsif.errors import FileError, InputError
+from ebsif.files import read_text
 from ebsif.lock.pip.line import Line, named_line
 from ebsif.recipe import Recipe
 
@@ -31,9 +32,11 @@ def project_lines(recipe: Recipe, document: Document) -> Iterator[Line]:
         return
     path = document.path.parent / recipe.pyproject.file
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise document.error(("pyproject", "file"), f"cannot read {path}: {error.strerror}") from error
+        content = tomllib.loads(read_text(path, MAXIMUM_SIZE))
+    except InputError:
+        raise
+    except FileError as error:
+        raise document.error(("pyproject", "file"), str(error)) from error
     except ValueError as error:
         raise InputError(path, [(None, f"not TOML: {error}")]) from error
     project = content.get("project", {})

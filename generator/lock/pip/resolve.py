@@ -9,7 +9,7 @@ from urllib.parse import quote
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.console import Console
 from ebsif.errors import ConflictError
 from ebsif.lock.model import PIP, Lock, LockedFile, Solution

@@ -1,39 +1,39 @@
-"""A recipe for a base, as a start for the person who goes on with it."""
+"""Writing a first recipe for a base, which a person then edits."""
 
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ebsif.base.found import Base
+from ebsif.base.image import Base
 from ebsif.document import Document, scalar, validate
 from ebsif.easyconfig.describe import base_facts
 from ebsif.errors import EbsifError
+from ebsif.jinja import templates
 from ebsif.lock.conda.environment import CondaEnvironment
 from ebsif.names import software_version
 from ebsif.recipe import Recipe
-from ebsif.templates import templates
 
-# Commands of Python packages that people start by name; a base has many more.
+# Commands that people start by name; the packages of a base have many more.
 COMMANDS = ("accelerate", "deepspeed", "hf", "huggingface-cli", "jupyter", "ray", "tensorboard", "torchrun", "vllm")
 
 
-def draft(base: Base, wishes: Mapping[str, Any]) -> Recipe:
-    """Return a recipe: as a person wishes, else as follows from the base.
+def draft(base: Base, asked: Mapping[str, Any]) -> Recipe:
+    """Return a recipe: what a person asked for, and defaults that follow from the base.
 
     Parameters
     ----------
     base
-        The base, looked into.
-    wishes
-        Values by the keys of recipes; ``name``, ``site`` and ``base`` among them.
+        The base, inspected.
+    asked
+        What a person asked for, by the keys of recipes; ``name``, ``site`` and ``base`` among them.
 
     Raises
     ------
     EbsifError
-        When a wish cannot be fulfilled, or the version is neither wished nor found.
+        When the base does not allow what is asked for, or nobody tells the version.
     """
-    values = {**_proposed(wishes["name"], base), **wishes}
+    values = {**_proposed(asked["name"], base), **asked}
     if "environment" in values:
         # The commands of the base are not those of its environment.
         values |= {"layer": "conda", "commands": []}

@@ -1,15 +1,14 @@
-"""What there is: the images of a site, and easyconfigs."""
+"""Listing the images of a site, and easyconfigs."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 from ebsif.base.manifest import Manifest
 from ebsif.base.store import stored_manifest
 from ebsif.deploy import installed_files
-from ebsif.easyconfig.read import Easyconfig, read_easyconfig
-from ebsif.errors import EbsifError
+from ebsif.easyconfig.read import read_container
+from ebsif.errors import FileError
 from ebsif.site import Site
 
 
@@ -26,7 +25,7 @@ class Image:
     size
         Its size in bytes.
     manifest
-        What is in it, if somebody has looked into it.
+        Its manifest; None when nobody has inspected it.
     """
 
     path: Path
@@ -67,33 +66,27 @@ def images(site: Site) -> Iterator[Image]:
 
 
 def _manifest(image: Path) -> Manifest | None:
-    """Return the manifest of an image; none for one that does not fit, which `ebsif inspect` explains."""
+    """Return the manifest of an image; None when it cannot be used, which `ebsif inspect` explains."""
     try:
         return stored_manifest(image)
-    except EbsifError:
+    except FileError:
         return None
 
 
 def easyconfigs(folder: Path) -> Iterator[Listed]:
     """Yield the easyconfigs in a folder, then those that came with ebsif; only those for containers."""
-    for shipped, paths in ((False, sorted(folder.glob("*.eb"))), (True, _shipped())):
+    came = sorted(path for _, path in installed_files() if path.suffix == ".eb")
+    for shipped, paths in ((False, sorted(folder.glob("*.eb"))), (True, came)):
         for path in paths:
-            found = _container(path)
+            found = _listed(path, shipped=shipped)
             if found:
-                yield Listed(path, shipped, str(found.parameters["sources"][0]), len(found.packages))
+                yield found
 
 
-def _container(path: Path) -> Easyconfig | None:
-    """Return an easyconfig, if it is one for a container that holds nothing but data."""
+def _listed(path: Path, *, shipped: bool) -> Listed | None:
+    """Return what to list of an easyconfig; None when it is not for a container, or names no image."""
     try:
-        found = read_easyconfig(path)
-    except EbsifError:
+        found = read_container(path)
+        return Listed(path, shipped, found.image, len(found.packages))
+    except FileError:
         return None
-    return found if str(found.parameters.get("easyblock", "")).startswith("Sif") else None
-
-
-def _shipped() -> list[Path]:
-    try:
-        return sorted(path for _, path in installed_files() if path.suffix == ".eb")
-    except (EbsifError, PackageNotFoundError):  # run from its sources
-        return []

@@ -1,11 +1,11 @@
-"""What is known of the base that a recipe names: from its manifest, or, while it is not at hand, from its name."""
+"""The base of a recipe: what its manifest says, or, without the image, what its name says."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ebsif.base.manifest import Kind, Manifest
+from ebsif.base.manifest import Activation, Kind, Manifest
 from ebsif.errors import EbsifError
 from ebsif.recipe import Recipe
 from ebsif.site import Family, Site
@@ -81,12 +81,12 @@ class Base:
             When it is not.
         """
         if self.manifest is None:
-            raise EbsifError(f"the image {self.file} is not at hand, so that nothing can be found out about it")
+            raise EbsifError(f"the image {self.file} is not at hand, so ebsif cannot inspect it")
         return self.manifest
 
 
 @dataclass(frozen=True)
-class Environment:
+class StartUp:
     """How Python is started in a base.
 
     Parameters
@@ -113,26 +113,40 @@ class Environment:
     path: tuple[str, ...]
 
 
-def environment(recipe: Recipe, base: Base) -> Environment:
+def start_up(recipe: Recipe, base: Base) -> StartUp:
     """Return how Python is started in a recipe's base: as its manifest says, else as the recipe expects.
 
     Raises
     ------
     EbsifError
-        When the base is not at hand, and the recipe does not say what to expect.
+        When the base is not at hand, and the recipe does not say what to expect; or when activating it does what a
+        module cannot do.
     """
     manifest, expected = base.manifest, recipe.expected
     if manifest:
         python = manifest.python.path if manifest.python else None
         activation = manifest.activation
-        return Environment(
+        _check_usable(recipe, base, activation)
+        return StartUp(
             manifest.kind, python, manifest.start_with, activation.command, activation.env, tuple(activation.path)
         )
     if expected:
-        return Environment(expected.kind, expected.python, expected.start_with, expected.activation, None, ())
+        return StartUp(expected.kind, expected.python, expected.start_with, expected.activation, None, ())
     raise EbsifError(
         f"the image {base.file} is not at hand, and the recipe does not say what to expect in it (`expected:`)"
     )
+
+
+def _check_usable(recipe: Recipe, base: Base, activation: Activation) -> None:
+    """Refuse an activation that a module cannot repeat, unless the recipe sets the variable or needs no activation."""
+    needs_activation = recipe.layer != "conda" or recipe.stack
+    left = {name: reason for name, reason in activation.unusable.items() if name not in recipe.container_env}
+    if needs_activation and left:
+        reasons = "; ".join(f"${name}: {reason}" for name, reason in left.items())
+        raise EbsifError(
+            f"a module cannot do all that `{activation.command}` does in {base.file}: {reasons}. Say in "
+            "`container_env` of the recipe what a variable should be instead, or take another base"
+        )
 
 
 def read_name(file: str, families: Iterable[Family]) -> ImageName | None:
@@ -156,7 +170,7 @@ def read_name(file: str, families: Iterable[Family]) -> ImageName | None:
 
 
 def _said(file: str, family: Family) -> dict[str, str] | None:
-    """Return the parts of a name by the groups of a family's patterns, or None when it is no name of the family."""
+    """Return what the groups of a family's patterns match in a name; None when the patterns do not match."""
     match = re.fullmatch(family.pattern, file)
     if not match:
         return None

@@ -1,0 +1,92 @@
+"""What an image says of itself is data: what is odd about it is left out with a warning, or told in a sentence."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ebsif.base.inspect import inspect_image
+from ebsif.base.manifest import Manifest
+from ebsif.console import Console
+from ebsif.errors import EbsifError
+from ebsif.runtime import Inside, Runtime
+from tests.support.manifests import make_manifest
+from tests.unit.test_recipe_errors import freeze
+
+PYTHON = {
+    "path": "/opt/venv/bin/python3", "version": "3.11.2", "venv": True, "usable": True, "interpreter": "cp",
+    "abiflags": "", "machine": "x86_64", "packages": {"six": "1.17.0"}, "commands": ["six"],
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Container(Runtime):
+    """A runtime whose containers say what a test wants."""
+
+    path: Path = Path("apptainer")
+    python: Any = field(default_factory=dict)
+    facts: str = "machine=x86_64\n"
+    labels: str = "{}"
+
+    def run(
+        self, image: Path, command: Sequence[str], inside: Inside | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Answer as a container of the image would."""
+        words = " ".join(command)
+        answers = {
+            "probe.py": self.python if isinstance(self.python, str) else json.dumps({**PYTHON, **self.python}),
+            "probe.sh": self.facts,
+            "labels.json": self.labels,
+            "env -0": "PATH=/bin\0",
+        }
+        answer = next((text for mark, text in answers.items() if mark in words), "")
+        return subprocess.CompletedProcess(list(command), 0, answer, "")
+
+
+def inspected(folder: Path, **said: Any) -> Manifest:
+    return inspect_image(freeze(folder, make_manifest()), Container(**said), Console())
+
+
+def test_commands_of_odd_names_are_left_out_with_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = inspected(tmp_path, python={"commands": ["a b", "six", "x;y", "\udcff"]})
+    assert found.commands == ["six"]
+    warning = r"commands of odd names or versions are left out: 'a b', 'x;y', '\udcff'"
+    assert warning in capsys.readouterr().err
+
+
+def test_packages_of_odd_names_or_versions_are_left_out_with_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = inspected(tmp_path, python={"packages": {"six": "1.17.0", "a\nb": "1", "none": None, "": "1"}})
+    assert found.packages == {"six": "1.17.0"}
+    assert "packages of odd names or versions are left out: 'a\\nb', 'none', ''" in capsys.readouterr().err
+
+
+def test_labels_and_facts_that_are_no_unicode_are_kept_readable(tmp_path: Path) -> None:
+    found = inspected(
+        tmp_path, labels='{"author": "\udcff", "other": "\\ud800"}', facts="machine=x86_64\nrocm=6\udcff\n"
+    )
+    assert (found.labels, found.rocm) == ({"author": "?", "other": "?"}, "6?")
+    assert Manifest.model_validate_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"python": ""}, "prints something else than it was asked"),
+        ({"python": "hello"}, "prints something else than it was asked"),
+        ({"python": {"path": ""}}, r"ebsif cannot write down what is in .*x\.sif: path: "),
+        ({"facts": ""}, r"x\.sif has no `uname`, which tells what processor it is for"),
+        ({"labels": "[]"}, "is not JSON that maps names to values"),
+        ({"labels": "["}, "is not JSON that maps names to values"),
+    ],
+)
+def test_what_nobody_can_make_sense_of_is_told_in_a_sentence(
+    tmp_path: Path, said: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(EbsifError, match=message):
+        inspected(tmp_path, **said)
