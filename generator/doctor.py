@@ -15,14 +15,13 @@ from ebsif.console import Console
 from ebsif.errors import ToolError
 from ebsif.files import can_write
 from ebsif.finding import Finding
+from ebsif.inside.squashfs import COMPRESSORS, mksquashfs_command
 from ebsif.lock.sources import source_path
 from ebsif.runtime import find_runtime
 from ebsif.site import Site
 
 EASYBUILD = Version("5.1")
 
-# As the easyblock calls mksquashfs (easyblocks/generic/_siflayer.py).
-_REPRODUCIBLE = ("-noappend", "-mkfs-time", "0", "-all-time", "0", "-all-root", "-no-xattrs", "-quiet", "-no-progress")
 _SECONDS = 60.0
 
 _NAMESPACES = (Path("/proc/sys/user/max_user_namespaces"), Path("/proc/sys/kernel/unprivileged_userns_clone"))
@@ -134,9 +133,9 @@ def _mksquashfs() -> Finding:
     with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
         nothing = Path(folder, "nothing")
         nothing.mkdir()
-        for compressor in ("zstd", "gzip"):
+        for compressor in COMPRESSORS:
             target = Path(folder, f"{compressor}.squashfs")
-            done = _run([program, nothing, target, "-comp", compressor, *_REPRODUCIBLE])
+            done = _run(mksquashfs_command(program, str(nothing), str(target), compressor))
             if done.returncode == 0:
                 return Finding(what, f"{program}, with {compressor}")
     return _missing(what, f"{program} cannot make layers: {_last_line(done)}", "install squashfs-tools 4.4 or newer")

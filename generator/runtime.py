@@ -1,6 +1,5 @@
 """The container runtime: running programs in a container, untouched by the user's own settings."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -9,12 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ebsif.errors import ToolError
-
-# Apptainer installs a link `singularity` too, so its own name decides; modules look in the same order.
-RUNTIMES = ("apptainer", "singularity")
-
-# Whatever SINGULARITY*, APPTAINER*, PIP_* or CONDA* variables the user has set must not change what is found.
-_KEPT = ("HOME", "LOGNAME", "PATH", "TMPDIR", "USER")
+from ebsif.inside.runtime import RUNTIMES, container_command, container_environment
 
 
 class CommandFailedError(ToolError):
@@ -80,13 +74,8 @@ class Runtime:
             When it takes longer than it may.
         """
         inside = inside or Inside()
-        words: list[str] = [str(self.path), "--quiet", inside.verb, "--cleanenv", "--no-home", "--pwd", "/"]
-        for bind in inside.binds:
-            words += ["--bind", bind]
-        words += [str(image), *command]
-        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        prefix = self.path.name.upper()
-        environment |= {f"{prefix}ENV_{name}": injected_value(value) for name, value in inside.env.items()}
+        words = container_command(str(self.path), str(image), command, inside.verb, inside.binds)
+        environment = container_environment(str(self.path), inside.env)
         try:
             return subprocess.run(
                 words,
@@ -113,11 +102,6 @@ class Runtime:
         if done.returncode != 0:
             raise CommandFailedError(f"{command[0]} failed in a container of {image}", done)
         return done.stdout
-
-
-def injected_value(value: str) -> str:
-    """Return a value as runtimes want it: they evaluate it between double quotes, and escape only those themselves."""
-    return "".join(f"\\{letter}" if letter in "\\$`" else letter for letter in value)
 
 
 def find_runtime() -> Runtime:

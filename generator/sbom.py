@@ -10,7 +10,7 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output import make_outputter
 from cyclonedx.schema import OutputFormat, SchemaVersion
 from packageurl import PackageURL
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
 
 from ebsif import __version__
 from ebsif.base.manifest import Manifest
@@ -98,14 +98,18 @@ def _package(name: str, version: str, place: str) -> Component:
     return _component(name, version, _pypi_purl(name, version), place)
 
 
-def _component(name: str, version: str, purl: PackageURL, place: str) -> Component:
+def _component(name: str, version: str, purl: PackageURL | None, place: str) -> Component:
     return Component(
-        type=ComponentType.LIBRARY, name=name, version=version, purl=purl, bom_ref=f"{place}:{purl}"
+        type=ComponentType.LIBRARY, name=name, version=version, purl=purl, bom_ref=f"{place}:{purl or name}"
     )
 
 
-def _pypi_purl(name: str, version: str) -> PackageURL:
-    return PackageURL(type="pypi", name=str(canonicalize_name(name)), version=version)
+def _pypi_purl(name: str, version: str) -> PackageURL | None:
+    """Return the package URL of a Python package; None for a name that no index can have."""
+    try:
+        return PackageURL(type="pypi", name=str(canonicalize_name(name, validate=True)), version=version)
+    except InvalidName:
+        return None
 
 
 def _conda_purl(file: LockedFile) -> PackageURL:

@@ -10,68 +10,68 @@
 # FOR A PARTICULAR PURPOSE.  See the GNU General Public License for details.
 ##
 """
-The container runtime, as the Sif easyblocks use it while installing
+The container runtime: how it is called, untouched by the settings of whoever calls it
+
+Used by ebsif, too: needs nothing but the standard library.
 """
 import os
-
-from easybuild.tools.build_log import EasyBuildError, EasyBuildExit
-from easybuild.tools.filetools import which
-from easybuild.tools.run import run_shell_cmd
+import re
+from typing import Dict, Iterable, List, Mapping
 
 # Apptainer installs a link `singularity` too, so its own name decides; the module looks in the same order.
 RUNTIMES = ('apptainer', 'singularity')
 
-# Of the environment of `eb`, only this reaches the runtime: whatever SINGULARITY*, APPTAINER*, PIP_* or CONDA*
-# variables the user has set must not change what gets installed.
-KEPT_VARIABLES = ('HOME', 'LOGNAME', 'PATH', 'TMPDIR', 'USER')
+# Of the caller's environment, only this reaches the runtime: whatever SINGULARITY*, APPTAINER*, PIP_* or CONDA*
+# variables the user has set must not change what gets installed. A runtime that comes from a module may need
+# LD_LIBRARY_PATH itself.
+KEPT_VARIABLES = ('HOME', 'LD_LIBRARY_PATH', 'LOGNAME', 'PATH', 'TMPDIR', 'USER')
 
+# A SIF file begins with a launch line of 32 bytes, then the magic word.
 SIF_MAGIC = b'SIF_MAGIC'
 SIF_MAGIC_OFFSET = 32
 
 
-def is_sif(path):
-    """Whether the file at path begins as a SIF image does (a launch line of 32 bytes, then the magic)."""
+def is_sif(path: str) -> bool:
+    """Whether a file is a SIF image, by how it begins."""
     with open(path, 'rb') as handle:
         handle.seek(SIF_MAGIC_OFFSET)
         return handle.read(len(SIF_MAGIC)) == SIF_MAGIC
 
 
-class ContainerRuntime:
-    """The container runtime that is on $PATH."""
+def runtime_prefix(runtime: str) -> str:
+    """What the names of a runtime's environment variables begin with, given the path of its program"""
+    return os.path.basename(runtime).upper()
 
-    def __init__(self):
-        """Find it."""
-        for name in RUNTIMES:
-            path = which(name, on_error='ignore')
-            if path:
-                self.name, self.path = name, path
-                return
-        raise EasyBuildError("Neither apptainer nor singularity is on $PATH: install one of them, or load the module "
-                             "that provides it, and try again.", exit_code=EasyBuildExit.MISSING_SYSTEM_DEPENDENCY)
 
-    @property
-    def prefix(self):
-        """What the names of this runtime's environment variables begin with."""
-        return self.name.upper()
+def injected_value(value: str) -> str:
+    """
+    Value as the runtime wants it in SINGULARITYENV_* and APPTAINERENV_*.
 
-    def run(self, sif, command, verb='exec', binds=(), env=None, isolated=True):
-        """
-        Run a command in a container, and return what run_shell_cmd returns, with standard error apart.
+    Both runtimes put the value between double quotes in a shell script of their own and escape the double
+    quotes in it themselves, so that everything else that is special between double quotes is for us to escape.
+    """
+    return re.sub(r'([\\$`])', r'\\\1', value)
 
-        :param command: list of the program and its arguments
-        :param verb: 'exec', or 'run' to go through the runscript of the image
-        :param binds: bind specifications
-        :param env: more environment variables for the runtime
-        :param isolated: without home directory and working directory of the host
-        """
-        cmd = [self.path, '--quiet', verb, '--cleanenv']
-        if isolated:
-            cmd.extend(['--no-home', '--pwd', '/'])
-        for bind in binds:
-            cmd.extend(['--bind', bind])
-        cmd.append(sif)
-        cmd.extend(command)
-        environment = {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
-        environment.update(env or {})
-        return run_shell_cmd(cmd, use_bash=False, env=environment, split_stderr=True, fail_on_error=False,
-                             hidden=True)
+
+def container_command(runtime: str, image: str, command: Iterable[str], verb: str = 'exec',
+                      binds: Iterable[str] = ()) -> List[str]:
+    """
+    Command line that runs a command in a container of an image.
+
+    :param runtime: path of the runtime's program
+    :param verb: 'exec', or 'run' to go through the runscript of the image
+    :param binds: bind specifications
+    """
+    # --quiet: its own messages are not the command's. --cleanenv, --no-home: neither variables nor files of the user
+    # change what comes out. --pwd: the current folder may not exist in the container.
+    words = [runtime, '--quiet', verb, '--cleanenv', '--no-home', '--pwd', '/']
+    for bind in binds:
+        words += ['--bind', bind]
+    return words + [image] + list(command)
+
+
+def container_environment(runtime: str, variables: Mapping[str, str]) -> Dict[str, str]:
+    """Environment for the runtime, such that the command in the container has these variables"""
+    env = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
+    env.update((runtime_prefix(runtime) + 'ENV_' + name, injected_value(value)) for name, value in variables.items())
+    return env

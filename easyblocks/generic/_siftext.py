@@ -10,10 +10,22 @@
 # FOR A PARTICULAR PURPOSE.  See the GNU General Public License for details.
 ##
 """
-Text that the Sif easyblocks write: values quoted for each syntax, and templates filled with them
+Text that the Sif easyblocks write: what is valid, how it is quoted for each syntax, and templates filled with it
+
+Used by ebsif, too: needs nothing but the standard library.
 """
 import os
 import re
+import shlex
+from typing import Mapping, Sequence, Union
+
+Text = Union[str, Sequence['Text']]
+
+COMMAND_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
+ENVIRONMENT_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
+
+# A wrapper of such a name would stand before what a login shell, a batch script or the wrappers themselves need.
+RESERVED_COMMANDS = ('apptainer', 'bash', 'env', 'sh', 'singularity')
 
 # The templates and scripts lie beside the easyblock itself; --include-easyblocks only links the Python files.
 FILES_DIR = os.path.join(os.path.dirname(os.path.realpath(__file__)), 'sif')
@@ -21,12 +33,12 @@ FILES_DIR = os.path.join(os.path.dirname(os.path.realpath(__file__)), 'sif')
 PLACEHOLDER = re.compile(r'__([A-Z]+(?:_[A-Z]+)*)__')
 
 
-def files_path(*parts):
+def files_path(*parts: str) -> str:
     """Path of a file that comes with the easyblocks."""
     return os.path.join(FILES_DIR, *parts)
 
 
-def fill_template(text, values):
+def fill_template(text: str, values: Mapping[str, str]) -> str:
     """Replace each __NAME__ in text; a name without value, or a value without a place, is a mistake of the caller."""
     wanted = set(PLACEHOLDER.findall(text))
     if wanted != set(values):
@@ -34,20 +46,25 @@ def fill_template(text, values):
     return PLACEHOLDER.sub(lambda match: values[match.group(1)], text)
 
 
-def lua_string(value):
+def shell_words(*words: str) -> str:
+    """Words for a shell: each arrives as it is."""
+    return ' '.join(shlex.quote(word) for word in words)
+
+
+def lua_string(value: str) -> str:
     """Lua string literal."""
     quoted = re.sub(r'([\\"])', r'\\\1', value)
     return '"%s"' % re.sub(r'[\x00-\x1f]', lambda match: '\\%03d' % ord(match.group()), quoted)
 
 
-def lua_value(value):
+def lua_value(value: Text) -> str:
     """Lua literal for a string or a (nested) list of strings."""
     if isinstance(value, str):
         return lua_string(value)
     return '{%s}' % ', '.join(lua_value(item) for item in value)
 
 
-def tcl_string(value):
+def tcl_string(value: str) -> str:
     """
     Tcl string literal.
 
@@ -59,18 +76,8 @@ def tcl_string(value):
     return '"%s"' % re.sub(r'[\x00-\x1f]', lambda match: '\\u%04x' % ord(match.group()), quoted)
 
 
-def tcl_value(value):
+def tcl_value(value: Text) -> str:
     """Tcl literal for a string or a (nested) list of strings; a list becomes a command substitution."""
     if isinstance(value, str):
         return tcl_string(value)
     return '[list %s]' % ' '.join(tcl_value(item) for item in value)
-
-
-def injected_value(value):
-    """
-    Value as the runtime wants it in SINGULARITYENV_* and APPTAINERENV_*.
-
-    Both runtimes put the value between double quotes in a shell script of their own and escape the double
-    quotes in it themselves, so that everything else that is special between double quotes is for us to escape.
-    """
-    return re.sub(r'([\\$`])', r'\\\1', value)

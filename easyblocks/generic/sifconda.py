@@ -22,11 +22,10 @@ import re
 import sys
 import zipfile
 
-from easybuild.easyblocks.generic._siflayered import ENVIRONMENT_NAME, LAYER, LayeredContainer, show_version
-from easybuild.easyblocks.generic._sifpackages import canonical, is_conda_package, source_name
+from easybuild.easyblocks.generic._sifpackages import canonical, conda_platform, is_conda_package
 from easybuild.easyblocks.generic._sifruntime import KEPT_VARIABLES
-from easybuild.easyblocks.generic._siftext import files_path, fill_template
-from easybuild.easyblocks.generic.sifcontainer import COMMAND_NAME
+from easybuild.easyblocks.generic._siftext import COMMAND_NAME, ENVIRONMENT_NAME, files_path, fill_template
+from easybuild.easyblocks.generic.siflayer import LAYER, SifLayer, show_version, source_name
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_warning
 from easybuild.tools.filetools import mkdir, read_file, remove_file, which, write_file
@@ -47,8 +46,10 @@ LINK_SCRIPT = 'source "$1" "$2" && exec bash "$3"'
 MESSAGES = '.messages.txt'
 
 
-class SifConda(LayeredContainer):
+class SifConda(SifLayer):
     """Support for adding a conda environment to a container image"""
+
+    PARAMETER_TYPES = dict(SifLayer.PARAMETER_TYPES, conda_name=str, command_packages=list)
 
     # Nearly every environment with a Python has these, and no package needs those of the image.
     OWN_PACKAGES = {'pip', 'setuptools', 'wheel'}
@@ -56,7 +57,7 @@ class SifConda(LayeredContainer):
     @staticmethod
     def extra_options(extra_vars=None):
         """Extra easyconfig parameters of SifConda"""
-        extra_vars = LayeredContainer.extra_options(extra_vars)
+        extra_vars = SifLayer.extra_options(extra_vars)
         extra_vars.update({
             'conda_name': [None, "Name of the conda environment, a folder in %s/conda/envs (default: name of the "
                                  "software in lower case)" % LAYER, CUSTOM],
@@ -138,17 +139,18 @@ class SifConda(LayeredContainer):
         """Refuse values that could not work."""
         super().check_parameters()
         self.check_texts('conda_name', [self.conda_name], ENVIRONMENT_NAME, "a name for a conda environment")
-        if self.cfg['base_python'] is not None:
-            self.check_texts('base_python', [self.cfg['base_python']], r'/[^\s]*',
-                             "the absolute path of the image's Python")
         conda_files = self.conda_files()
-        if not conda_files:
-            self.fail_parameter('exts_list', "it has no conda package (.conda or .tar.bz2)")
-        if self.locked_packages() and not self.env_python:
-            self.fail_parameter('exts_list', "it has wheels, but no conda package python to use them")
         for name in self.cfg['command_packages'] or []:
             if name not in conda_files:
                 self.fail_parameter('command_packages', "%r is no conda package in exts_list", name)
+
+    def check_presence(self):
+        """Refuse an easyconfig that lacks what cannot be done without."""
+        super().check_presence()
+        if not self.conda_files():
+            self.fail_parameter('exts_list', "it has no conda package (.conda or .tar.bz2)")
+        if self.locked_packages() and not self.env_python:
+            self.fail_parameter('exts_list', "it has wheels, but no conda package python to use them")
         if INSTALLER not in [canonical(ext['name']) for ext in self.listed_files()]:
             self.fail_parameter('exts_list', "it has no wheel of %s, which installs conda packages", INSTALLER)
         if not self.is_build_package(INSTALLER):
@@ -176,12 +178,12 @@ class SifConda(LayeredContainer):
         trace_msg("Python for %s: %s" % (INSTALLER, self.host_python))
         machine = self.run_in_container(['uname', '-m']).output.split()[-1]
         expected = {ext['name']: ext['version'] for ext in self.exts if is_conda_package(ext['src'])}
-        for found in self.run_conda_py('look', {})['packages']:
+        for found in self.run_conda_py('probe', {})['packages']:
             name = found['name']
             if expected.get(name) != found['version']:
                 raise EasyBuildError("The file %s holds %s %s, which is not what exts_list says.", found['file'], name,
                                      found['version'])
-            if not (found['subdir'] == 'noarch' or is_platform_of(found['subdir'], machine)):
+            if found['subdir'] not in ('noarch', conda_platform(machine)):
                 raise EasyBuildError("The conda package %s is for %s, and the image %s for linux on %s.", name,
                                      found['subdir'], self.image_name, machine)
         if self.stacks_python:
@@ -189,7 +191,7 @@ class SifConda(LayeredContainer):
 
     def check_stack(self, version):
         """Refuse a Python that cannot use the packages of the image."""
-        base = self.look_at_python(self.cfg['base_python'])
+        base = self.probe_python(self.cfg['base_python'])
         if show_version(base['version'][:2]) != '.'.join(version.split('.')[:2]):
             raise EasyBuildError("Python %s of the environment cannot use the packages of the image, which are for "
                                  "Python %s.", version, show_version(base['version']))
@@ -217,7 +219,7 @@ class SifConda(LayeredContainer):
 
     def check_environment_python(self):
         """Refuse an environment whose packages would be replaced, or replace those of the image."""
-        here = self.run_layer_py(self.env_python, ['look'])
+        here = self.run_layer_py(self.env_python, ['probe'])
         self.check_python_version(here['version'], "environment")
         wheels = self.locked_packages()
         for name in wheels:
@@ -225,7 +227,7 @@ class SifConda(LayeredContainer):
                 raise EasyBuildError("%s %s is in exts_list as a wheel, but a conda package there brings %s %s: remove "
                                      "one of them.", name, wheels[name], name, here['packages'][canonical(name)])
         if self.stacks_python:
-            base = self.look_at_python(self.cfg['base_python'])['packages']
+            base = self.probe_python(self.cfg['base_python'])['packages']
             self.refuse_base_packages(here['packages'], base)
             self.run_layer_py(self.cfg['base_python'], ['stack', self.site_packages])
 
@@ -288,11 +290,6 @@ def public_url(ext):
     urls = ext['options'].get('source_urls') or ['']
     is_public = urls[0].startswith(('http://', 'https://'))
     return '%s/%s' % (urls[0].rstrip('/'), source_name(ext)) if is_public else None
-
-
-def is_platform_of(subdir, machine):
-    """Whether the platform of a conda package is linux on a machine, as `uname -m` calls it"""
-    return subdir == 'linux-' + {'x86_64': '64'}.get(machine, machine)
 
 
 def find_host_python():

@@ -19,39 +19,45 @@ import json
 import os
 import re
 
-from easybuild.easyblocks.generic._sifchecks import ContainerChecks
-from easybuild.easyblocks.generic._sifenvironment import RUNSCRIPTS, VARIABLE_NAME, VARIABLE_VALUE
-from easybuild.easyblocks.generic._sifenvironment import activation_changes, parse_environment
-from easybuild.easyblocks.generic._sifruntime import ContainerRuntime, is_sif
-from easybuild.easyblocks.generic._sifstaged import StagedEasyBlock
-from easybuild.easyblocks.generic._siftext import files_path, fill_template, injected_value, lua_value, tcl_value
+from easybuild.easyblocks.generic._sifactivation import RUNSCRIPTS, VARIABLE_NAME, VARIABLE_VALUE
+from easybuild.easyblocks.generic._sifactivation import activate_script, activation_changes, differences
+from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment
+from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
+from easybuild.easyblocks.generic._sifruntime import is_sif, runtime_prefix
+from easybuild.easyblocks.generic._siftext import COMMAND_NAME, RESERVED_COMMANDS, fill_template, files_path
+from easybuild.easyblocks.generic._siftext import lua_value, shell_words, tcl_value
+from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_warning
 from easybuild.tools.config import build_option, update_build_option
-from easybuild.tools.filetools import adjust_permissions, convert_name, read_file, symlink, verify_checksum, write_file
+from easybuild.tools.filetools import adjust_permissions, convert_name, read_file, symlink, verify_checksum, which
+from easybuild.tools.filetools import write_file
 from easybuild.tools.run import run_shell_cmd
 from easybuild.tools.utilities import trace_msg
-
-COMMAND_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
 
 # What activating the environment was found to do, for modules that are made later, without the image.
 ACTIVATION_RECORD = 'activation.json'
 
-# Old job scripts run "$WITH_CONDA && python …": there is nothing left to do for it, so it does nothing.
+# Old job scripts run "$WITH_CONDA && python ...": there is nothing left to do for it, so it does nothing.
 HARMLESS = ':'
 FORMER_ACTIVATIONS = ('WITH_CONDA', 'WITH_CONDA_VENV', 'WITH_VENV')
 
-# Commands that work on the installation from outside the container.
-HOST_COMMANDS = ('start-shell',)
+# Commands of ours in bin/: those that are wrappers, with what they run in the container, and those that are not.
+SHELL_COMMANDS = {'start-shell': ['/bin/bash', '--norc']}
+# The binds of the site and the recipe, one a line: wrappers look again which of them exist.
+BINDS_FILE = 'binds'
 # What job scripts find in the container at /runscripts.
 CONTAINER_SCRIPTS = ('conda-python-distributed', 'conda-python-simple', 'get-master', 'init-conda-venv')
 
 
-class SifContainer(ContainerChecks, StagedEasyBlock):
+class SifContainer(StagedEasyBlock):
     """Support for using a container image through a module"""
 
     # Whether the easyblock can do something with exts_list.
-    ADDS_PACKAGES = False
+    SUPPORTS_EXTS_LIST = False
+
+    # What a parameter without default value holds.
+    PARAMETER_TYPES = {'activation': str, 'activation_env': dict}
 
     @staticmethod
     def extra_options(extra_vars=None):
@@ -90,18 +96,19 @@ class SifContainer(ContainerChecks, StagedEasyBlock):
         # Host variables such as $LD_LIBRARY_PATH must not point at what belongs into the container.
         for name in list(self.module_load_environment):
             if name != 'PATH':
-                delattr(self.module_load_environment, name)
+                self.module_load_environment.remove(name)
         self.module_load_environment.PATH = ['bin']
 
+        self.check_types()
         self.check_parameters()
 
     # Values of the easyconfig
 
     @property
     def image_name(self):
-        """File name of the image, the first of the sources"""
-        source = self.cfg['sources'][0]
-        return source['filename'] if isinstance(source, dict) else source
+        """File name of the image, the first of the sources; None without sources"""
+        source = (self.cfg['sources'] or [None])[0]
+        return source.get('filename') if isinstance(source, dict) else source
 
     @property
     def installed_image(self):
@@ -176,16 +183,25 @@ class SifContainer(ContainerChecks, StagedEasyBlock):
         return [self.cfg['activation']] if self.cfg['activation'] else []
 
     def container_commands(self):
-        """Commands of the container that get a wrapper"""
+        """Commands of the container that people may want outside of it"""
         return sorted(set(self.cfg['commands']))
+
+    def wrapped_commands(self):
+        """Commands of the container that get a wrapper, of all that may; a name is no more than a name."""
+        return [name for name in self.container_commands()
+                if re.fullmatch(COMMAND_NAME, name) and name not in self.reserved_commands()]
+
+    def reserved_commands(self):
+        """Names of commands that no command of the container may take from ours and from the host's"""
+        return set(RESERVED_COMMANDS) | set(self.host_commands())
 
     def container_scripts(self):
         """Scripts of ours that the container sees at /runscripts"""
         return list(CONTAINER_SCRIPTS)
 
     def host_commands(self):
-        """Commands of ours that work on the installation"""
-        return list(HOST_COMMANDS)
+        """Commands of ours for people outside the container"""
+        return sorted(SHELL_COMMANDS)
 
     def fail_parameter(self, name, msg, *args):
         """Refuse the value of an easyconfig parameter."""
@@ -198,13 +214,22 @@ class SifContainer(ContainerChecks, StagedEasyBlock):
             if not (isinstance(value, str) and re.fullmatch(pattern, value)):
                 self.fail_parameter(name, "%r is not %s", value, expected)
 
+    def check_types(self):
+        """Refuse values of easyconfig parameters that are no texts, lists or dictionaries where these are wanted."""
+        for name, (default, _, _) in self.extra_options().items():
+            expected = self.PARAMETER_TYPES.get(name, type(default))
+            if self.cfg.get_ref(name) is not None and not isinstance(self.cfg.get_ref(name), expected):
+                self.fail_parameter(name, "%r is no %s", self.cfg.get_ref(name), expected.__name__)
+
     def check_parameters(self):
-        """Refuse values of easyconfig parameters that could not work."""
-        if not self.cfg['sources']:
-            self.fail_parameter('sources', "the first source must be the container image (a SIF file)")
-        self.check_texts('sources', [self.image_name], r'[^/\s,:]+', "the name of an image file")
-        if self.cfg.get_ref('exts_list') and not self.ADDS_PACKAGES:
+        """Refuse values of easyconfig parameters that could not work; what is absent is for check_presence."""
+        if self.image_name is not None:
+            self.check_texts('sources', [self.image_name], r'[^/\s,:]+', "the name of an image file")
+        if self.cfg.get_ref('exts_list') and not self.SUPPORTS_EXTS_LIST:
             self.fail_parameter('exts_list', "%s adds no packages to the image, use SifVenv", type(self).__name__)
+        if self.cfg['patches']:
+            self.fail_parameter('patches', "an image stays as it is, and so does what packages bring: nothing can be "
+                                           "patched")
         for name, choices in (('image_install', ('copy', 'link')), ('start_with', ('exec', 'run'))):
             if self.cfg[name] not in choices:
                 self.fail_parameter(name, "%r is none of %s", self.cfg[name], ', '.join(choices))
@@ -224,6 +249,11 @@ class SifContainer(ContainerChecks, StagedEasyBlock):
                                                    "both, or neither")
         self.check_installdir()
 
+    def check_presence(self):
+        """Refuse an easyconfig that lacks what cannot be done without."""
+        if self.image_name is None:
+            self.fail_parameter('sources', "the first source must be the container image (a SIF file)")
+
     def check_installdir(self):
         """Refuse installation folders that could not work."""
         if re.search(r'[,:\n]', self.installdir):
@@ -237,9 +267,14 @@ class SifContainer(ContainerChecks, StagedEasyBlock):
 
     # Steps
 
+    def check_readiness_step(self):
+        """Also look whether the easyconfig is complete: not earlier, since EasyBuild may be about to complete it."""
+        self.check_presence()
+        super().check_readiness_step()
+
     def obtain_file(self, filename, **kwargs):
         """Look for the image among the site's frozen images too."""
-        if filename == self.image_name:
+        if filename and filename == self.image_name:
             for folder in self.frozen_folders:
                 path = os.path.join(folder, filename)
                 if os.path.exists(path):
@@ -277,11 +312,11 @@ class SifContainer(ContainerChecks, StagedEasyBlock):
         """Find the container runtime, and see whether it can start the image."""
         if self.dry_run:
             return
-        self.runtime = ContainerRuntime()
-        trace_msg("container runtime: %s" % self.runtime.path)
+        self.runtime = find_runtime()
+        trace_msg("container runtime: %s" % self.runtime)
         res = self.run_in_container(['true'])
         if res.exit_code != EasyBuildExit.SUCCESS:
-            raise EasyBuildError("%s cannot start the image %s: %s", self.runtime.path, self.src[0]['path'],
+            raise EasyBuildError("%s cannot start the image %s: %s", self.runtime, self.src[0]['path'],
                                  res.stderr.strip())
 
     def build_step(self):
@@ -301,20 +336,29 @@ class SifContainer(ContainerChecks, StagedEasyBlock):
 
         for name in self.container_scripts():
             self.install_script(os.path.join('runscripts', name), read_file(files_path('runscripts', name)))
-        for name in self.host_commands():
-            self.install_script(os.path.join('bin', name), self.fill_command_template('commands', name))
-        self.install_wrappers(self.container_commands())
+        write_file(os.path.join(self.installdir, BINDS_FILE), ''.join('%s\n' % bind for bind in self.cfg['binds']))
+        self.install_host_commands()
+        self.install_command_wrappers()
 
     def copy_image(self, source):
         """Copy the image, without using space twice where the file system can share it."""
         run_shell_cmd(['cp', '--reflink=auto', '--dereference', '--no-preserve=mode', source, self.installed_image],
                       use_bash=False, hidden=True)
 
-    def install_wrappers(self, commands):
+    def install_host_commands(self):
+        """Install the commands of ours for people outside the container."""
+        for name, program in SHELL_COMMANDS.items():
+            self.install_wrapper(name, program)
+
+    def install_command_wrappers(self):
         """Install a command outside the container for each of the commands inside."""
-        for command in commands:
-            self.install_script(os.path.join('bin', command),
-                                self.fill_command_template('wrapper.sh', COMMAND=command, VERB=self.cfg['start_with']))
+        for name in self.wrapped_commands():
+            self.install_wrapper(name, [name])
+
+    def install_wrapper(self, name, program):
+        """Install a command that runs a program, a list of words, in the container."""
+        self.install_script(os.path.join('bin', name), self.fill_command_template(
+            'wrapper.sh', COMMAND=shell_words(name), PROGRAM=shell_words(*program), VERB=self.cfg['start_with']))
 
     def install_script(self, path, text):
         """Install an executable file."""
@@ -325,8 +369,8 @@ class SifContainer(ContainerChecks, StagedEasyBlock):
 
     def fill_command_template(self, *template, **values):
         """Text of a command that is installed."""
+        values.update(MODULE=shell_words(self.full_mod_name), NAME=self.env_name)
         text = read_file(files_path(*template))
-        values.update({'MODULE': self.full_mod_name, 'NAME': self.env_name, 'VERB': self.cfg['start_with']})
         return fill_template(text, {key: value for key, value in values.items() if '__%s__' % key in text})
 
     def post_processing_step(self):
@@ -336,24 +380,29 @@ class SifContainer(ContainerChecks, StagedEasyBlock):
             return
         trace_msg("finding out what activating the environment sets")
         if not self.dry_run:
-            self.measured_activation = self.changes_of_activating(self.environment_of(['env', '-0']),
-                                                                  self.activated_environment())
+            before = self.environment_of(['env', '-0'])
+            after, personal = self.activated_environment()
+            self.measured_activation = self.changes_of_activating(before, after, personal)
             record = json.dumps(self.measured_activation, indent=1, sort_keys=True)
             write_file(os.path.join(self.installdir, ACTIVATION_RECORD), record + '\n')
 
-    def changes_of_activating(self, before, after):
-        """What the module is to change, from the environments before and after activating."""
-        env, path, problems = activation_changes(before, after, decided=self.cfg['container_env'])
+    def changes_of_activating(self, before, after, personal):
+        """
+        What the module is to change.
+
+        :param before, after: environments before and after activating
+        :param personal: names of variables whose values depend on who activates
+        """
+        env, path, problems = activation_changes(before, after, decided=set(self.cfg['container_env']) | personal)
         if problems:
             raise EasyBuildError("The module cannot do what activating the environment (%s) does: %s. Say in "
                                  "'container_env' what a variable should be instead, or in 'activation_env' and "
                                  "'activation_path' what the module shall do.",
                                  ' && '.join(self.activation_commands()), '; '.join(problems))
-        home = os.environ.get('HOME', '')
-        for name in sorted(env):
-            if len(home) > 1 and home in env[name]:
-                print_warning("Activating the environment sets $%s to %s: that is your home folder, for all users of "
-                              "the module.", name, env[name])
+        for name in sorted(personal - set(self.cfg['container_env'])):
+            print_warning("Activating the environment sets $%s to %s, which depends on who does it: the module leaves "
+                          "it out. Give it a value for all users in 'container_env' if it is needed.", name,
+                          after.get(name))
         return {'env': env, 'path': path}
 
     # Module
@@ -382,30 +431,153 @@ class SifContainer(ContainerChecks, StagedEasyBlock):
             'BINDS': value([[bind.split(':')[0], bind] for bind in self.cfg['binds']]),
             'CONFLICTS': value(list(self.cfg['conflicts'])),
             'PATH': value(self.container_path()),
-            'CONTAINER_ENV': value([[key, injected_value(container_env[key])] for key in sorted(container_env)]),
+            'CONTAINER_ENV': value([[key, injected_value(container_env[key]), container_env[key]]
+                                    for key in sorted(container_env)]),
             'HOST_ENV': value([[key, self.cfg['host_env'][key]] for key in sorted(self.cfg['host_env'])]),
         })
         return super().make_module_footer() + text
 
+    # Sanity check
+
+    def sanity_check_step(self, *args, **kwargs):
+        """Check the files, the scripts, the commands and the environment in the container."""
+        kwargs.setdefault('custom_paths', self.sanity_check_files())
+        if self.dry_run:
+            super().sanity_check_step(*args, **kwargs)
+            return
+        if self.module_only and self.existing_image is None:
+            print_warning("The container image is gone, skipping the sanity check. It was looked for at: %s"
+                          % ', '.join(self.images))
+            return
+        if self.runtime is None:
+            self.runtime = find_runtime()
+        # What the user has set for containers is not what gets checked (EasyBuild restores it for the next one).
+        for name in [name for name in os.environ if name.startswith(('APPTAINER', 'SINGULARITY'))]:
+            del os.environ[name]
+        self.sanity_check_load_module(extra_modules=kwargs.get('extra_modules'))
+        if self.sanity_check_module_loaded:
+            problems = self.sanity_check_container()
+            if problems:
+                self.sanity_check_fail_msgs.extend(problems)
+                self.exit_code = EasyBuildExit.FAIL_SANITY_CHECK
+        super().sanity_check_step(*args, **kwargs)
+
+    def sanity_check_rpath(self, *args, **kwargs):
+        """Nothing here is linked by EasyBuild."""
+        return []
+
+    def sanity_check_files(self):
+        """Files and folders that an installation has."""
+        scripts = [os.path.join('runscripts', name) for name in self.container_scripts()]
+        commands = [os.path.join('bin', name) for name in self.host_commands() + self.wrapped_commands()]
+        # With --module-only, the image may be one of the site's.
+        image = [] if self.module_only and not os.path.exists(self.installed_image) else [self.image_name]
+        return {'files': image + scripts + commands, 'dirs': ['bin', 'runscripts']}
+
+    def sanity_check_container(self):
+        """Check what cannot be seen from outside, in few starts of a container; return a list of what is wrong."""
+        loaded, missing = self.look_through_wrapper()
+        checks = (
+            ("scripts have no syntax errors", self.check_scripts()),
+            ("commands can start", missing),
+            ("the environment in the container is that of an activated one", self.check_environment(loaded)),
+        )
+        problems = []
+        for title, found in checks:
+            trace_msg("%s: %s" % (title, "FAILED" if found else "OK"))
+            problems.extend(found)
+        return problems
+
+    def check_scripts(self):
+        """Parse all shell scripts of the installation."""
+        scripts = []
+        for folder in ('bin', 'runscripts'):
+            for name in sorted(os.listdir(os.path.join(self.installdir, folder))):
+                path = os.path.join(self.installdir, folder, name)
+                with open(path, 'rb') as handle:
+                    if b'python' not in handle.readline():
+                        scripts.append(path)
+        script = 'for path; do bash -n -- "$path"; done'
+        return run_shell_cmd(['bash', '-c', script, 'bash'] + scripts, use_bash=False, fail_on_error=False,
+                             hidden=True).output.splitlines()
+
+    def look_through_wrapper(self):
+        """
+        Start a container as users do, by a wrapper, and look around there.
+
+        All wrappers are the same but for the name of the command: it is enough to start one.
+
+        :return: the variables there, and what is wrong with commands
+        """
+        commands = sorted(set(os.listdir(os.path.join(self.installdir, 'bin'))) - set(self.host_commands()))
+        script = read_file(files_path('check-commands.sh'))
+        prefix = runtime_prefix(self.runtime)
+        env = container_environment(self.runtime, {})
+        # As if the builder had nothing: no variables, no home folder, no current folder.
+        env.update({prefix + '_CLEANENV': '1', prefix + '_NO_HOME': '1', prefix + '_PWD': '/', prefix + '_QUIET': '1'})
+        env.update((name, value) for name, value in os.environ.items()
+                   if name.startswith((prefix, 'SIF', 'EBROOT', '__EBSIF')))
+        wrapper = os.path.join(self.installdir, 'bin', 'start-shell')
+        res = run_shell_cmd([wrapper, '-c', script, 'bash'] + commands, use_bash=False, env=env, stdin='',
+                            split_stderr=True, fail_on_error=False, hidden=True)
+        if res.exit_code != EasyBuildExit.SUCCESS:
+            return None, ["the container does not start with the module loaded: %s" % res.stderr.strip()]
+        variables, _, problems = res.output.partition('\0\0')
+        return parse_environment(variables), [problem for problem in problems.split('\0') if problem]
+
+    def check_environment(self, loaded):
+        """Compare the environment in the container with what activating by hand gives."""
+        if loaded is None:
+            return []
+        by_hand, personal = self.activated_environment()
+        return self.compare_environments(by_hand, loaded, personal)
+
+    def compare_environments(self, by_hand, loaded, personal):
+        """List what is wrong with the environment with the module loaded."""
+        return differences(by_hand, loaded, added=set(self.cfg['container_env']) | personal)
+
     # Running things in the container
 
     def activated_environment(self):
-        """Environment in the container after activating by hand."""
-        script = ' && '.join(self.activation_commands() + ['exec env -0'])
-        return self.environment_of(['bash', '-c', script], binds=self.layer_binds())
+        """Variables in the container after activating by hand, and those of them that depend on who activates"""
+        script = activate_script(self.activation_commands())
+        return parse_activated(self.output_of(['bash', '-c', script], binds=self.layer_binds()))
 
     def environment_of(self, command, **kwargs):
         """Environment that a command prints in the container."""
+        return parse_environment(self.output_of(command, **kwargs))
+
+    def output_of(self, command, **kwargs):
+        """What a command prints in the container, started as users start theirs."""
         res = self.run_in_container(command, verb=self.cfg['start_with'], **kwargs)
         if res.exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("Could not get the environment in the container: %s", res.stderr.strip())
-        return parse_environment(res.output)
+        return res.output
 
     def layer_binds(self):
         """Bind specifications for the layer of the installation."""
         return []
 
-    def run_in_container(self, command, **kwargs):
-        """Run a command in a container of the image."""
+    def run_in_container(self, command, verb='exec', binds=(), env=None):
+        """
+        Run a command in a container of the image, and return what run_shell_cmd returns, with standard error apart.
+
+        :param command: list of the program and its arguments
+        :param verb: 'exec', or 'run' to go through the runscript of the image
+        :param binds: bind specifications
+        :param env: environment variables in the container
+        """
         image = self.src[0]['path'] if self.src else self.existing_image
-        return self.runtime.run(image, command, **kwargs)
+        return run_shell_cmd(container_command(self.runtime, image, command, verb, binds), use_bash=False,
+                             env=container_environment(self.runtime, env or {}), split_stderr=True,
+                             fail_on_error=False, hidden=True)
+
+
+def find_runtime():
+    """Path of the container runtime that is on $PATH."""
+    for name in RUNTIMES:
+        path = which(name, on_error='ignore')
+        if path:
+            return path
+    raise EasyBuildError("Neither apptainer nor singularity is on $PATH: install one of them, or load the module "
+                         "that provides it, and try again.", exit_code=EasyBuildExit.MISSING_SYSTEM_DEPENDENCY)

@@ -17,21 +17,24 @@ SquashFS file, the layer, which the module mounts in the container; the image it
 """
 import os
 
-from easybuild.easyblocks.generic._siflayered import ENVIRONMENT_NAME, LAYER, LayeredContainer, show_version
 from easybuild.easyblocks.generic._sifpackages import canonical, is_wheel
+from easybuild.easyblocks.generic._siftext import ENVIRONMENT_NAME
+from easybuild.easyblocks.generic.siflayer import LAYER, SifLayer, show_version
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError
 from easybuild.tools.filetools import mkdir
 from easybuild.tools.utilities import trace_msg
 
 
-class SifVenv(LayeredContainer):
+class SifVenv(SifLayer):
     """Support for adding a Python venv to a container image"""
+
+    PARAMETER_TYPES = dict(SifLayer.PARAMETER_TYPES, venv_name=str)
 
     @staticmethod
     def extra_options(extra_vars=None):
         """Extra easyconfig parameters of SifVenv"""
-        extra_vars = LayeredContainer.extra_options(extra_vars)
+        extra_vars = SifLayer.extra_options(extra_vars)
         extra_vars.update({
             'venv_name': [None, "Name of the venv, a folder in %s/venv (default: name of the software in "
                                 "lower case)" % LAYER, CUSTOM],
@@ -68,18 +71,22 @@ class SifVenv(LayeredContainer):
     def check_parameters(self):
         """Refuse values that could not work."""
         super().check_parameters()
-        self.check_texts('base_python', [self.cfg['base_python']], r'/[^\s]*',
-                         "the absolute path of the image's Python")
         self.check_texts('venv_name', [self.venv_name], ENVIRONMENT_NAME, "a name for a venv")
         if 'pip' in {canonical(name) for name in self.cfg['build_packages']}:
             self.fail_parameter('build_packages', "pip is in every venv, and cannot serve the installation only")
+
+    def check_presence(self):
+        """Refuse an easyconfig that lacks what cannot be done without."""
+        super().check_presence()
+        if self.cfg['base_python'] is None:
+            self.fail_parameter('base_python', "give the absolute path of the image's Python")
 
     # Steps
 
     def check_base(self):
         """Refuse wheels that cannot be installed on the image, or must not."""
         wheels = [name for name in (os.path.basename(ext['src']) for ext in self.exts) if is_wheel(name)]
-        base = self.look_at_python(self.cfg['base_python'], wheels)
+        base = self.probe_python(self.cfg['base_python'], wheels)
         version = show_version(base['version'])
         trace_msg("the image has Python %s and %d packages" % (version, len(base['packages'])))
         self.check_python_version(base['version'], "image")

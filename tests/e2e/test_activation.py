@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Callable
 
 import pytest
-from easybuild.easyblocks.generic._sifenvironment import differences, parse_environment
+from easybuild.easyblocks.generic._sifactivation import differences, parse_environment
 
 from tests.support.easyconfigs import CONDA_ENV, KINDS, VENV_ENV
 from tests.support.site import Site

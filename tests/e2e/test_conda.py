@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from easybuild.easyblocks.generic._sifenvironment import differences, parse_environment
+from easybuild.easyblocks.generic._sifactivation import differences, parse_environment
 
 from tests.support.conda import HOOKED_VALUE, Channel
 from tests.support.conda_layer import PARAMETERS, RATTLER, STACKED, conda_files, rattler_wheel

@@ -43,7 +43,7 @@ def run_eb(site: Site, layer: list[Wheel], *options: str) -> str:
 def test_files_of_an_installation_with_packages(installed: Site) -> None:
     names = sorted(path.name for path in installed.installation("venv").iterdir())
     base = installed.machine.bases["venv"].name
-    assert names == sorted(["bin", "easybuild", "layer.json", "runscripts", SQUASHFS, base])
+    assert names == sorted(["bin", "binds", "easybuild", "layer.json", "runscripts", SQUASHFS, base])
 
 
 def test_layer_is_recorded(installed: Site) -> None:

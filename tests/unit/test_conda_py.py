@@ -48,12 +48,16 @@ def test_a_file_without_a_public_place_is_known_by_its_name(conda_py: ModuleType
     assert record == {"fn": "tool-1.0-0.conda", "url": "tool-1.0-0.conda", "channel": ""}
 
 
-def test_commands_are_the_executables_in_bin(conda_py: ModuleType, tmp_path: Path) -> None:
+def test_commands_are_the_executables_in_bin_and_links_to_such(conda_py: ModuleType, tmp_path: Path) -> None:
     for name in ("bin/tool", "bin/.tool-post-link.sh", "bin/sub/other", "libexec/helper"):
         write(tmp_path / name).chmod(0o755)
     write(tmp_path / "bin/data.txt").chmod(0o644)
+    (tmp_path / "bin/dangling").symlink_to("../lib/gone")
+    (tmp_path / "bin/folder").symlink_to("../libexec")
+    (tmp_path / "bin/alias").symlink_to("tool")
     files = ["bin/tool", "bin/.tool-post-link.sh", "bin/sub/other", "libexec/helper", "bin/data.txt"]
-    assert conda_py.installed_commands(tmp_path, {"files": files}) == ["tool"]
+    files += ["bin/dangling", "bin/folder", "bin/alias"]
+    assert conda_py.installed_commands(tmp_path, {"files": files}) == ["alias", "tool"]
 
 
 def test_variables_of_packages_become_the_first_hook(conda_py: ModuleType, tmp_path: Path) -> None:

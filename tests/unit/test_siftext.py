@@ -3,7 +3,8 @@
 import subprocess
 
 import pytest
-from easybuild.easyblocks.generic._siftext import FILES_DIR, fill_template, injected_value, lua_value, tcl_value
+from easybuild.easyblocks.generic._sifruntime import injected_value
+from easybuild.easyblocks.generic._siftext import FILES_DIR, fill_template, lua_value, shell_words, tcl_value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -49,6 +50,14 @@ def test_injected_value_survives_the_runtimes_script(value: str) -> None:
     # What Singularity and Apptainer do with it: escape the double quotes, and put it between double quotes.
     script = 'VALUE="%s"; printf %%s "$VALUE"' % injected_value(value).replace('"', '\\"')  # noqa: UP031
     assert run(["bash"], script) == value
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(TEXTS | HOSTILE, max_size=3))
+def test_shell_reads_back_every_word(words: list[str]) -> None:
+    assert run(["bash"], f'f() {{ printf "%s\\0" "$@"; }}; f {shell_words(*words)}') == "".join(
+        f"{word}\0" for word in words or [""]
+    )
 
 
 def test_template_gets_exactly_the_values_that_it_asks_for() -> None:

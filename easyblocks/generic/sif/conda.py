@@ -41,7 +41,7 @@ async def read_record(package):
         raise PackageError("%s is not a conda package, or is damaged: %s" % (package['path'], err)) from err
 
 
-async def look(request):
+async def probe(request):
     """What the files of packages are."""
     records = [await read_record(package) for package in request['packages']]
     return {'packages': [{'file': record.file_name, 'name': record.name.normalized, 'version': str(record.version),
@@ -65,7 +65,7 @@ async def install(request):
                                "is not supported: take another build or version of it" % record.name.normalized)
     # Its files are hard links into the cache; what is done with the environment must be done to it alone.
     shutil.rmtree(request['cache'])
-    # It asks for not being saved in backups.
+    # rattler marks the environment as a cache, which backups leave out; a layer is none.
     prefix.joinpath('CACHEDIR.TAG').unlink(missing_ok=True)
 
     places = {Path(package['path']).name: package['url'] for package in request['packages']}
@@ -97,10 +97,10 @@ def clobbered_files(prefix):
 
 
 def installed_commands(prefix, installed):
-    """Names of the commands that an installed package has brought."""
-    files = [Path(name) for name in installed['files']]
-    return sorted(file.name for file in files if file.parent == Path('bin') and not file.name.startswith('.')
-                  and prefix.joinpath(file).stat().st_mode & 0o111)
+    """Names of the commands that an installed package has brought; a link to nowhere or to a folder is none."""
+    paths = [prefix / name for name in installed['files'] if Path(name).parent == Path('bin')]
+    return sorted(path.name for path in paths
+                  if not path.name.startswith('.') and path.is_file() and os.access(path, os.X_OK))
 
 
 def public_record(installed, places):
@@ -130,10 +130,10 @@ def main():
     """Run the subcommand that the command line names; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('rattler', help="folder with py-rattler")
-    parser.add_argument('command', choices=['look', 'install'])
+    parser.add_argument('command', choices=['probe', 'install'])
     args = parser.parse_args()
     sys.path.insert(0, args.rattler)
-    command = {'look': look, 'install': install}[args.command]
+    command = {'probe': probe, 'install': install}[args.command]
     try:
         json.dump(asyncio.run(command(json.load(sys.stdin))), sys.stdout)
     except PackageError as err:

@@ -1,21 +1,26 @@
 """
-Works on a layer from inside the container, with a Python there (3.8 or newer); run by SifVenv and SifConda.
+Works on a layer from inside the container, with a Python there (3.8 or newer); run by SifVenv, SifConda and ebsif.
 
 Each subcommand prints one JSON document on standard output; anything else that there is to say goes to standard error.
 """
 import argparse
-import importlib.metadata as metadata
 import importlib.util
 import json
 import os
+import platform
 import py_compile
 import re
 import site
 import subprocess
 import sys
 import sysconfig
-import venv
 from concurrent.futures import ProcessPoolExecutor
+
+try:
+    from importlib import metadata
+except ImportError:
+    # Python 3.7 and older can do nothing but say so.
+    metadata = None
 
 PTH_NAME = 'ebsif-base.pth'
 
@@ -43,14 +48,20 @@ def canonical(name):
     return re.sub(r'[-_.]+', '-', name).lower()
 
 
-def packages(path=None):
-    """Version of each installed package, the first on the path where there are several."""
+def distributions(path=None):
+    """Installed packages by canonical name, the first on the path where there are several of a name."""
     found = {}
     for dist in metadata.distributions(**({'path': path} if path else {})):
         name = dist.metadata['Name']
-        if name:
-            found.setdefault(canonical(name), dist.version)
+        # What a package that was removed by hand has left has no name, or no version.
+        if name and dist.metadata['Version']:
+            found.setdefault(canonical(name), dist)
     return found
+
+
+def packages(path=None):
+    """Version of each installed package."""
+    return {name: dist.version for name, dist in distributions(path).items()}
 
 
 def is_venv():
@@ -73,13 +84,24 @@ def unsupported_wheels(installer, wheels):
     return [wheel for wheel in wheels if supported.isdisjoint(parse_wheel_filename(wheel)[3])]
 
 
-def look(args):
+def probe(args):
     """What this Python is and has."""
     here = {
+        'path': sys.executable,
         'version': list(sys.version_info[:3]),
         'venv': is_venv(),
-        'packages': packages(),
+        'interpreter': {'cpython': 'cp', 'pypy': 'pp'}.get(sys.implementation.name, sys.implementation.name),
+        'abiflags': getattr(sys, 'abiflags', ''),
+        'machine': platform.machine(),
+        'purelib': sysconfig.get_path('purelib'),
+        'makes_venvs': importlib.util.find_spec('venv') is not None
+        and importlib.util.find_spec('ensurepip') is not None,
     }
+    if metadata is not None:
+        found = distributions()
+        here['packages'] = {name: dist.version for name, dist in found.items()}
+        here['names'] = {name: dist.metadata['Name'] for name, dist in found.items()}
+        here['commands'] = sorted({os.path.basename(path) for path in command_files() if with_python(path, 'python')})
     if args.wheels:
         here['unsupported'] = unsupported_wheels(args.installer, args.wheels)
     return here
@@ -87,6 +109,7 @@ def look(args):
 
 def create(args):
     """Make an empty venv at args.env that sees all packages which this Python sees."""
+    import venv
     system_site = not is_venv() or venv_sees_system(sys.prefix)
     venv.EnvBuilder(system_site_packages=system_site, symlinks=True, with_pip=args.pip).create(args.env)
     if is_venv():
@@ -224,14 +247,16 @@ def site_folders(env):
 
 
 def pip_check(python):
-    """Lines in which pip complains of missing or contradicting packages."""
-    done = subprocess.run([python, '-m', 'pip', '--disable-pip-version-check', 'check'],
+    """Lines in which this Python's pip complains of missing or contradicting packages of a Python."""
+    # The base may have no pip.
+    of_python = [] if python == sys.executable else ['--python', python]
+    done = subprocess.run([sys.executable, '-m', 'pip'] + of_python + ['--disable-pip-version-check', 'check'],
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
     return set() if done.returncode == 0 else set(done.stdout.splitlines())
 
 
 def complaints(base, expected):
-    """What pip complains of, and what is not for the layer to mend is left out."""
+    """What pip complains of, but for what is not the layer's to mend."""
     if base:
         return pip_check(sys.executable) - pip_check(base)
     # Packages of conda contradict each other in the eyes of pip: names differ, and metadata is patched.
@@ -261,12 +286,13 @@ def check(args):
 def main():
     """Run the subcommand that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    subparsers = parser.add_subparsers(dest='command', required=True)
+    subparsers = parser.add_subparsers(dest='command')
+    subparsers.required = True
 
-    sub = subparsers.add_parser('look', help=look.__doc__)
+    sub = subparsers.add_parser('probe', help=probe.__doc__)
     sub.add_argument('--installer', help="wheel of pip, to ask it which wheels fit")
     sub.add_argument('wheels', nargs='*')
-    sub.set_defaults(run=look)
+    sub.set_defaults(run=probe)
 
     sub = subparsers.add_parser('create', help=create.__doc__)
     sub.add_argument('env')

@@ -4,7 +4,7 @@ local name = __NAME__
 local images = __IMAGES__            -- where the base may be, the first that exists is used
 local binds = __BINDS__              -- source on the host, bind specification
 local container_path = __PATH__
-local container_env = __CONTAINER_ENV__
+local container_env = __CONTAINER_ENV__    -- name, value for the runtime to evaluate, value as it is
 local host_env = __HOST_ENV__
 local conflicts = __CONFLICTS__
 local easyconfig = __EASYCONFIG__
@@ -83,8 +83,14 @@ for _, variable in ipairs(path_variables) do
         prepend_path(variable, container_path[index])
     end
 end
+-- A runtime that the user has told not to evaluate values gets them as they are.
+local function is_on(name)
+    local value = os.getenv("APPTAINER_" .. name) or os.getenv("SINGULARITY_" .. name) or ""
+    return value ~= "" and value ~= "0" and value ~= "false"
+end
+local as_they_are = is_on("NO_EVAL") or is_on("COMPAT")
 for _, entry in ipairs(container_env) do
-    pushenv(prefix .. "ENV_" .. entry[1], entry[2])
+    pushenv(prefix .. "ENV_" .. entry[1], as_they_are and entry[3] or entry[2])
 end
 
 for _, variable in ipairs({ "SIF", "SIF" .. name }) do pushenv(variable, sif or images[1]) end

@@ -6,6 +6,7 @@ set images __IMAGES__
 # source on the host, bind specification
 set binds __BINDS__
 set container_path __PATH__
+# name, value for the runtime to evaluate, value as it is
 set container_env __CONTAINER_ENV__
 set host_env __HOST_ENV__
 set conflicts __CONFLICTS__
@@ -107,7 +108,14 @@ foreach variable $path_variables {
         prepend-path $variable [lindex $container_path $index]
     }
 }
-foreach entry $container_env { sif_setenv ${prefix}ENV_[lindex $entry 0] [lindex $entry 1] }
+# A runtime that the user has told not to evaluate values gets them as they are.
+proc sif_is_on {name} {
+    set value [sif_getenv APPTAINER_$name]
+    if {$value eq ""} { set value [sif_getenv SINGULARITY_$name] }
+    return [expr {$value ni {"" 0 false}}]
+}
+set form [expr {[sif_is_on NO_EVAL] || [sif_is_on COMPAT] ? 2 : 1}]
+foreach entry $container_env { sif_setenv ${prefix}ENV_[lindex $entry 0] [lindex $entry $form] }
 
 foreach variable [list SIF SIF$name] { sif_setenv $variable $sif }
 foreach variable [list RUNSCRIPTS RUNSCRIPTS$name] { sif_setenv $variable $runscripts }

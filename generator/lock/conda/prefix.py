@@ -13,6 +13,8 @@ from rattler.exceptions import InstallerError
 
 from ebsif.base.image import Base
 from ebsif.errors import ConflictError, EbsifError
+from ebsif.inside import LAYER_PY
+from ebsif.inside.packages import PYTHON_ENV
 from ebsif.lock.conda.packages import records
 from ebsif.lock.conda.request import CondaRequest
 from ebsif.lock.conda.virtual import platform_of
@@ -24,9 +26,7 @@ from ebsif.runtime import Inside, Runtime
 MOUNT = PurePosixPath("/user-software")
 ENVIRONMENTS = MOUNT / "conda" / "envs"
 
-_LOOK = Path(__file__).with_name("look.py")
-_LOOK_INSIDE = "/ebsif/look.py"
-_PTH = "ebsif-base.pth"
+_LAYER_PY_INSIDE = "/ebsif/layer.py"
 # Nearly every environment with Python has these, and no package needs those of the base.
 _INSTALLERS = ("pip", "setuptools", "wheel")
 
@@ -63,26 +63,20 @@ def installed(
         target.parent.mkdir(parents=True)
         _install(files, sources, target, prefix, base, Path(name, "cache"))
         inside = Inside(
-            binds=[f"{folder}:{MOUNT}", f"{_LOOK}:{_LOOK_INSIDE}:ro"],
-            env={"PYTHONNOUSERSITE": "1", "PYTHONPATH": "", "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"},
+            binds=[f"{folder}:{MOUNT}", f"{LAYER_PY}:{_LAYER_PY_INSIDE}:ro"],
+            env=PYTHON_ENV,
         )
         image, python = image_of(base), str(prefix / "bin" / "python")
-        found = _look(image, python, runtime, inside)
-        packages = tuple(Installed(name, version, CONDA) for name, version in found["packages"])
+        found = _layer_py(image, python, ["probe"], runtime, inside)
+        packages = tuple(Installed(found["names"][key], version, CONDA) for key, version in found["packages"].items())
         of_stack: tuple[Installed, ...] = ()
         below = base.known().python
         if request.stack and below:
             of_stack = of_base(base.known())
             _refuse_replaced(packages, of_stack, request)
-            paths = _look(image, below.path, runtime, inside)["paths"]
-            (_on_host(PurePosixPath(found["purelib"]), folder) / _PTH).write_text(pth(paths))
-        label = label_of(found["minor"], base.known())
+            _layer_py(image, below.path, ["stack", found["purelib"]], runtime, inside)
+        label = label_of(".".join(map(str, found["version"][:2])), base.known())
         yield Target(image, python, label, (*packages, *of_stack), (f"{folder}:{MOUNT}",))
-
-
-def pth(paths: Sequence[str]) -> str:
-    """Return the text of a .pth file that adds folders of packages, with what their own .pth files add."""
-    return "".join(f"import site; site.addsitedir({path!r})\n" for path in paths)
 
 
 def _on_host(path: PurePosixPath, folder: Path) -> Path:
@@ -108,8 +102,11 @@ def _install(
         raise EbsifError(f"the environment cannot be installed: {reason}") from error
 
 
-def _look(image: Path, python: str, runtime: Runtime, inside: Inside) -> dict[str, Any]:
-    output = runtime.output(image, [python, _LOOK_INSIDE], inside)
+def _layer_py(
+    image: Path, python: str, arguments: Sequence[str], runtime: Runtime, inside: Inside
+) -> dict[str, Any]:
+    """Run a subcommand of layer.py with a Python of the container, and return what it found."""
+    output = runtime.output(image, [python, _LAYER_PY_INSIDE, *arguments], inside)
     return dict(json.loads(output.splitlines()[-1]))
 
 

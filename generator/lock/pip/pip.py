@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ebsif.files import make_cache
+from ebsif.inside import LAYER_PY
+from ebsif.inside.packages import PYTHON_ENV
 from ebsif.lock.model import PIP
 from ebsif.lock.pip.line import Line
 from ebsif.lock.pip.messages import explained
@@ -22,7 +24,6 @@ from ebsif.runtime import Inside, Runtime
 _INSIDE = PurePosixPath("/ebsif/lock")
 _CACHE = "/ebsif/cache"
 _REPORT, _LOG = "report.json", "pip.log"
-_MAKE_VENV = Path(__file__).with_name("make_venv.py")
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,12 @@ class Pip:
 
     def make_venv(self) -> None:
         """Make the venv, as that of the layer."""
-        shutil.copy(_MAKE_VENV, self.folder)
-        command = [self.target.python, self.inside(_MAKE_VENV.name), self.inside("venv")]
+        shutil.copy(LAYER_PY, self.folder)
+        command = [self.target.python, self.inside(LAYER_PY.name), "create", self.inside("venv")]
         self._runtime.output(self.target.image, command, self._surroundings())
 
     def _surroundings(self) -> Inside:
-        env = {"PYTHONNOUSERSITE": "1", "PYTHONPATH": "", "LANG": "C.UTF-8"}
-        env |= network_environment(self.folder, _INSIDE)
+        env = PYTHON_ENV | network_environment(self.folder, _INSIDE)
         binds = [f"{self.folder}:{_INSIDE}", f"{make_cache('pip')}:{_CACHE}", *self.target.binds]
         return Inside("exec", binds, env)
 

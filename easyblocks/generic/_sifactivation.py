@@ -11,8 +11,17 @@
 ##
 """
 What activating an environment by hand does, and how it compares with what a Sif module does
+
+Used by ebsif, too: needs nothing but the standard library.
 """
 import re
+from typing import Container, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+
+Variables = Dict[str, str]
+
+VARIABLE_NAME = r'[A-Za-z_][A-Za-z0-9_]*'
+# What can be injected into a container: no line breaks and other control characters, but tabs.
+VARIABLE_VALUE = r'[^\x00-\x08\x0a-\x1f\x7f]*'
 
 # Where the two may differ, and why. Everything else is a fault.
 SHELL = "belongs to the shell that ran the activation"
@@ -45,30 +54,47 @@ EXPECTED_DIFFERENCES = {
 
 RUNSCRIPTS = '/runscripts'
 
-VARIABLE_NAME = r'[A-Za-z_][A-Za-z0-9_]*'
-# What can be injected into a container: no line breaks and other control characters, but tabs.
-VARIABLE_VALUE = r'[^\x00-\x08\x0a-\x1f\x7f]*'
+# Prints the environment after activating, first as the user, then as somebody else: a value that depends on who
+# activates must not get into a module. What the activation prints is not part of it.
+ACTIVATE = r"""
+({ %(commands)s; } >&2 && command -p env -0) || exit
+printf '\0'
+id() { case " $* " in *n*) echo somebody-else ;; *) echo 65533 ;; esac; }
+whoami() { echo somebody-else; }
+export HOME=/ USER=somebody-else LOGNAME=somebody-else
+({ %(commands)s; } >&2 && command -p env -0) || exit
+"""
+WHO_ACTIVATES = ('HOME', 'LOGNAME', 'USER')
 
 
-def parse_environment(output):
+def activate_script(commands: Iterable[str]) -> str:
+    """Text of a bash script that activates by these commands; parse_activated reads what it prints."""
+    return ACTIVATE % {'commands': ' && '.join(commands) or ':'}
+
+
+def parse_environment(output: str) -> Variables:
     """Variables in the output of `env -0`."""
     return dict(entry.split('=', 1) for entry in output.split('\0') if '=' in entry)
 
 
-def differences(activated, loaded, added=()):
+def parse_activated(output: str) -> Tuple[Variables, Set[str]]:
+    """Variables after activating, and the names of those whose values depend on who activates."""
+    user, somebody_else = (parse_environment(part) for part in output.split('\0\0', 1))
+    personal = {name for name in set(user) | set(somebody_else) if user.get(name) != somebody_else.get(name)}
+    return user, personal - set(WHO_ACTIVATES)
+
+
+def differences(activated: Mapping[str, str], loaded: Mapping[str, str], added: Container[str] = ()) -> List[str]:
     """
     What differs between the environment after activating by hand and the one with the module loaded.
 
     :param activated: variables after activating by hand
     :param loaded: variables with the module loaded
-    :param added: more variables that the module adds on purpose
+    :param added: more variables that may differ
     :return: a sentence for each unexpected difference
     """
-    loaded = dict(loaded)
-    if 'PATH' in loaded:
-        # The scripts of the module are in PATH on purpose.
-        loaded['PATH'] = ':'.join(folder for folder in loaded['PATH'].split(':') if folder != RUNSCRIPTS)
-
+    activated, loaded = (dict(env, PATH=comparable_path(env['PATH'])) if 'PATH' in env else env
+                         for env in (activated, loaded))
     sentences = []
     for name in sorted(set(activated) | set(loaded)):
         by_hand, by_module = activated.get(name), loaded.get(name)
@@ -79,7 +105,13 @@ def differences(activated, loaded, added=()):
     return sentences
 
 
-def activation_changes(before, after, decided=()):
+def comparable_path(path: str) -> str:
+    """$PATH without the scripts of the module, which are there on purpose, and without empty folders, which are not."""
+    return ':'.join(folder for folder in path.split(':') if folder not in ('', RUNSCRIPTS))
+
+
+def activation_changes(before: Mapping[str, str], after: Mapping[str, str], decided: Iterable[str] = ()) \
+        -> Tuple[Variables, List[str], List[str]]:
     """
     What activating changes in an environment, as far as a module can do the same from outside the container.
 
@@ -89,7 +121,7 @@ def activation_changes(before, after, decided=()):
     :return: variables to set, folders to put before $PATH, and a sentence for each change that cannot be made
     """
     ignored = (set(EXPECTED_DIFFERENCES) - {'PYTHONPATH'}) | set(decided) | {'PATH'}
-    env, sentences = {}, []
+    env, sentences = {}, []  # type: Variables, List[str]
     for name in sorted((set(before) | set(after)) - ignored):
         value = after.get(name)
         if value == before.get(name):
@@ -102,15 +134,25 @@ def activation_changes(before, after, decided=()):
             env[name] = value
 
     path, path_before = after.get('PATH', ''), before.get('PATH', '')
-    folders = []
+    folders = []  # type: List[str]
     if path.endswith(':' + path_before):
         folders = path[:-len(path_before) - 1].split(':')
+        # An empty folder stands for the current one, where nothing should be run from.
+        folders = [folder for folder in folders if folder]
     elif path != path_before:
         sentences.append("it changes $PATH from %s to %s, which is more than folders put before it"
                          % (path_before, path))
     return env, folders, sentences
 
 
-def show(value):
+def without_pythonpath(env: Mapping[str, str], after: Mapping[str, str]) -> Variables:
+    """Variables that activating sets, for a layer: no $PYTHONPATH may put the packages of the image before its own."""
+    kept = {name: value for name, value in env.items() if name != 'PYTHONPATH'}
+    if after.get('PYTHONPATH'):
+        kept['PYTHONPATH'] = ''
+    return kept
+
+
+def show(value: Optional[str]) -> str:
     """Value of a variable for a message."""
     return "not set" if value is None else repr(value)

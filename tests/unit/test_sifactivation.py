@@ -1,7 +1,16 @@
 """What counts as a difference between activating by hand and loading the module."""
 
+import subprocess
+
 import pytest
-from easybuild.easyblocks.generic._sifenvironment import activation_changes, differences, parse_environment
+from easybuild.easyblocks.generic._sifactivation import (
+    activate_script,
+    activation_changes,
+    differences,
+    parse_activated,
+    parse_environment,
+    without_pythonpath,
+)
 
 
 def test_output_of_env_is_parsed_whatever_values_hold() -> None:
@@ -61,3 +70,48 @@ def test_what_no_module_can_do_is_named(after: dict[str, str], sentence: str) ->
 
 def test_a_variable_whose_value_is_decided_elsewhere_is_left_out() -> None:
     assert activation_changes({"OLD": "1"}, {"NEW": "a\nb"}, decided=["OLD", "NEW"]) == ({}, [], [])
+
+
+def test_an_empty_folder_before_path_is_left_out() -> None:
+    assert activation_changes({"PATH": "/bin"}, {"PATH": "/x::/bin"}) == ({}, ["/x"], [])
+    assert differences({"PATH": "/x::/bin"}, {"PATH": "/runscripts:/x:/bin"}) == []
+
+
+def test_a_layer_undoes_a_pythonpath_whoever_has_set_it() -> None:
+    assert without_pythonpath({"A": "1", "PYTHONPATH": "/x"}, {"PYTHONPATH": "/x"}) == {"A": "1", "PYTHONPATH": ""}
+    assert without_pythonpath({"A": "1"}, {"PYTHONPATH": "/of/the/image"}) == {"A": "1", "PYTHONPATH": ""}
+    assert without_pythonpath({"A": "1"}, {}) == {"A": "1"}
+
+
+def activated(*commands: str) -> tuple[dict[str, str], set[str]]:
+    script = activate_script(commands)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    env, personal = parse_activated(done.stdout)
+    return env, personal
+
+
+def test_environment_after_activating_is_read_back() -> None:
+    env, personal = activated("export ONE='two\nlines'", "export TWO=$ONE")
+    assert (env["TWO"], personal) == ("two\nlines", set())
+
+
+@pytest.mark.parametrize("value", ["$HOME/cache", "/tmp/$USER", "/tmp/$(id -un)", "/tmp/$(whoami)", "$(id -u)"])
+def test_variables_that_depend_on_who_activates_are_named(value: str) -> None:
+    env, personal = activated(f"export MINE={value} OTHERS=1")
+    assert personal == {"MINE"}
+    assert env["OTHERS"] == "1"
+
+
+def test_what_activating_prints_is_not_taken_for_variables() -> None:
+    env, _ = activated("echo PRINTED=1", "export ONE=1")
+    assert env["ONE"] == "1"
+    assert "PRINTED" not in env
+
+
+@pytest.mark.parametrize("command", ["false", "exit 3"])
+def test_an_activation_that_fails_is_no_environment(command: str) -> None:
+    assert subprocess.run(["bash", "-c", activate_script([command, "true"])], capture_output=True).returncode != 0
+
+
+def test_nothing_to_activate_gives_the_environment_as_it_is() -> None:
+    assert activated()[1] == set()

@@ -10,46 +10,75 @@
 # FOR A PARTICULAR PURPOSE.  See the GNU General Public License for details.
 ##
 """
-What SifVenv and SifConda have in common: an environment with Python packages in a layer on top of a container image
+EasyBuild support for an environment in a layer on top of a container image, implemented as an easyblock
 
 The layer is a folder that the container sees at /user-software. It is made beside the installation, and packed into one
-SquashFS file at the end.
+SquashFS file at the end. SifLayer is abstract: SifVenv and SifConda say what the environment is. They give
+
+- env_dir: the path of the environment in the container;
+- check_base(): refuse an image that the environment cannot be made on;
+- build_step(): make the environment, without Python packages from exts_list;
+
+and may extend all else.
 """
 import json
 import os
 import re
+import shutil
 import stat
+import tarfile
+import zipfile
 
-from easybuild.easyblocks.generic._siflayer import content_digest, find_mksquashfs, normalise_permissions, pack
-from easybuild.easyblocks.generic._sifpackages import INSTALL_ENV, WHEELS, PythonPackages, canonical
-from easybuild.easyblocks.generic._sifpackages import is_conda_package, source_name
+from easybuild.easyblocks.generic._sifactivation import without_pythonpath
+from easybuild.easyblocks.generic._sifpackages import PYTHON_ENV, SOURCE_SUFFIXES, canonical, is_conda_package
+from easybuild.easyblocks.generic._sifpackages import is_file_of, is_wheel
+from easybuild.easyblocks.generic._sifsquashfs import COMPRESSORS, content_digest, mksquashfs_command
+from easybuild.easyblocks.generic._sifsquashfs import mksquashfs_environment, normalise_permissions
 from easybuild.easyblocks.generic._siftext import files_path
 from easybuild.easyblocks.generic.sifcontainer import SifContainer
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg
-from easybuild.tools.filetools import adjust_permissions, compute_checksum, copy_dir, mkdir, read_file
-from easybuild.tools.filetools import remove_dir, symlink, write_file
+from easybuild.tools.filetools import adjust_permissions, compute_checksum, copy_dir, copy_file, mkdir, read_file
+from easybuild.tools.filetools import remove_dir, remove_file, symlink, which, write_file
 from easybuild.tools.run import run_shell_cmd
 from easybuild.tools.utilities import trace_msg
 
 LAYER = '/user-software'
 LAYER_FOLDER = 'user-software'
 LAYER_IMAGE = 'user-software.squashfs'
-# What is known of a layer, beside it in the installation.
+# What is known of a layer, beside it in the installation, and the format in which it is written down.
 LAYER_RECORD = 'layer.json'
+LAYER_FORMAT = 1
 
-# Where the container sees what it needs while the layer is made; more of that is in _sifpackages.
+# Commands of ours that pack the layer, and unpack it.
+PACKING_COMMANDS = {'make-squashfs', 'unmake-squashfs'}
+
+# Where the container sees what it needs while the layer is made.
 LAYER_PY = '/ebsif/layer.py'
+WHEELS = '/ebsif/wheels'
+BUILD = '/ebsif/build'
 
 MINIMUM_PYTHON = [3, 8]
 
-ENVIRONMENT_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
+# Nothing of the builder's configuration, and no network.
+INSTALL_ENV = {
+    'PIP_CONFIG_FILE': '/dev/null',
+    'PIP_DISABLE_PIP_VERSION_CHECK': '1',
+    'PIP_NO_INPUT': '1',
+    # The first day that a zip file, and so a wheel, can hold.
+    'SOURCE_DATE_EPOCH': '315532800',
+}
+INSTALL_OPTIONS = ['--no-index', '--find-links', WHEELS, '--no-deps', '--only-binary', ':all:', '--ignore-installed',
+                   '--no-compile', '--no-cache-dir', '--no-warn-script-location', '--root-user-action', 'ignore']
+BUILD_OPTIONS = ['--no-index', '--find-links', WHEELS, '--no-deps', '--no-cache-dir']
 
 
-class LayeredContainer(PythonPackages, SifContainer):
-    """Support for adding an environment to a container image; not for easyconfigs, see SifVenv and SifConda"""
+class SifLayer(SifContainer):
+    """Support for adding an environment to a container image; abstract, see SifVenv and SifConda"""
 
-    ADDS_PACKAGES = True
+    SUPPORTS_EXTS_LIST = True
+
+    PARAMETER_TYPES = dict(SifContainer.PARAMETER_TYPES, base_python=str)
 
     # Every environment has its own of these, whatever the image has.
     OWN_PACKAGES = {'pip'}
@@ -87,6 +116,11 @@ class LayeredContainer(PythonPackages, SifContainer):
     def env_python(self):
         """Path in the container of the Python of the environment, or None if it has none"""
         return os.path.join(self.env_dir, 'bin', 'python')
+
+    @property
+    def python_below(self):
+        """Path in the container of the Python of the image whose packages the environment sees, or None"""
+        return self.cfg['base_python']
 
     @property
     def build_python(self):
@@ -142,23 +176,44 @@ class LayeredContainer(PythonPackages, SifContainer):
 
     def host_commands(self):
         """Also those that pack and unpack the layer"""
-        return super().host_commands() + ['make-squashfs', 'unmake-squashfs']
+        return super().host_commands() + sorted(PACKING_COMMANDS)
+
+    def reserved_commands(self):
+        """Also those that tell and pack what is in the layer"""
+        return super().reserved_commands() | PACKING_COMMANDS
 
     def check_parameters(self):
         """Refuse values that could not work."""
         super().check_parameters()
         for ext in self.cfg.get_ref('exts_list'):
-            if not (isinstance(ext, (list, tuple)) and len(ext) == 3 and ext[2].get('sources')):
+            if not (isinstance(ext, (list, tuple)) and len(ext) == 3 and isinstance(ext[0], str)
+                    and isinstance(ext[2], dict) and ext[2].get('sources')):
                 self.fail_parameter('exts_list', "%r must be a name, a version, and a dictionary with 'sources' and "
                                                  "'checksums'", ext)
-            self.check_texts('exts_list', ext[2].get('checksums') or [None], r'[0-9a-f]{64}',
+            self.check_texts('exts_list', ext[2].get('checksums') or [], r'[0-9a-f]{64}',
                              "the SHA256 of the file of %s" % ext[0])
         names = {canonical(ext[0]) for ext in self.cfg.get_ref('exts_list')}
         for name in self.cfg['build_packages']:
             if canonical(name) not in names:
                 self.fail_parameter('build_packages', "%r is not in exts_list", name)
+        if self.cfg['base_python'] is not None:
+            self.check_texts('base_python', [self.cfg['base_python']], r'/[^\s]*',
+                             "the absolute path of the image's Python")
+
+    def check_presence(self):
+        """Refuse an easyconfig that lacks what cannot be done without."""
+        super().check_presence()
+        for ext in self.cfg.get_ref('exts_list'):
+            if not ext[2].get('checksums'):
+                self.fail_parameter('exts_list', "%s has no checksum; `eb --inject-checksums` adds them", ext[0])
 
     # Steps
+
+    def install_host_commands(self):
+        """Also those that pack and unpack the layer"""
+        super().install_host_commands()
+        for name in sorted(PACKING_COMMANDS):
+            self.install_script(os.path.join('bin', name), self.fill_command_template('commands', name))
 
     def configure_step(self):
         """See whether the easyconfig fits the image, before anything is installed."""
@@ -179,12 +234,12 @@ class LayeredContainer(PythonPackages, SifContainer):
     def check_base(self):
         """Refuse an image that the layer cannot be made on."""
 
-    def look_at_python(self, python, wheels=()):
+    def probe_python(self, python, wheels=()):
         """What a Python of the container is and has, and which of the wheels it cannot use."""
         if self.run_in_container(['test', '-x', python]).exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("The image %s has no Python at %s: correct 'base_python', or take an image with it.",
                                  self.src[0]['path'], python)
-        return self.run_layer_py(python, ['look'] + (['--installer', self.installer] + wheels if wheels else []))
+        return self.run_layer_py(python, ['probe'] + (['--installer', self.installer] + wheels if wheels else []))
 
     def check_python_version(self, version, where):
         """Refuse a Python that is too old."""
@@ -234,17 +289,11 @@ class LayeredContainer(PythonPackages, SifContainer):
             self.finish_layer()
         super().post_processing_step()
 
-    def changes_of_activating(self, before, after):
+    def changes_of_activating(self, before, after, personal):
         """Also see to it that no PYTHONPATH puts the packages of the image before those of the layer."""
-        changes = super().changes_of_activating(before, after)
-        if after.get('PYTHONPATH'):
-            changes['env']['PYTHONPATH'] = ''
+        changes = super().changes_of_activating(before, after, personal)
+        changes['env'] = without_pythonpath(changes['env'], after)
         return changes
-
-    @property
-    def python_below(self):
-        """Path in the container of the Python of the image whose packages the environment sees, or None"""
-        return self.cfg['base_python']
 
     def finish_layer(self):
         """Compile and pack the layer, and make commands of the scripts that came with it."""
@@ -261,7 +310,11 @@ class LayeredContainer(PythonPackages, SifContainer):
                                                                           len(compiled['failed'])))
 
         self.layer_commands = self.find_commands()
-        self.install_wrappers(self.container_commands())
+        left_out = sorted(set(self.container_commands()) - set(self.wrapped_commands()))
+        if left_out:
+            print_msg("no wrapper for these commands: it would stand before one of the host or of the module, or the "
+                      "name is odd: %s", ', '.join(repr(name) for name in left_out), log=self.log)
+        self.install_command_wrappers()
         for name in self.layer_commands:
             if re.match(r'^pip[0-9.]+$', name):
                 # The script that stands before pip stands before pip3, too.
@@ -271,9 +324,9 @@ class LayeredContainer(PythonPackages, SifContainer):
         if self.has_packages:
             self.pack_layer()
         else:
-            self.leave_to_user()
+            self.keep_or_make_empty_layer()
 
-    def leave_to_user(self):
+    def keep_or_make_empty_layer(self):
         """Leave an empty environment for the user to fill; what was filled before is the user's, and stays."""
         there = [path for path in (os.path.join(self.final_installdir, name) for name in (LAYER_FOLDER, LAYER_IMAGE))
                  if os.path.exists(path)]
@@ -296,9 +349,10 @@ class LayeredContainer(PythonPackages, SifContainer):
         """Pack the layer, and write down what it is."""
         image = os.path.join(self.installdir, LAYER_IMAGE)
         trace_msg("packing %s with %d processes" % (LAYER_IMAGE, self.cfg.parallel))
-        compressor = pack(self.layer_dir, image, self.builddir, self.cfg.parallel)
+        compressor = self.make_squashfs(image)
         record = self.layer_contents()
         record.update({
+            'format': LAYER_FORMAT,
             'compressor': compressor,
             'content_sha256': content_digest(self.layer_dir),
             'squashfs_sha256': compute_checksum(image, checksum_type='sha256'),
@@ -308,12 +362,104 @@ class LayeredContainer(PythonPackages, SifContainer):
                                                     record['squashfs_sha256']))
         remove_dir(self.layer_dir)
 
+    def make_squashfs(self, image):
+        """Pack the layer into a file by the best compressor that mksquashfs here can use; return that."""
+        # Found out by using it, on an empty folder.
+        empty = os.path.join(self.builddir, 'empty')
+        mkdir(empty)
+        for compressor in COMPRESSORS:
+            if self.run_mksquashfs(empty, image, compressor).exit_code == EasyBuildExit.SUCCESS:
+                break
+        res = self.run_mksquashfs(self.layer_dir, image, compressor)
+        if res.exit_code != EasyBuildExit.SUCCESS:
+            remove_file(image)
+            raise EasyBuildError("mksquashfs could not make %s: %s", image, res.output.strip(),
+                                 exit_code=EasyBuildExit.FAIL_POST_PROC_STEP)
+        os.chmod(image, 0o644)
+        return compressor
+
+    def run_mksquashfs(self, folder, image, compressor):
+        """Run mksquashfs, and return what run_shell_cmd returns."""
+        command = mksquashfs_command(find_mksquashfs(), folder, image, compressor, self.cfg.parallel)
+        return run_shell_cmd(command, use_bash=False, env=mksquashfs_environment(), fail_on_error=False, hidden=True)
+
     def permissions_step(self):
         """An environment that is left for the user to fill stays writable, also with --read-only-installdir."""
         super().permissions_step()
         folder = os.path.join(self.installdir, LAYER_FOLDER)
         if os.path.isdir(folder) and not self.dry_run:
             adjust_permissions(folder, stat.S_IWUSR, add=True, recursive=True, relative=True)
+
+    # Python packages
+
+    def provide_file(self, ext):
+        """Put the file of an extension where the container sees it, and make sure that it is what it should be."""
+        filename = os.path.basename(ext['src'])
+        if not (is_wheel(filename) or filename.endswith(SOURCE_SUFFIXES)):
+            raise EasyBuildError("%s: %s is not the name of a wheel or of a source package (%s), and %s installs "
+                                 "nothing else.", ext['name'], filename, ', '.join(SOURCE_SUFFIXES),
+                                 type(self).__name__)
+        if not is_file_of(filename, ext['name'], ext['version']):
+            raise EasyBuildError("%s %s: the file %s belongs to another package or version.", ext['name'],
+                                 ext['version'], filename)
+        if not is_wheel(filename):
+            unpack_source(ext['src'], os.path.join(self.build_dir, self.source_folder(ext)))
+            return
+        target = os.path.join(self.wheels_dir, filename)
+        try:
+            os.link(ext['src'], target)
+        except OSError:
+            # Another file system, or one without hard links.
+            copy_file(ext['src'], target)
+
+    @staticmethod
+    def source_folder(ext):
+        """Name of the folder that a source package is built in"""
+        return '%s-%s' % (canonical(ext['name']), ext['version'])
+
+    @property
+    def installer(self):
+        """Path in the container of the pip that installs Python packages: the one of exts_list"""
+        for ext in self.exts:
+            if canonical(ext['name']) == 'pip' and is_wheel(os.path.basename(ext['src'])):
+                return os.path.join(WHEELS, os.path.basename(ext['src']))
+        raise EasyBuildError("exts_list must have pip, as a wheel: Python packages are installed by a pip of known "
+                             "version, not by the one that happens to be in the image.")
+
+    def refuse_base_packages(self, packages, base):
+        """Refuse Python packages for the layer that the image has; both are versions by name."""
+        allowed = {canonical(name) for name in self.cfg['allow_base_packages']} | self.OWN_PACKAGES
+        for name in packages:
+            other = canonical(name)
+            if other in base and other not in allowed:
+                raise EasyBuildError("%s %s is in exts_list, but the image has %s %s. Remove it from exts_list to use "
+                                     "that of the image, or add it to 'allow_base_packages' to replace it on purpose.",
+                                     name, packages[name], other, base[other])
+
+    def install_python_packages(self):
+        """Install all Python packages at once, by one call of pip."""
+        packages = self.locked_packages()
+        trace_msg("installing %d packages into %s" % (len(packages), self.env_dir))
+        for name in packages:
+            self.log.info("Package of the layer: %s %s", name, packages[name])
+        if self.dry_run:
+            return
+        for ext in self.exts:
+            if os.path.basename(ext['src']).endswith(SOURCE_SUFFIXES):
+                self.build_wheel(ext)
+        requirements = os.path.join(self.wheels_dir, 'requirements.txt')
+        write_file(requirements, ''.join('%s==%s\n' % (name, packages[name]) for name in packages))
+        command = [self.env_python, os.path.join(self.installer, 'pip'), 'install'] + INSTALL_OPTIONS
+        self.run_or_fail(command + ['--requirement', os.path.join(WHEELS, 'requirements.txt')],
+                         "installing the packages")
+
+    def build_wheel(self, ext):
+        """Build a source package, with nothing but the files of exts_list; its wheel goes beside the others."""
+        trace_msg("building %s %s" % (ext['name'], ext['version']))
+        command = [self.build_python, os.path.join(self.installer, 'pip'), 'wheel'] + BUILD_OPTIONS
+        binds = self.layer_in_work() + ['%s:%s' % (self.wheels_dir, WHEELS), '%s:%s' % (self.build_dir, BUILD)]
+        self.run_or_fail(command + ['--wheel-dir', WHEELS, os.path.join(BUILD, self.source_folder(ext))],
+                         "building %s %s" % (ext['name'], ext['version']), binds=binds)
 
     # Sanity check
 
@@ -340,9 +486,9 @@ class LayeredContainer(PythonPackages, SifContainer):
             problems.extend(found)
         return problems
 
-    def compare_environments(self, by_hand, loaded):
+    def compare_environments(self, by_hand, loaded, personal):
         """Also see to it that no PYTHONPATH of the image puts its packages before those of the layer."""
-        problems = super().compare_environments(by_hand, loaded)
+        problems = super().compare_environments(by_hand, loaded, personal)
         if loaded.get('PYTHONPATH') and 'PYTHONPATH' not in self.cfg['container_env']:
             problems.append("the image sets $PYTHONPATH to %s, which Python searches before the layer; to undo that, "
                             "add 'PYTHONPATH': '' to 'container_env'" % loaded['PYTHONPATH'])
@@ -384,8 +530,7 @@ class LayeredContainer(PythonPackages, SifContainer):
         if binds is None:
             binds = self.layer_in_work() + ['%s:%s:ro' % (self.wheels_dir, WHEELS)]
         binds = binds + ['%s:%s:ro' % (files_path('layer.py'), LAYER_PY)]
-        env = {self.runtime.prefix + 'ENV_' + key: value for key, value in INSTALL_ENV.items()}
-        res = self.run_in_container(command, binds=binds, env=env)
+        res = self.run_in_container(command, binds=binds, env=dict(INSTALL_ENV, **PYTHON_ENV))
         self.log.debug("%s: %s", what, res.output)
         if res.exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("%s in the container failed: %s", what.capitalize(),
@@ -402,3 +547,35 @@ class LayeredContainer(PythonPackages, SifContainer):
 def show_version(version):
     """A version, given as a list of numbers, as text"""
     return '.'.join(str(part) for part in version)
+
+
+def find_mksquashfs():
+    """Path of mksquashfs on the host."""
+    path = which('mksquashfs', on_error='ignore')
+    if not path:
+        raise EasyBuildError("mksquashfs is not on $PATH: install squashfs-tools, or load the module that provides it, "
+                             "and try again.", exit_code=EasyBuildExit.MISSING_SYSTEM_DEPENDENCY)
+    return path
+
+
+def source_name(ext):
+    """Name of the file of an entry of exts_list, as EasyBuild has read it"""
+    source = ext['options']['sources'][0]
+    return source['filename'] if isinstance(source, dict) else source
+
+
+def unpack_source(path, target):
+    """Unpack a source package; its only folder becomes target."""
+    temporary = target + '.unpacked'
+    mkdir(temporary, parents=True)
+    try:
+        # Not EasyBuild's extract_file, whose command breaks at spaces in a path.
+        shutil.unpack_archive(path, temporary)
+    except (shutil.ReadError, OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as err:
+        raise EasyBuildError("%s cannot be unpacked: %s", path, err) from err
+    folders = os.listdir(temporary)
+    if len(folders) != 1 or not os.path.isdir(os.path.join(temporary, folders[0])):
+        raise EasyBuildError("%s is not a source package of Python: it should hold one folder, and has: %s", path,
+                             ', '.join(sorted(folders)) or "nothing")
+    os.rename(os.path.join(temporary, folders[0]), target)
+    os.rmdir(temporary)

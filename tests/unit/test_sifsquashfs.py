@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from easybuild.easyblocks.generic._siflayer import content_digest, normalise_permissions
+from easybuild.easyblocks.generic._sifsquashfs import content_digest, normalise_permissions
 
 
 def make_tree(root: Path) -> Path:

@@ -1,0 +1,82 @@
+##
+# Copyright 2026 the ebsif developers
+#
+# This program is free software: you can redistribute it and/or modify
+# it under the terms of the GNU General Public License as published by
+# the Free Software Foundation v2.
+#
+# It is distributed in the hope that it will be useful, but WITHOUT ANY
+# WARRANTY; without even the implied warranty of MERCHANTABILITY or FITNESS
+# FOR A PARTICULAR PURPOSE.  See the GNU General Public License for details.
+##
+"""
+SquashFS files that hold a folder, always in the same bytes
+
+Used by ebsif, too: needs nothing but the standard library.
+"""
+import hashlib
+import os
+import stat
+from typing import Dict, List
+
+# All that could differ from one build to the next: times, owner, attributes of the file system.
+REPRODUCIBLE = ['-mkfs-time', '0', '-all-time', '0', '-all-root', '-no-xattrs']
+
+# Best first, with options. zstd is both faster and smaller to read than gzip, but not in every mksquashfs.
+COMPRESSORS = {'zstd': ['-comp', 'zstd', '-Xcompression-level', '9'], 'gzip': ['-comp', 'gzip']}
+BLOCK_SIZE = '256K'
+
+
+def mksquashfs_command(program: str, source: str, target: str, compressor: str, processors: int = 1) -> List[str]:
+    """Command that packs the folder source into the file target."""
+    options = ['-b', BLOCK_SIZE, '-processors', str(processors), '-noappend', '-no-progress', '-quiet']
+    return [program, source, target] + COMPRESSORS[compressor] + options + REPRODUCIBLE
+
+
+def mksquashfs_environment() -> Dict[str, str]:
+    """Environment for that command: $SOURCE_DATE_EPOCH excludes the options for times (mksquashfs 4.5)."""
+    return {name: value for name, value in os.environ.items() if name != 'SOURCE_DATE_EPOCH'}
+
+
+def normalise_permissions(root: str) -> None:
+    """Give everything below root the permissions that it would have with umask 022, and no others."""
+    for folder, _, names in os.walk(root):
+        os.chmod(folder, 0o755)
+        for name in names:
+            path = os.path.join(folder, name)
+            mode = os.lstat(path).st_mode
+            if not stat.S_ISLNK(mode):
+                os.chmod(path, 0o755 if mode & stat.S_IXUSR else 0o644)
+
+
+def content_digest(root: str) -> str:
+    """
+    SHA256 over all that is below root: names, permissions, contents, targets of links.
+
+    Unlike the checksum of the squashfs file, it does not depend on the version of mksquashfs.
+    """
+    total = hashlib.sha256()
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(folders + names):
+            path = os.path.join(folder, name)
+            info = os.lstat(path)
+            if stat.S_ISLNK(info.st_mode):
+                content = os.readlink(path)
+            elif stat.S_ISREG(info.st_mode):
+                content = file_digest(path)
+            else:
+                content = ''
+            # NUL ends each field: it is in no name.
+            entry = '%s\0%o\0%s\0' % (os.path.relpath(path, root), info.st_mode, content)
+            total.update(entry.encode('utf-8', 'surrogateescape'))
+    return total.hexdigest()
+
+
+def file_digest(path: str) -> str:
+    """SHA256 of a file"""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as handle:
+        for block in iter(lambda: handle.read(1 << 20), b''):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+../../easyblocks/generic/sif/layer.py
