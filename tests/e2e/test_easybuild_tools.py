@@ -1,0 +1,44 @@
+"""EasyBuild's own tools work on our easyblocks."""
+
+import ast
+import hashlib
+
+import pytest
+
+from tests.support.site import Site
+from tests.support.wheels import Wheel
+
+pytestmark = pytest.mark.e2e
+
+
+def test_inject_checksums_completes_an_easyconfig_that_a_person_has_written(site: Site, hello_wheel: Wheel) -> None:
+    entry = ("hello", "1.0", {"sources": [hello_wheel.path.name]})
+    easyconfig = site.write("venv", [entry])
+    # EasyBuild finds the list by its end, on a line of its own.
+    easyconfig.write_text(easyconfig.read_text().replace("exts_list = [", "exts_list = [\n").replace("})]", "}),\n]"))
+    (site.sources / hello_wheel.path.name).write_bytes(hello_wheel.path.read_bytes())
+    done = site.eb(easyconfig, "--inject-checksums", "--force")
+    assert done.returncode == 0, done.stdout
+    statements = ast.parse(easyconfig.read_text()).body
+    values = {node.targets[0].id: node.value for node in statements
+              if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)}  # fmt: skip
+    image = hashlib.sha256(site.machine.bases["venv"].read_bytes()).hexdigest()
+    assert image in ast.unparse(values["checksums"])
+    assert hello_wheel.sha256 in ast.unparse(values["exts_list"])
+
+
+@pytest.mark.parametrize(
+    ("easyblock", "sentence"),
+    [
+        ("SifContainer", "the first source must be the container image"),
+        ("SifVenv", "the first source must be the container image"),
+    ],
+)
+def test_what_is_absent_is_refused_when_installing_and_when_only_the_module_is_made(
+    site: Site, easyblock: str, sentence: str
+) -> None:
+    easyconfig = site.write("bare", easyblock=easyblock, sources=[], checksums=[], exts_list=[])
+    for option in ("--rebuild", "--module-only"):
+        done = site.eb(easyconfig, option)
+        assert done.returncode != 0
+        assert sentence in " ".join(done.stdout.split())

@@ -1,0 +1,90 @@
+"""Wrappers: right on another host than the module was loaded on, and no way for a package to run as code."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.site import Site
+from tests.support.wheels import Wheel, make_wheel
+from workbench import easybuild
+
+pytestmark = pytest.mark.e2e
+
+ODD = ["$(touch pwned)", "two words", "; touch pwned", "`touch pwned`"]
+RESERVED = ["apptainer", "bash", "env", "make-squashfs", "sh", "singularity", "start-shell"]
+
+
+@pytest.fixture(scope="session")
+def version() -> str:
+    """One version of EasyBuild is enough here: what is installed does not depend on it."""
+    return easybuild.DEFAULT
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("wheels")
+
+
+@pytest.fixture(scope="module")
+def place(make_site: Callable[..., Site], layer: list[Wheel], folder: Path) -> Site:
+    scripts = {f"odd-1.0.data/scripts/{name}": "#!python\nprint('ran')\n" for name in [*ODD, *RESERVED]}
+    odd = make_wheel(folder, "odd", files={"odd.py": "", **scripts})
+    site = make_site()
+    site.install(
+        "venv",
+        [*layer, odd],
+        binds=[f"{site.folder}/here:/one", f"{site.folder}/there:/two"],
+        container_env={"ODD_VALUE": "$HOME `id` \\ \""},
+    )
+    return site
+
+
+@pytest.fixture
+def binds(place: Site) -> tuple[Path, Path]:
+    """Sources of the two binds: the first exists, the second does not."""
+    here, there = place.folder / "here", place.folder / "there"
+    here.mkdir(exist_ok=True)
+    if there.exists():
+        there.rmdir()
+    return here, there
+
+
+def test_names_that_packages_bring_are_never_code(place: Site) -> None:
+    assert list(place.folder.rglob("pwned")) == []
+    assert {path.name for path in (place.installation("venv") / "bin").iterdir()} == {
+        "hello", "list-packages", "make-squashfs", "pip", "pip3", "pip3.11", "python", "python3", "start-shell",
+        "unmake-squashfs",
+    }  # fmt: skip
+
+
+def test_no_package_stands_before_the_runtime_the_shell_or_the_modules_own_commands(place: Site) -> None:
+    script = "hello; start-shell -c 'echo in $VIRTUAL_ENV'; type -P bash; type -P env"
+    assert place.output("venv", script).splitlines() == [
+        "hello []", "in /user-software/venv/demo", "/usr/bin/bash", "/usr/bin/env"
+    ]  # fmt: skip
+
+
+def test_a_bind_whose_source_is_gone_where_the_command_runs_is_left_out(place: Site, binds: tuple[Path, Path]) -> None:
+    script = f"rmdir {binds[0]}; python -c 'import os; print(os.path.exists(\"/one\"))'"
+    assert place.output("venv", script) == "False\n"
+
+
+def test_a_bind_whose_source_is_only_where_the_command_runs_is_made(place: Site, binds: tuple[Path, Path]) -> None:
+    script = f"mkdir {binds[1]}; python -c 'import os; print(os.path.exists(\"/one\"), os.path.exists(\"/two\"))'"
+    assert place.output("venv", script) == "True True\n"
+
+
+def test_binds_of_the_user_stay_when_those_of_the_module_are_looked_at_again(
+    place: Site, binds: tuple[Path, Path]
+) -> None:
+    script = f"mkdir {binds[1]}; python -c 'import os; print(os.path.exists(\"/mine\"), os.path.exists(\"/two\"))'"
+    env = {"APPTAINER_BINDPATH": f"{place.sources}:/mine"}
+    assert place.output("venv", script, env=env) == "True True\n"
+
+
+@pytest.mark.parametrize("setting", ["APPTAINER_NO_EVAL=1", "APPTAINER_COMPAT=1", "APPTAINER_NO_EVAL=0"])
+def test_values_arrive_as_they_are_whether_the_runtime_evaluates_them_or_not(place: Site, setting: str) -> None:
+    name, _, value = setting.partition("=")
+    script = "python -c 'import os; print(os.environ[\"ODD_VALUE\"])'"
+    assert place.output("venv", script, env={name: value}) == "$HOME `id` \\ \"\n"
