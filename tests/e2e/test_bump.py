@@ -29,7 +29,7 @@ variant: mine
 base: {OLD_BASE}  # small
 
 # filelock: for our caches
-packages: [filelock, iniconfig]
+packages: [filelock, tabulate]
 constraints: [constraints.txt]
 """
 
@@ -61,7 +61,7 @@ def filled(desk: Desk) -> Desk:
 
 def without_packages(desk: Desk) -> None:
     recipe = desk.recipes / f"{OLD}.yml"
-    recipe.write_text(recipe.read_text().replace("[filelock, iniconfig]", "[]"))
+    recipe.write_text(recipe.read_text().replace("[filelock, tabulate]", "[]"))
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +102,8 @@ def test_the_new_easyconfig_is_up_to_date(bumped: tuple[Desk, dict[str, Any]]) -
 def test_what_the_new_base_has_is_no_longer_in_the_layer(bumped: tuple[Desk, dict[str, Any]]) -> None:
     desk, made = bumped
     before, after = (read_easyconfig(desk.recipes / f"{name}.eb").packages for name in (OLD, NEW))
-    assert sorted(before) == ["filelock", "iniconfig", "pip"]
-    assert sorted(after) == ["iniconfig", "pip"]
+    assert sorted(before) == ["filelock", "pip", "tabulate"]
+    assert sorted(after) == ["pip", "tabulate"]
     assert made["changes"]["layer"] == {"filelock": [before["filelock"], None]}
 
 
@@ -130,15 +130,15 @@ def test_the_report_for_a_pull_request(bumped: tuple[Desk, dict[str, Any]]) -> N
 
 def test_the_same_base_with_newer_packages(desk: Desk) -> None:
     constraints = desk.recipes / "constraints.txt"
-    constraints.write_text("iniconfig==2.0.0\n")
+    constraints.write_text("tabulate==0.9.0\n")
     desk.run("generate", f"{OLD}.yml")
-    constraints.write_text("iniconfig==2.1.0\n")
+    constraints.write_text("tabulate==0.10.0\n")
     done = desk.ebsif("bump", f"{OLD}.yml", "--date", "20261124")
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     assert lines == [
         ["layer", "before", "after"],
-        ["iniconfig", "2.0.0", "2.1.0"],
+        ["tabulate", "0.9.0", "0.10.0"],
         [f"{OLD}-20261124.yml:", "written"],
         [f"{OLD}-20261124.eb:", "written"],
     ]

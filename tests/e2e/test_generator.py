@@ -224,14 +224,14 @@ def test_torch_comes_from_the_base_and_is_not_in_the_lock(desk: Desk, tmp_path: 
 
 
 def test_packages_of_the_index_are_locked_downloaded_and_installed(desk: Desk) -> None:
-    recipe = desk.new(desk.link(desk.site.machine.bases["venv"]), "iniconfig", "six")
+    recipe = desk.new(desk.link(desk.site.machine.bases["venv"]), "tabulate", "six")
     done = desk.ebsif("build", recipe)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "from the base: six 1.17.0" in done.stderr
     easyconfig = read_easyconfig(recipe.with_suffix(".eb"))
-    assert list(easyconfig.packages) == ["pip", "iniconfig"]
+    assert list(easyconfig.packages) == ["pip", "tabulate"]
     assert easyconfig.parameters["exts_default_options"]["source_urls"]
     assert not any("source_urls" in options for _, _, options in easyconfig.parameters["exts_list"])
-    program = shlex.quote("import iniconfig; print(iniconfig.__file__)")
+    program = shlex.quote("import tabulate; print(tabulate.__file__)")
     out = desk.loaded(module_of(recipe), f"python3 -c {program}")
     assert out.startswith("/user-software/venv/demo/")
