@@ -23,7 +23,7 @@ from easybuild.easyblocks.generic._sifchecks import ContainerChecks
 from easybuild.easyblocks.generic._sifenvironment import RUNSCRIPTS, VARIABLE_NAME, VARIABLE_VALUE
 from easybuild.easyblocks.generic._sifenvironment import activation_changes, parse_environment
 from easybuild.easyblocks.generic._sifruntime import ContainerRuntime, is_sif
-from easybuild.easyblocks.generic._sifstaged import StagedEasyBlock
+from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.easyblocks.generic._siftext import files_path, fill_template, injected_value, lua_value, tcl_value
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_warning

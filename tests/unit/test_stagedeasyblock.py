@@ -3,7 +3,7 @@
 import os
 import subprocess
 
-from easybuild.easyblocks.generic._sifstaged import is_gone, process_identity
+from easybuild.easyblocks.generic.stagedeasyblock import is_gone, process_identity
 
 
 def test_a_running_process_is_not_gone() -> None:
