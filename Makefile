@@ -17,6 +17,7 @@ demo:
 	python3 -m workbench demo
 
 test: prepare
+	$(READY) python -m workbench pythons
 	$(READY) python -m pytest --numprocesses=auto --dist=loadscope
 
 prepare:

@@ -1,4 +1,4 @@
-"""EasyBuild in this process, with the easyblocks of this working tree.
+"""EasyBuild in this process.
 
 EasyBuild may run on Python 3.6, and so may all tests in this folder.
 """
@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
-import easybuild.easyblocks.generic
 import pytest
 from easybuild.framework.easyblock import EasyBlock
 from easybuild.framework.easyconfig import easyconfig
@@ -16,7 +15,6 @@ from easybuild.tools import config, options
 from easybuild.tools.config import GENERAL_CLASS
 
 GENERIC = Path(__file__).resolve().parents[2] / "easyblocks" / "generic"
-easybuild.easyblocks.generic.__path__.insert(0, str(GENERIC))
 
 
 @pytest.fixture
