@@ -20,8 +20,6 @@ from workbench import easybuild
 # How long an example takes says nothing on a machine that has other work, too.
 hypothesis.settings.register_profile("ebsif", deadline=None)
 hypothesis.settings.load_profile("ebsif")
-# For runs under another Python, by --hypothesis-profile: the main run has found what many examples find.
-hypothesis.settings.register_profile("few", max_examples=10, deadline=None)
 
 PIP = (
     "pip==26.3 --hash=sha256:f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13",

@@ -17,7 +17,7 @@ CHECKED_VERSIONS = ("5.2.1",)
 
 PROJECT = Path(__file__).resolve().parents[1]
 _PARTS = ("setup.cfg", "pyproject.toml", "README.rst", "LICENSE", "easyblocks", "easyconfigs", "generator")
-_COMPANIONS = ("archspec", "pycodestyle", "pytest", "wheel")
+_COMPANIONS = ("archspec", "hypothesis", "pycodestyle", "pytest", "wheel")
 
 
 def own_program(cache: Path) -> Path | None:

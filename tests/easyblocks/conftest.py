@@ -8,11 +8,15 @@ import tempfile
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
+import hypothesis
 import pytest
 from easybuild.framework.easyblock import EasyBlock
 from easybuild.framework.easyconfig import easyconfig
 from easybuild.tools import config, options
 from easybuild.tools.config import GENERAL_CLASS
+
+# For --hypothesis-profile, under another Python: the main run has found what many examples find.
+hypothesis.settings.register_profile("few", max_examples=10, deadline=None)
 
 GENERIC = Path(__file__).resolve().parents[2] / "easyblocks" / "generic"
 
