@@ -17,6 +17,7 @@ demo:
 	python3 -m workbench demo
 
 test: prepare
+	$(READY) python -m workbench pythons
 	$(READY) python -m pytest --numprocesses=auto --dist=loadscope
 
 prepare:
@@ -27,7 +28,7 @@ lint:
 	$(READY) ruff check .
 	$(READY) mypy
 	# EasyBuild may run on Python 3.6; what runs in the container may count on 3.8, and beside py-rattler on 3.10.
-	$(READY) vermin --quiet --no-tips --violations --target=3.6- easyblocks/generic/*.py
+	$(READY) vermin --quiet --no-tips --violations --target=3.6- easyblocks/generic/*.py tests/easyblocks/*.py
 	$(READY) vermin --quiet --no-tips --violations --target=3.8- easyblocks/generic/sif/layer.py generator/lock/pip/backend.py \
 	    easyblocks/generic/sif/runscripts/list-packages
 	$(READY) vermin --quiet --no-tips --violations --target=3.10- easyblocks/generic/sif/conda.py

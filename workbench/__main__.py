@@ -5,10 +5,12 @@ import signal
 import sys
 from types import FrameType
 
+from workbench import store
 from workbench.demo import demo
 from workbench.errors import WorkbenchError
 from workbench.machine import exports
 from workbench.prepare import PARTS, PURPOSES, prepare
+from workbench.pythons import run_tests
 
 
 def main() -> None:
@@ -21,6 +23,7 @@ def main() -> None:
     making.add_argument("--only", action="append", choices=PARTS, help="prepare just this part; may be repeated")
     commands.add_parser("env", help='print shell commands for a developer: eval "$(python3 -m workbench env)"')
     commands.add_parser("demo", help="install the demo's easyconfig and use its module")
+    commands.add_parser("pythons", help="run the unit tests under the other Pythons and versions of EasyBuild")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, stop)
     try:
@@ -28,6 +31,8 @@ def main() -> None:
             sys.stdout.write(exports())
         elif chosen.command == "demo":
             demo()
+        elif chosen.command == "pythons":
+            sys.exit(0 if run_tests(store.cache_root()) else 1)
         else:
             prepare(purpose=chosen.purpose, torch=not chosen.no_torch, parts=chosen.only or PARTS)
     except (WorkbenchError, OSError) as error:

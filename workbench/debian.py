@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -14,6 +15,7 @@ from workbench.process import run
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _LIBRARY = re.compile(r"^ *(?:Pre)?Depends: (lib\S+)$", re.MULTILINE)
+_ONE_AT_A_TIME = threading.RLock()
 _QUIET = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
 
 
@@ -32,16 +34,17 @@ def ensure(packages_of: Mapping[str, str], purpose: str) -> None:
     WorkbenchError
         When something is missing and this user on this machine cannot install it.
     """
-    missing = [name for name in packages_of if not _present(name)]
-    if not missing:
-        return
-    packages = sorted({packages_of[name] for name in missing})
-    if not can_install():
-        raise WorkbenchError(
-            f"{purpose} needs {', '.join(missing)}, not found on this machine; only root on a Debian can have it "
-            f"installed by this command: ask for the packages {' '.join(packages)} (named as in Debian)"
-        )
-    install(packages)
+    with _ONE_AT_A_TIME:
+        missing = [name for name in packages_of if not _present(name)]
+        if not missing:
+            return
+        packages = sorted({packages_of[name] for name in missing})
+        if not can_install():
+            raise WorkbenchError(
+                f"{purpose} needs {', '.join(missing)}, not found on this machine; only root on a Debian can have it "
+                f"installed by this command: ask for the packages {' '.join(packages)} (named as in Debian)"
+            )
+        install(packages)
 
 
 def can_install() -> bool:

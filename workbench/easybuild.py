@@ -1,25 +1,23 @@
 """EasyBuild in virtual environments, each with this project installed beside it as a user would install it."""
 
-import os
 import shutil
-import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
-from workbench import debian, store
+from workbench import store, venvs
 from workbench.errors import NotPreparedError, WorkbenchError
 from workbench.process import run
 from workbench.progress import Progress
 
 DEFAULT = "5.4.1"
+# All tests of what EasyBuild does run with these.
 VERSIONS = (DEFAULT, "5.1.2")
+# Only the unit tests of the easyblocks run with these, too.
+CHECKED_VERSIONS = ("5.2.1",)
 
 PROJECT = Path(__file__).resolve().parents[1]
 _PARTS = ("setup.cfg", "pyproject.toml", "README.rst", "LICENSE", "easyblocks", "easyconfigs", "generator")
-_COMPANIONS = ("archspec", "pycodestyle", "wheel")
-_SYSTEM_PYTHON = Path("/usr/bin/python3")
-_MARK = "prepared"
+_COMPANIONS = ("archspec", "hypothesis", "pycodestyle", "pytest", "wheel")
 
 
 def own_program(cache: Path) -> Path | None:
@@ -37,7 +35,7 @@ def find(cache: Path, version: str) -> Path:
         When it has not been made, or the project has changed since.
     """
     venv = venv_path(cache, version)
-    if _state(venv) != _wanted(version):
+    if venvs.state(venv) != _wanted(version):
         raise NotPreparedError(f"EasyBuild {version} with this project")
     return venv
 
@@ -45,63 +43,43 @@ def find(cache: Path, version: str) -> Path:
 def prepare(cache: Path, version: str, progress: Progress) -> None:
     """Make the virtual environment of an EasyBuild version, and install the project in it if that has changed."""
     venv, wanted = venv_path(cache, version), _wanted(version)
-    found = _state(venv)
+    found = venvs.state(venv)
     if found[:1] != wanted[:1]:
         with progress.step(f"EasyBuild {version}: installing"):
             store.remove_tree(venv)
-            create_venv(venv)
-            install(venv, [f"easybuild-framework=={version}", f"easybuild-easyblocks=={version}", *_COMPANIONS])
-            _write_state(venv, wanted[:1])
+            venvs.create(venv)
+            venvs.install(venv, [f"easybuild-framework=={version}", f"easybuild-easyblocks=={version}", *_COMPANIONS])
+            venvs.write_state(venv, wanted[:1])
     if found != wanted:
         with progress.step(f"EasyBuild {version}: installing this project beside it"):
-            _write_state(venv, wanted[:1])
-            _install_project(venv)
-            _write_state(venv, wanted)
+            venvs.write_state(venv, wanted[:1])
+            wheel = project_wheel(cache)
+            venvs.install(venv, ["--force-reinstall", "--no-deps", wheel])
+            if version == DEFAULT:
+                venvs.install(venv, [f"{wheel}[dev]"])
+            venvs.write_state(venv, wanted)
     progress.note(f"EasyBuild {version}: {venv / 'bin' / 'eb'}")
-
-
-def create_venv(folder: Path) -> None:
-    """Make a virtual environment whose Python every user of the machine can run."""
-    python = Path(sys.executable).resolve()
-    if os.geteuid() == 0 and _SYSTEM_PYTHON.exists():  # root's may lie in a folder that only root can enter
-        python = _SYSTEM_PYTHON
-        version = run([python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]).strip()
-        debian.ensure({f"/usr/lib/python{version}/ensurepip/__init__.py": f"python{version}-venv"}, "EasyBuild")
-    run([python, "-m", "venv", folder])
-
-
-def install(venv: Path, arguments: Sequence[str | Path]) -> None:
-    """Run ``pip install`` in a virtual environment."""
-    run([venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments])
 
 
 def venv_path(cache: Path, version: str) -> Path:
     """Return where the virtual environment of an EasyBuild version is, or will be."""
-    # One name for good, not one for each key: scripts in a virtual environment hold its path, so it cannot be
-    # renamed when it is complete. A file that is written last and says what is inside does the same service.
     return cache / f"easybuild-{version}"
 
 
-def _wanted(version: str) -> list[str]:
-    if not (PROJECT / "setup.cfg").exists():
-        raise WorkbenchError(f"{PROJECT} is not a complete copy of this project: it has no setup.cfg")
-    project = store.tree_key(PROJECT, [PROJECT / name for name in _PARTS])
-    return [f"easybuild {store.key(version, *_COMPANIONS)}", f"project {project}"]
-
-
-def _state(venv: Path) -> list[str]:
-    mark = venv / _MARK
-    return mark.read_text().splitlines() if mark.exists() else []
-
-
-def _write_state(venv: Path, state: Sequence[str]) -> None:
-    (venv / _MARK).write_text("".join(f"{line}\n" for line in state))
-
-
-def _install_project(venv: Path) -> None:
-    """Install from a copy: building writes into the folder that it builds from."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder, "ebsif")
+def prepare_project(cache: Path, progress: Progress) -> None:
+    """Build the project's wheel, unless it has been built as the project stands."""
+    folder = _project_folder(cache)
+    if folder.exists():
+        return
+    for old in cache.glob("project-*"):
+        store.remove_tree(old)
+    with (
+        progress.step("Wheel of this project: building"),
+        store.published(folder) as work,
+        tempfile.TemporaryDirectory() as scratch,
+    ):
+        # From a copy: building writes into the folder that it builds from.
+        copy = Path(scratch, "ebsif")
         copy.mkdir()
         for name in _PARTS:
             source = PROJECT / name
@@ -109,4 +87,33 @@ def _install_project(venv: Path) -> None:
                 shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
             elif source.exists():
                 shutil.copy(source, copy / name)
-        install(venv, [f"{copy}[dev]"])
+        venvs.create(Path(scratch, "venv"))
+        python = Path(scratch, "venv", "bin", "python")
+        run([python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", work, copy])
+
+
+def project_wheel(cache: Path) -> Path:
+    """Return the project's wheel.
+
+    Raises
+    ------
+    NotPreparedError
+        When it has not been built, or the project has changed since.
+    """
+    for wheel in _project_folder(cache).glob("*.whl"):
+        return wheel
+    raise NotPreparedError("The wheel of this project")
+
+
+def _project_folder(cache: Path) -> Path:
+    return cache / f"project-{_project_key()}"
+
+
+def _project_key() -> str:
+    if not (PROJECT / "setup.cfg").exists():
+        raise WorkbenchError(f"{PROJECT} is not a complete copy of this project: it has no setup.cfg")
+    return store.tree_key(PROJECT, [PROJECT / name for name in _PARTS])
+
+
+def _wanted(version: str) -> list[str]:
+    return [f"easybuild {store.key(version, *_COMPANIONS)}", f"project {_project_key()}"]

@@ -4,10 +4,11 @@ import inspect
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workbench import debian, easybuild, store
+from workbench import debian, store, venvs
 from workbench.errors import NotPreparedError, WorkbenchError
 from workbench.process import run
 from workbench.progress import Progress
@@ -86,14 +87,22 @@ def find(cache: Path, base: Base) -> Path:
     return sif
 
 
+def prepare_parts(cache: Path, bases: Sequence[Base], progress: Progress) -> None:
+    """Make what several base images share, if one of them is to be built."""
+    for base in bases:
+        if not _folder(cache, base).exists():
+            if os.geteuid() != 0:
+                raise WorkbenchError(
+                    f"Building the base image '{base.name}' needs root (for mmdebstrap and chroot): have root run "
+                    f"this command with EBSIF_CACHE={cache}, or use an image that this machine has"
+                )
+            _prepare_rootfs(cache, progress)
+            _prepare_wheels(cache, base.requirements, progress)
+
+
 def prepare(cache: Path, base: Base, runtime: Path, progress: Progress) -> None:
-    """Build a base image with the runtime, if it is not there."""
+    """Build a base image with the runtime, if it is not there; `prepare_parts` comes before."""
     if not _folder(cache, base).exists():
-        if os.geteuid() != 0:
-            raise WorkbenchError(
-                f"Building the base image '{base.name}' needs root (for mmdebstrap and chroot): have root run "
-                f"this command with EBSIF_CACHE={cache}, or use an image that this machine has"
-            )
         rootfs = _prepare_rootfs(cache, progress)
         wheels = _prepare_wheels(cache, base.requirements, progress)
         with progress.step(f"Base {base.name}: building"), store.published(_folder(cache, base)) as work:
@@ -156,7 +165,7 @@ def _prepare_wheels(cache: Path, requirements: str, progress: Progress) -> Path:
             store.published(final) as work,
             tempfile.TemporaryDirectory() as venv,
         ):
-            easybuild.create_venv(Path(venv))
+            venvs.create(Path(venv))
             run([Path(venv, "bin/python"), "-m", "pip", "download", *target, "--dest", work, "--requirement", listed])
     return final
 

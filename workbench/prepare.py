@@ -2,10 +2,11 @@
 
 import os
 import pwd
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from functools import partial
 
-from workbench import debian, easybuild, images, modules, runtime, store
+from workbench import debian, easybuild, images, modules, pythons, runtime, store
 from workbench.machine import USER
 from workbench.process import run
 from workbench.progress import Progress
@@ -45,33 +46,47 @@ def prepare(
         if purpose == "test" and os.geteuid() == 0:
             store.check_open_to_others(cache)
             _make_user(progress)
+        tools = {} if purpose == "demo" else {"shellcheck": "shellcheck"}
+        if purpose == "test":
+            tools["patchelf"] = "patchelf"  # the tests of conda environments make a relocatable Python
+        debian.ensure(tools, "Checking and testing")
         if "runtime" in wanted:
             runtime.prepare(cache, progress)
         if "modules" in wanted:
             modules.prepare_lmod(progress)
             if purpose == "test":
                 modules.prepare_environment_modules(cache, progress)
-        if "easybuild" in wanted:
-            _prepare_easybuild(cache, purpose, progress)
-        if "bases" in wanted:
-            _prepare_bases(cache, purpose, torch, progress)
-        if purpose == "test":
-            debian.ensure({"patchelf": "patchelf"}, "Making a relocatable Python for the tests of conda environments")
-        if purpose != "demo":
-            debian.ensure({"shellcheck": "shellcheck"}, "Checking shell files")
+        bases = [base for base in images.BASES if "bases" in wanted and _is_needed(base, purpose, torch)]
+        # Also where the machine has an EasyBuild of its own, which is used: `ebsif` is in the virtual environment.
+        versions = [easybuild.DEFAULT] if "easybuild" in wanted else []
+        others = [*easybuild.VERSIONS[1:], *easybuild.CHECKED_VERSIONS] if versions and purpose == "test" else []
+        other_pythons = [*pythons.VERSIONS, pythons.OLDEST] if others else []
+        if versions:
+            easybuild.prepare_project(cache, progress)
+        _do_at_once(
+            partial(images.prepare_parts, cache, bases, progress),
+            *(partial(easybuild.prepare, cache, version, progress) for version in [*versions, *others]),
+        )
+        bases.sort(key=lambda base: not base.big)  # what takes longest is begun first
+        _do_at_once(
+            *(partial(images.prepare, cache, base, runtime.find(cache), progress) for base in bases),
+            *(partial(pythons.prepare, cache, version, progress) for version in other_pythons),
+        )
 
 
-def _prepare_easybuild(cache: Path, purpose: str, progress: Progress) -> None:
-    # Where the machine has an EasyBuild of its own, that is used; `ebsif` is in the virtual environment all the same.
-    for version in easybuild.VERSIONS if purpose == "test" else [easybuild.DEFAULT]:
-        easybuild.prepare(cache, version, progress)
+def _is_needed(base: images.Base, purpose: str, torch: bool) -> bool:
+    return (torch or not base.big) and (purpose == "test" or base.name in _DEMO_BASES)
 
 
-def _prepare_bases(cache: Path, purpose: str, torch: bool, progress: Progress) -> None:
-    program = runtime.find(cache)
-    for base in images.BASES:
-        if (torch or not base.big) and (purpose == "test" or base.name in _DEMO_BASES):
-            images.prepare(cache, base, program, progress)
+def _do_at_once(*tasks: Callable[[], None]) -> None:
+    """Do tasks that need nothing of each other, as many at a time as there are processors."""
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        try:
+            for done in as_completed([pool.submit(task) for task in tasks]):
+                done.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def _make_user(progress: Progress) -> None:

@@ -12,50 +12,145 @@
 """
 Installations that are all there or not there: they grow beside their place, and move into it when they are complete
 """
+import fcntl
 import glob
-import json
 import os
+import re
 import socket
+import time
 
 from easybuild.framework.easyblock import EasyBlock
-from easybuild.tools.build_log import print_msg, print_warning
-from easybuild.tools.filetools import det_lock_path, mkdir, read_file, remove_dir, remove_file, write_file
+from easybuild.tools.build_log import EasyBuildError, print_msg, print_warning
+from easybuild.tools.config import build_option
+from easybuild.tools.filetools import det_lock_path, mkdir, remove_dir
+from easybuild.tools.hooks import FETCH_STEP
 
-# What stands beside EasyBuild's lock for each process that wants it: the lock itself does not say whose it is.
-CLAIM = '.claim.'
-BOOT_ID = '/proc/sys/kernel/random/boot_id'
-
-
-def process_identity(pid):
-    """What tells a process from all others on this host, later ones with the same number included."""
-    # The name of the program, in parentheses, may hold anything; the start time is field 22 (proc(5)).
-    started = read_file('/proc/%d/stat' % pid).rpartition(')')[2].split()[19]
-    return {'host': socket.gethostname(), 'boot': read_file(BOOT_ID).strip(), 'pid': pid, 'started': started}
+HOLDER = '.holder.'
 
 
-def is_gone(owner):
-    """Whether a process, by its identity, surely runs no more."""
-    if owner['host'] != socket.gethostname():
-        return False
-    if owner['boot'] != read_file(BOOT_ID).strip():
-        return True
-    try:
-        os.kill(owner['pid'], 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        # Somebody else's, and /proc may hide it.
-        return False
-    return owner != process_identity(owner['pid'])
+class InstallationLock:
+    """
+    EasyBuild's lock for an installation, of which is known whether its process still runs
 
+    EasyBuild's lock is a folder, which stays when its process is killed. So a process first locks a file beside that
+    folder, the holder, one for each host, with flock(2): the kernel ends this lock with the process, whatever ends it.
+    A process writes into its holder before it makes the folder, and removes it after the folder. So a folder beside a
+    written holder that nobody locks is what a killed process has left.
+    """
 
-def read_claim(path):
-    """The process that claims a lock; None when it has just given it up."""
-    try:
-        with open(path) as handle:
-            return json.load(handle)
-    except FileNotFoundError:
+    def __init__(self, path):
+        """Initialise, for the path of EasyBuild's lock"""
+        self.path = path
+        self.holder = path + HOLDER + socket.gethostname()
+        self.descriptor = None
+
+    def wait(self):
+        """Take the lock; wait for it as long as EasyBuild's options for locks say."""
+        limit, interval = build_option('wait_on_lock_limit'), build_option('wait_on_lock_interval')
+        waited = 0
+        obstacle = self.take()
+        while obstacle:
+            if limit != -1 and waited >= limit:
+                raise EasyBuildError("Lock %s: %s", self.path, obstacle)
+            print_msg("lock %s: %s; waiting %d seconds..." % (self.path, obstacle, interval))
+            time.sleep(interval)
+            waited += interval
+            obstacle = self.take()
+
+    def take(self):
+        """Take the lock if no other process has it; return None, or what stands against it."""
+        try:
+            while not self.lock_holder():
+                self.close_holder()
+        except BlockingIOError:
+            obstacle = "process %s on this host makes the same installation" % self.process_number()
+        except OSError as err:
+            obstacle = self.judge_without_holder(err)
+        else:
+            obstacle = self.judge()
+            if not obstacle:
+                self.write_holder()
+                return None
+        self.close_holder()
+        return obstacle
+
+    def release(self):
+        """Give up the lock, after EasyBuild has removed its folder."""
+        if self.descriptor is None:
+            return
+        if not os.path.exists(self.path):
+            self.remove_holder(self.holder)
+        self.close_holder()
+
+    def lock_holder(self):
+        """Open and lock the holder of this host; return False if its process has just removed it."""
+        mkdir(os.path.dirname(self.holder), parents=True)
+        try:
+            self.descriptor = os.open(self.holder, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        except PermissionError:
+            # It is another user's.
+            self.descriptor = os.open(self.holder, os.O_RDONLY | os.O_NOFOLLOW)
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            return os.path.samestat(os.fstat(self.descriptor), os.stat(self.holder))
+        except FileNotFoundError:
+            return False
+
+    def judge(self):
+        """With the holder of this host locked: remove the folder if a killed process has left it, or return why not."""
+        if not os.path.exists(self.path):
+            return None
+        written = os.fstat(self.descriptor).st_size > 0
+        if not written:
+            self.remove_holder(self.holder)
+        hosts = [path[len(self.path + HOLDER):] for path in self.other_holders()]
+        if hosts:
+            return "a process on %s may make the same installation; if none does, remove the lock" % ', '.join(hosts)
+        if not written:
+            return "nothing tells whose it is; if nobody makes the same installation, remove it"
+        print_msg("removing the lock of an installation that was killed (process %s)" % self.process_number())
+        remove_dir(self.path)
         return None
+
+    def judge_without_holder(self, err):
+        """Where the holder cannot be locked, only EasyBuild's own lock counts."""
+        if os.path.exists(self.path):
+            return "whether its process still runs cannot be found out (%s); if it does not, remove the lock" % err
+        print_warning("Cannot lock %s (%s): if this installation is killed, remove the lock %s yourself.",
+                      self.holder, err, self.path)
+        return None
+
+    def write_holder(self):
+        """Say whose the lock is, in a file that every user can read."""
+        for path in self.other_holders():
+            self.remove_holder(path)
+        if os.fstat(self.descriptor).st_uid == os.geteuid():
+            os.fchmod(self.descriptor, 0o644)
+            os.ftruncate(self.descriptor, 0)
+            os.write(self.descriptor, b'%d\n' % os.getpid())
+
+    def process_number(self):
+        """Number of the process that has written the holder of this host"""
+        digits = re.match(b'[0-9]*', os.pread(self.descriptor, 20, 0)).group()
+        return digits.decode() or '(unknown)'
+
+    def other_holders(self):
+        """Paths of the holders of other hosts"""
+        return sorted(set(glob.glob(glob.escape(self.path + HOLDER) + '*')) - {self.holder})
+
+    def remove_holder(self, path):
+        """Remove a holder, unless it is another user's who does not let us."""
+        try:
+            os.unlink(path)
+        except OSError as err:
+            if os.path.exists(path):
+                print_warning("Cannot remove %s: %s", path, err)
+
+    def close_holder(self):
+        """Close the holder, which unlocks it."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
+            self.descriptor = None
 
 
 class StagedEasyBlock(EasyBlock):
@@ -72,58 +167,35 @@ class StagedEasyBlock(EasyBlock):
         parent, name = os.path.split(self.final_installdir)
         return os.path.join(parent, '.%s.%s' % (name, what))
 
-    @property
-    def lock(self):
-        """Path of EasyBuild's lock for this installation"""
-        return det_lock_path(self.final_installdir.replace('/', '_'))
-
     def run_all_steps(self, *args, **kwargs):
         """Run all steps; if one fails, leave behind what was there before."""
-        if self.dry_run:
-            return super().run_all_steps(*args, **kwargs)
-        existed = os.path.isdir(self.final_installdir)
-        claim = self.claim_lock()
+        if self.dry_run or build_option('ignore_locks'):
+            return self.run_staged_steps(*args, **kwargs)
+        lock = InstallationLock(det_lock_path(self.final_installdir.replace('/', '_')))
+        lock.wait()
         try:
-            self.remove_stale_lock(claim)
+            return self.run_staged_steps(*args, **kwargs)
+        finally:
+            lock.release()
+
+    def run_staged_steps(self, *args, **kwargs):
+        """Run all steps; remove what a failed one has left."""
+        existed = os.path.isdir(self.final_installdir)
+        try:
             return super().run_all_steps(*args, **kwargs)
         finally:
             if self.owns_lock:
                 self.installdir = self.final_installdir
                 remove_dir(self.sibling('new'))
-                if not existed and os.path.isdir(self.installdir) and not os.listdir(self.installdir):
-                    # The fetch step makes it.
-                    os.rmdir(self.installdir)
-            remove_file(claim)
-
-    def claim_lock(self):
-        """Write down that this process may come to hold the lock, before it does; return the path of the file."""
-        claim = self.lock + CLAIM + '%s.%d' % (socket.gethostname(), os.getpid())
-        temporary = os.path.join(os.path.dirname(claim), '.' + os.path.basename(claim))
-        write_file(temporary, json.dumps(process_identity(os.getpid())))
-        os.rename(temporary, claim)
-        return claim
-
-    def remove_stale_lock(self, own_claim):
-        """Remove the lock, if all processes that may hold it are no more, and what they have left."""
-        locked = os.path.isdir(self.lock)
-        claims = sorted(set(glob.glob(glob.escape(self.lock + CLAIM) + '*')) - {own_claim})
-        owners = {claim: read_claim(claim) for claim in claims}
-        gone = [claim for claim in claims if owners[claim] and is_gone(owners[claim])]
-        alive = [owners[claim] for claim in claims if owners[claim] and claim not in gone]
-        if locked and gone and not alive:
-            print_msg("removing the lock of an installation that was killed (process %s)"
-                      % ', '.join(str(owners[claim]['pid']) for claim in gone), log=self.log)
-            remove_dir(self.lock)
-        for claim in gone:
-            remove_file(claim)
-        for owner in alive if locked else []:
-            print_warning("Process %d on %s may hold the lock %s: wait for it, or, if it is no more, remove the lock."
-                          % (owner['pid'], owner['host'], self.lock))
+            if not (self.dry_run or existed) and os.path.isdir(self.installdir) and not os.listdir(self.installdir):
+                # The fetch step makes it.
+                os.rmdir(self.installdir)
 
     def post_init(self):
         """Also clean up after an installation that was killed."""
         super().post_init()
-        if self.dry_run:
+        # The option --fetch ignores locks: another process may be installing.
+        if self.dry_run or self.cfg['stop'] == FETCH_STEP:
             return
         self.owns_lock = True
         if not os.path.exists(self.final_installdir) and os.path.exists(self.sibling('old')):

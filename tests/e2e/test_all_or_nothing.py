@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.site import Site
+from tests.support.site import HANGS, Site
 from tests.support.wheels import Wheel, make_wheel
 from workbench import easybuild
 
@@ -48,11 +48,17 @@ def test_killed_in_any_step_the_old_module_works_and_the_next_eb_succeeds(
     installed: Site, layer: list[Wheel], step: str
 ) -> None:
     easyconfig = installed.write("venv", layer)
-    arguments = installed.machine.login_arguments(
-        f"exec eb {easyconfig} --rebuild --trace",
-        env=installed.settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-    )  # fmt: skip
-    with subprocess.Popen(**arguments) as process:
+    kill_eb(installed, easyconfig, step)
+    assert installed.output("venv", "hello") == "hello []\n"
+    done = installed.eb(easyconfig, "--rebuild")
+    assert done.returncode == 0, done.stdout
+    assert installed.output("venv", "hello") == "hello []\n"
+    assert installed.leftovers() == ["1.0-venv"]
+
+
+def kill_eb(site: Site, easyconfig: Path, step: str) -> None:
+    """Install, and kill EasyBuild when it begins a step."""
+    with start_eb(site, easyconfig) as process:
         assert process.stdout is not None
         seen = []
         for line in process.stdout:
@@ -61,11 +67,27 @@ def test_killed_in_any_step_the_old_module_works_and_the_next_eb_succeeds(
                 os.killpg(process.pid, signal.SIGKILL)
                 break
     assert process.returncode == -signal.SIGKILL, "".join(seen)
-    assert installed.output("venv", "hello") == "hello []\n"
-    done = installed.eb(easyconfig, "--rebuild")
-    assert done.returncode == 0, done.stdout
+
+
+def start_eb(site: Site, easyconfig: Path, options: str = "") -> "subprocess.Popen[str]":
+    arguments = site.machine.login_arguments(
+        f"exec eb {easyconfig} --rebuild --trace {options}",
+        env=site.settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+    )  # fmt: skip
+    return subprocess.Popen(**arguments)
+
+
+def test_of_two_eb_that_start_after_a_killed_one_both_succeed(installed: Site, layer: list[Wheel]) -> None:
+    easyconfig = installed.write("venv", layer)
+    kill_eb(installed, easyconfig, "installing")
+    patient = "--wait-on-lock-limit=-1 --wait-on-lock-interval=1"
+    with start_eb(installed, easyconfig, patient) as one, start_eb(installed, easyconfig, patient) as other:
+        printed = [process.communicate(timeout=HANGS)[0] for process in (one, other)]
+    assert [one.returncode, other.returncode] == [0, 0], "\n".join(printed)
+    assert sum("removing the lock of an installation that was killed" in text for text in printed) == 1
     assert installed.output("venv", "hello") == "hello []\n"
     assert installed.leftovers() == ["1.0-venv"]
+    assert list((installed.folder / "software" / ".locks").iterdir()) == []
 
 
 def test_a_full_disk_while_packing(installed: Site, pip_wheel: Wheel, wheelhouse: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from ebsif.cli import main
 from ebsif.easyconfig.read import read_easyconfig
 from tests.support.generator import contents
 from tests.support.manifests import make_manifest
+from workbench import easybuild, store
 
 IMAGE = "demo-small-cpu-python-3.11-venv.sif"
 RECIPE = f"""\
@@ -208,8 +209,8 @@ def open_folder() -> Iterator[Path]:
 def as_user(command: list[str], folder: Path) -> "subprocess.CompletedProcess[str]":
     """Run a command as somebody who is not root, whom permissions of files concern."""
     options = {"user": pwd.getpwnam("nobody").pw_uid, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
-    code = "import sys; from ebsif.cli import main; sys.exit(main(sys.argv[1:]))"
-    words = [sys.executable, "-c", code, *command]
+    # The Python that runs this test may lie in a folder that only root can enter.
+    words = [easybuild.find(store.cache_root(), easybuild.DEFAULT) / "bin" / "ebsif", *command]
     return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload, no-any-return]
 
 

@@ -2,16 +2,18 @@
 
 import io
 import os
+import pwd
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import types
 from pathlib import Path
 
 import pytest
 
-from workbench import images, store
+from workbench import images, pythons, store
 from workbench.errors import CommandError, NotPreparedError
 from workbench.machine import Prepared, export_lines
 from workbench.process import run
@@ -247,3 +249,68 @@ def test_failed_step_says_so() -> None:
     with pytest.raises(RuntimeError), Progress(stream).step("Building"):
         raise RuntimeError
     assert stream.getvalue() == "Building … failed\n"
+
+
+def test_steps_at_the_same_time_have_a_line_each() -> None:
+    stream = io.StringIO()
+    progress = Progress(stream)
+    with progress.step("Outer"), progress.step("Inner"):
+        pass
+    assert stream.getvalue() == "Inner … done\nOuter … done\n"
+
+
+# --- other Pythons ---
+
+
+@pytest.fixture
+def pyenv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The only place of Pythons on this machine: a folder of pyenv's."""
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: types.SimpleNamespace(pw_dir=str(tmp_path)))
+    return tmp_path / "pyenv" / "versions"
+
+
+def make_python(path: Path, version: str, status: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho {version}\nexit {status}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_the_newest_python_of_a_version_is_found(pyenv: Path) -> None:
+    for release in ("9.9", "9.10.2", "9.10.10", "9.1.0"):
+        make_python(pyenv / release / "bin" / "python", ".".join(release.split(".")[:2]))
+    assert pythons.find_original("9.10") == pyenv / "9.10.10" / "bin" / "python"
+
+
+def test_a_python_on_path_is_found(pyenv: Path, tmp_path: Path) -> None:
+    python = make_python(tmp_path / "bin" / "python9.9", "9.9")
+    assert pythons.find_original("9.9") == python
+
+
+@pytest.mark.parametrize(("version", "status"), [("9.9", 127), ("9.8", 0)], ids=["fails", "is another"])
+def test_a_python_that_is_not_what_it_is_called_is_none(
+    pyenv: Path, tmp_path: Path, version: str, status: int
+) -> None:
+    make_python(tmp_path / "bin" / "python9.9", version, status)
+    assert pythons.find_original("9.9") is None
+
+
+def test_a_python_that_is_not_there_is_named(pyenv: Path, tmp_path: Path) -> None:
+    assert pythons.find(tmp_path, "9.9") is None
+    assert pythons.Run("Python 9.9", None, ["tests/unit"]).outcome() == (True, "Python 9.9: not on this machine")
+
+
+def test_a_python_without_its_virtual_environment_asks_for_preparation(pyenv: Path, tmp_path: Path) -> None:
+    make_python(pyenv / "9.9.1" / "bin" / "python", "9.9")
+    with pytest.raises(NotPreparedError, match=r"Python 9\.9 .*`python3 -m workbench prepare`"):
+        pythons.find(tmp_path, "9.9")
+
+
+@pytest.mark.parametrize(("status", "said"), [(0, "9 passed"), (1, "failed\n1 failed\n9 passed\n")])
+def test_a_run_says_what_pytest_says_last_and_all_if_it_fails(tmp_path: Path, status: int, said: str) -> None:
+    python = make_python(tmp_path / "python", "1 failed; echo 9 passed", status)
+    outcome = pythons.Run("Python 9.9", python, ["tests/easyblocks"]).outcome()
+    assert outcome == (status == 0, f"Python 9.9: tests/easyblocks: {said}")
