@@ -17,6 +17,7 @@ from ebsif.base.manifest import Activation, Kind, Manifest, OperatingSystem, Pyt
 from ebsif.console import Console
 from ebsif.errors import EbsifError, FileError, ToolError
 from ebsif.files import opened, sha256
+from ebsif.inside import LAYER_PY
 from ebsif.runtime import Inside, Runtime
 from ebsif.values import Command, PackageSpelling
 
@@ -25,7 +26,7 @@ _MAGIC, _MAGIC_OFFSET = b"SIF_MAGIC", 32
 _ID_OFFSET, _ID_SIZE = 48, 16
 
 # The probes, and where containers see them.
-_PROBE_SH, _PROBE_PY = (Path(__file__).with_name(name) for name in ("probe.sh", "probe.py"))
+_PROBE_SH = Path(__file__).with_name("probe.sh")
 _INSIDE = "/ebsif"
 _VENVS = f"{_INSIDE}/venvs"
 # A user who does not exist.
@@ -34,6 +35,8 @@ _OTHER_HOME, _OTHER_USER = f"{_INSIDE}/home", "ebsif-other-user"
 _VENV_NAME = "ebsif-venv-name"
 
 _RUNSCRIPT_SECONDS = 30.0
+# As the easyblocks have it.
+_OLDEST_PYTHON = [3, 8]
 
 _COMMAND: TypeAdapter[str] = TypeAdapter(Command)
 _PACKAGE: TypeAdapter[str] = TypeAdapter(PackageSpelling)
@@ -119,7 +122,9 @@ class _Inspection:
             **{name: facts.get(name) for name in ("glibc", "kernel", "rocm", "mpi", "libfabric")},
             "pythonpath": after.get("PYTHONPATH") or None,
             "python": python,
-            "packages": self._packages(probed.get("packages", {})),
+            "packages": self._packages(
+                {probed["names"][key]: version for key, version in probed.get("packages", {}).items()}
+            ),
             "commands": self._commands(probed.get("commands", [])),
             "activation": active,
             "venv_env": self._venv_env(command, python, start_with) if python else {},
@@ -185,11 +190,11 @@ class _Inspection:
 
     def _python(self, command: str | None, verb: Literal["exec", "run"]) -> dict[str, Any]:
         """Return what the image's Python, activated, says of itself; nothing without a Python."""
-        script = " && ".join([*([command] if command else []), f"exec python3 {_INSIDE}/{_PROBE_PY.name}"])
+        script = " && ".join([*([command] if command else []), f"exec python3 {_INSIDE}/{LAYER_PY.name} probe"])
         done = self._runtime.run(self._image, ["sh", "-c", "command -v python3"], Inside(verb))
         if done.returncode != 0 and not command:
             return {}
-        output = self._runtime.output(self._image, ["bash", "-c", script], Inside(verb, [_bind(_PROBE_PY)]))
+        output = self._runtime.output(self._image, ["bash", "-c", script], Inside(verb, [_bind(LAYER_PY)]))
         try:
             # The activation may print something first.
             return dict(json.loads(output.splitlines()[-1]))
@@ -259,9 +264,9 @@ def _operating_system(facts: Mapping[str, str]) -> OperatingSystem | None:
 
 def _usable_python(probed: Mapping[str, Any], glibc: str | None) -> Python | None:
     """Return the Python that layers can be made with."""
-    if not probed.get("usable"):
+    if not probed.get("makes_venvs") or probed["version"] < _OLDEST_PYTHON:
         return None
-    version = str(probed["version"])
+    version = ".".join(map(str, probed["version"]))
     interpreter = probed["interpreter"] + "".join(version.split(".")[:2])
     platform = f"manylinux_{glibc.replace('.', '_')}" if glibc else "linux"
     tag = f"{interpreter}-{interpreter}{probed['abiflags']}-{platform}_{probed['machine']}"

@@ -18,8 +18,8 @@ from tests.support.manifests import make_manifest
 from tests.unit.test_recipe_errors import freeze
 
 PYTHON = {
-    "path": "/opt/venv/bin/python3", "version": "3.11.2", "venv": True, "usable": True, "interpreter": "cp",
-    "abiflags": "", "machine": "x86_64", "packages": {"six": "1.17.0"}, "commands": ["six"],
+    "path": "/opt/venv/bin/python3", "version": [3, 11, 2], "venv": True, "makes_venvs": True, "interpreter": "cp",
+    "abiflags": "", "machine": "x86_64", "packages": {"six": "1.17.0"}, "names": {"six": "six"}, "commands": ["six"],
 }  # fmt: skip
 
 
@@ -38,7 +38,7 @@ class Container(Runtime):
         """Answer as a container of the image would."""
         words = " ".join(command)
         answers = {
-            "probe.py": self.python if isinstance(self.python, str) else json.dumps({**PYTHON, **self.python}),
+            "layer.py": self.python if isinstance(self.python, str) else json.dumps({**PYTHON, **self.python}),
             "probe.sh": self.facts,
             "labels.json": self.labels,
             "env -0": "PATH=/bin\0",
@@ -61,7 +61,8 @@ def test_commands_of_odd_names_are_left_out_with_a_warning(tmp_path: Path, capsy
 def test_packages_of_odd_names_or_versions_are_left_out_with_a_warning(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = inspected(tmp_path, python={"packages": {"six": "1.17.0", "a\nb": "1", "none": None, "": "1"}})
+    packages = {"six": "1.17.0", "a\nb": "1", "none": None, "": "1"}
+    found = inspected(tmp_path, python={"packages": packages, "names": {name: name for name in packages}})
     assert found.packages == {"six": "1.17.0"}
     assert "packages of odd names or versions are left out: 'a\\nb', 'none', ''" in capsys.readouterr().err
 

@@ -4,11 +4,12 @@ import json
 import subprocess
 import sys
 import venv
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ebsif.inside import LAYER_PY
 
 
 @pytest.fixture
@@ -29,16 +30,14 @@ def add_package(environment: Path, name: str, *, files: str = "", commands: str 
 
 
 def probed(environment: Path) -> dict[str, Any]:
-    program = str(resources.files("ebsif.base").joinpath("probe.py"))
-    done = subprocess.run(
-        [environment / "bin" / "python", program], capture_output=True, text=True, check=True, env={"PATH": "/bin"}
-    )
+    words: list[str | Path] = [environment / "bin" / "python", LAYER_PY, "probe"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env={"PATH": "/bin"})
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
 def make_command(environment: Path, name: str) -> None:
-    (environment / "bin" / name).write_text("#!/bin/sh\n")
+    (environment / "bin" / name).write_text(f"#!{environment}/bin/python\n")
     (environment / "bin" / name).chmod(0o755)
 
 
