@@ -24,7 +24,7 @@ import zipfile
 
 from easybuild.easyblocks.generic._sifpackages import canonical, conda_platform, is_conda_package
 from easybuild.easyblocks.generic._sifruntime import KEPT_VARIABLES
-from easybuild.easyblocks.generic._siftext import COMMAND_NAME, ENVIRONMENT_NAME, files_path, fill_template
+from easybuild.easyblocks.generic._siftext import ENVIRONMENT_NAME, files_path, fill_template
 from easybuild.easyblocks.generic.siflayer import LAYER, SifLayer, show_version, source_name
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_warning
@@ -254,8 +254,8 @@ class SifConda(SifLayer):
         """Also those of conda packages"""
         wanted = self.cfg['command_packages']
         names = {name for package in self.installed_commands if wanted is None or package in wanted
-                 for name in self.installed_commands[package] if re.match(COMMAND_NAME + '$', name)}
-        return sorted((names | set(super().find_commands())) - set(self.host_commands()))
+                 for name in self.installed_commands[package]}
+        return sorted(names | set(super().find_commands()))
 
     # Sanity check
 

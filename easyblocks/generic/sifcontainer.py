@@ -28,7 +28,7 @@ from easybuild.easyblocks.generic._siftext import COMMAND_NAME, RESERVED_COMMAND
 from easybuild.easyblocks.generic._siftext import lua_value, shell_words, tcl_value
 from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.framework.easyconfig import CUSTOM
-from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_warning
+from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
 from easybuild.tools.config import build_option, update_build_option
 from easybuild.tools.filetools import adjust_permissions, convert_name, read_file, symlink, verify_checksum, which
 from easybuild.tools.filetools import write_file
@@ -338,7 +338,6 @@ class SifContainer(StagedEasyBlock):
             self.install_script(os.path.join('runscripts', name), read_file(files_path('runscripts', name)))
         write_file(os.path.join(self.installdir, BINDS_FILE), ''.join('%s\n' % bind for bind in self.cfg['binds']))
         self.install_host_commands()
-        self.install_command_wrappers()
 
     def copy_image(self, source):
         """Copy the image, without using space twice where the file system can share it."""
@@ -352,6 +351,10 @@ class SifContainer(StagedEasyBlock):
 
     def install_command_wrappers(self):
         """Install a command outside the container for each of the commands inside."""
+        left_out = sorted(set(self.container_commands()) - set(self.wrapped_commands()))
+        if left_out:
+            print_msg("no wrapper for these commands: it would stand before one of the host or of the module, or the "
+                      "name is odd: %s", ', '.join(repr(name) for name in left_out), log=self.log)
         for name in self.wrapped_commands():
             self.install_wrapper(name, [name])
 
@@ -374,8 +377,9 @@ class SifContainer(StagedEasyBlock):
         return fill_template(text, {key: value for key, value in values.items() if '__%s__' % key in text})
 
     def post_processing_step(self):
-        """Also find out what activating does, unless the easyconfig says it."""
+        """Install wrappers, and find out what activating does, unless the easyconfig says it."""
         super().post_processing_step()
+        self.install_command_wrappers()
         if not (self.measures_activation and self.activation_commands()):
             return
         trace_msg("finding out what activating the environment sets")
@@ -497,9 +501,8 @@ class SifContainer(StagedEasyBlock):
                 with open(path, 'rb') as handle:
                     if b'python' not in handle.readline():
                         scripts.append(path)
-        script = 'for path; do bash -n -- "$path"; done'
-        return run_shell_cmd(['bash', '-c', script, 'bash'] + scripts, use_bash=False, fail_on_error=False,
-                             hidden=True).output.splitlines()
+        script = 'for path; do bash -n -- "$path" || echo "$path cannot be parsed"; done'
+        return run_shell_cmd(['bash', '-c', script, 'bash'] + scripts, use_bash=False, hidden=True).output.splitlines()
 
     def look_through_wrapper(self):
         """

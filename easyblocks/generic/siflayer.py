@@ -281,7 +281,7 @@ class SifLayer(SifContainer):
         }
 
     def post_processing_step(self):
-        """Compile and pack the layer, and make commands of the scripts that came with it."""
+        """Compile and pack the layer, and find the commands that came with it."""
         if self.dry_run:
             trace_msg("packing the layer into %s" % LAYER_IMAGE if self.has_packages else
                       "leaving an empty environment in %s" % LAYER_FOLDER)
@@ -296,7 +296,7 @@ class SifLayer(SifContainer):
         return changes
 
     def finish_layer(self):
-        """Compile and pack the layer, and make commands of the scripts that came with it."""
+        """Compile and pack the layer, and find the commands that came with it."""
         if self.python_below:
             added = self.run_layer_py(self.python_below, ['add-commands', self.env_dir])['commands']
             trace_msg("%d commands of the image run with the Python of the layer" % len(added))
@@ -310,11 +310,6 @@ class SifLayer(SifContainer):
                                                                           len(compiled['failed'])))
 
         self.layer_commands = self.find_commands()
-        left_out = sorted(set(self.container_commands()) - set(self.wrapped_commands()))
-        if left_out:
-            print_msg("no wrapper for these commands: it would stand before one of the host or of the module, or the "
-                      "name is odd: %s", ', '.join(repr(name) for name in left_out), log=self.log)
-        self.install_command_wrappers()
         for name in self.layer_commands:
             if re.match(r'^pip[0-9.]+$', name):
                 # The script that stands before pip stands before pip3, too.
