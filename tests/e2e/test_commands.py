@@ -191,12 +191,13 @@ def test_make_squashfs_reports_failure_and_keeps_the_old_file(own: Site) -> None
 def test_runscripts_give_torch_distributed_its_variables(place: Site) -> None:
     env = {
         "SLURM_PROCID": "5", "SLURM_NTASKS": "16", "SLURM_LOCALID": "1", "SLURM_NODEID": "0",
-        "SLURM_JOB_ID": "1234567", "SLURM_JOB_NODELIST": "nid[001234-001235]",
+        "SLURM_JOB_ID": "1234567", "SLURM_JOB_NODELIST": "nid[001232-001235]",
+        "SLURM_STEP_ID": "3", "SLURM_STEP_NODELIST": "nid[001234-001235]",
     }  # fmt: skip
     names = ["RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "ROCR_VISIBLE_DEVICES"]
     program = f"import os; print(*[os.environ[name] for name in {json.dumps(names)}])"
     script = f"$SIFRUNTIMEDEMO exec $SIF conda-python-distributed -c '{program}'"
-    assert place.output("venv", script, env=env) == "5 16 1 nid001234 24567 1\n"
+    assert place.output("venv", script, env=env) == "5 16 1 nid001234 28982 1\n"
 
 
 def test_sourcing_init_conda_venv_changes_nothing(place: Site) -> None:
