@@ -24,7 +24,7 @@ from ebsif.site import Site, read_site
 
 @dataclass(frozen=True)
 class Plan:
-    """A recipe with all that it refers to.
+    """A recipe, with everything that it refers to.
 
     Parameters
     ----------
@@ -35,15 +35,15 @@ class Plan:
     site
         Its site.
     base
-        Its base, as far as it is known.
+        Its base, with what is known of it.
     request
-        What it asks to be locked; None when it has no layer, or its user fills that.
+        What it asks to lock; None when it has no layer, or a layer that its user fills.
     target
         The easyconfig's file.
     present
-        The text of the easyconfig that is there already; None when there is none.
+        The text of the existing easyconfig; None when there is none.
     locked
-        The lock of that.
+        The lock in the existing easyconfig.
     """
 
     path: Path
@@ -58,12 +58,12 @@ class Plan:
 
     @property
     def inputs(self) -> str | None:
-        """The digest of all that the lock is made from; None for a layer without one."""
+        """The digest of everything that the lock depends on; None for a layer without a lock."""
         return digest(self.request, self.base.known()) if self.request else None
 
     @property
     def lock_is_current(self) -> bool:
-        """Whether the lock that is there is that of the recipe as it stands."""
+        """Whether the existing lock still is the lock of the recipe."""
         return self.inputs == (self.locked.inputs if self.locked else None)
 
     def text(self, lock: Lock | None) -> str:
@@ -84,7 +84,7 @@ class Generated:
     lock
         The files of its layer.
     from_base
-        Version of each package that the recipe leads to and that the base has; empty when the lock was kept.
+        Version of each package that the recipe needs and the base has; empty when the lock was kept.
     """
 
     plan: Plan
@@ -94,7 +94,7 @@ class Generated:
 
     @property
     def changed(self) -> bool:
-        """Whether it differs from the file that is there."""
+        """Whether it differs from the existing file."""
         return self.text != self.plan.present
 
     @property
@@ -104,19 +104,19 @@ class Generated:
 
 
 def make_plan(path: Path, console: Console, *, folder: Path | None = None) -> Plan:
-    """Read a recipe and all that it refers to; the base is looked into if nobody has done so yet.
+    """Read a recipe and everything that it refers to; inspect the base if nobody has done so yet.
 
     Parameters
     ----------
     path
         The recipe.
     folder
-        Where the easyconfig is to be; by default beside the recipe.
+        The folder for the easyconfig; by default that of the recipe.
 
     Raises
     ------
     EbsifError
-        When something of it cannot be read, or does not fit together.
+        When a part cannot be read, or the parts do not fit together.
     """
     recipe, document = read_recipe(path)
     site = read_site(recipe.site, path.parent)
@@ -133,7 +133,7 @@ def make_plan(path: Path, console: Console, *, folder: Path | None = None) -> Pl
 
 
 def is_current(plan: Plan) -> bool:
-    """Tell whether the easyconfig that is there is that of the recipe; nothing is resolved or written."""
+    """Tell whether the existing easyconfig is the one that the recipe gives; nothing is resolved or written."""
     return plan.lock_is_current and plan.text(plan.locked) == plan.present
 
 
@@ -145,8 +145,8 @@ def generate(
     Parameters
     ----------
     upgrade
-        The packages to look for newer versions of; none for all of them, and None to keep a lock that is still
-        that of the recipe.
+        The packages to look for newer versions of; an empty sequence for all of them; None to keep a lock that
+        still fits the recipe.
     sources
         The folder for the files; by default EasyBuild's for this software.
 
@@ -157,7 +157,7 @@ def generate(
     """
     if plan.request is None:
         if upgrade is not None:
-            raise EbsifError(f"{plan.path} asks for no packages, so that there is nothing to upgrade")
+            raise EbsifError(f"{plan.path} asks for no packages: there is nothing to upgrade")
         return Generated(plan, plan.text(None), None)
     check_upgraded(upgrade or (), plan.request, plan.locked, plan.target)
     runtime = find_runtime()
@@ -185,7 +185,7 @@ def preview(plan: Plan, console: Console, *, upgrade: Sequence[str] | None = Non
 
 
 def eb_finds_image(plan: Plan) -> bool:
-    """Return whether EasyBuild will find the image of the easyconfig, as far as it is on this machine at all."""
+    """Return whether EasyBuild will find the image; also True where the image is not on this machine."""
     if plan.base.path is None or plan.recipe.base.startswith("/"):
         return True
     if any((folder / plan.base.file).exists() for folder in (*plan.site.frozen_folders(), plan.target.parent)):

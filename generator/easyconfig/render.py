@@ -31,21 +31,21 @@ def render(
     lock: Lock | None,
     request: LayerRequest | None = None,
 ) -> str:
-    """Return the text of an easyconfig: the same for the same arguments.
+    """Return the text of an easyconfig; the same arguments give the same text.
 
     Parameters
     ----------
     recipe_file
         The name of the recipe's file.
     lock
-        The files of the layer; None for a layer that its user fills, and for none.
+        The files of the layer; None without a layer, and for one that its user fills.
     request
-        What the recipe asks to be locked.
+        What the recipe asks to lock.
 
     Raises
     ------
     EbsifError
-        When the base has no Python that a layer could be made with.
+        When the base has no Python for a venv.
     """
     about = {
         "recipe": recipe,
@@ -93,7 +93,7 @@ def _only_literal(value: Any) -> Literal:
 def _groups(
     recipe: Recipe, site: Site, base: Base, lock: Lock | None, request: LayerRequest | None
 ) -> list[dict[str, Any]]:
-    """Return the parameters of our easyblocks in the groups in which they are written."""
+    """Return the parameters of our easyblocks, in groups that are written together."""
     python = _conda(recipe, base) if recipe.layer == "conda" else _python(recipe, base)
     return [
         _image(recipe, site),
@@ -125,8 +125,8 @@ def _python(recipe: Recipe, base: Base) -> dict[str, Any]:
     if recipe.layer == "venv":
         if known.python is None:
             raise EbsifError(
-                f"the image {base.file} has no Python 3.8 or newer with venv and ensurepip, so that it cannot carry a "
-                "venv: write `layer: none` into the recipe, or take another base"
+                f"the image {base.file} has no Python 3.8 or newer with venv and ensurepip, which a venv needs: "
+                "write `layer: none` into the recipe, or take another base"
             )
         group |= {"base_python": known.python, "venv_name": recipe.layer_name}
     if known.start_with != "exec":
@@ -143,7 +143,7 @@ def _python(recipe: Recipe, base: Base) -> dict[str, Any]:
 
 
 def _conda(recipe: Recipe, base: Base) -> dict[str, Any]:
-    """Return how an environment of conda is called and started, and what is active underneath it."""
+    """Return the name of a conda environment, how it is started, and what is active below it."""
     known = start_up(recipe, base)
     group: dict[str, Any] = {"conda_name": recipe.layer_name}
     if known.start_with != "exec":

@@ -114,7 +114,7 @@ class Solver:
         return no_candidates(name, version, self._request, list(map(str, versions)), elsewhere, self._platform)
 
     async def _elsewhere(self, name: str) -> list[str]:
-        """Return the other platforms that there is a package for, where channels have those at all."""
+        """Return the other platforms for which the channels have a package."""
         found = set()
         for platform in _OTHERS:
             if platform != self._platform:
