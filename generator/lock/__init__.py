@@ -1,8 +1,8 @@
 """Locks: which files make a layer, and where they come from.
 
-Only this module knows that a layer can be of two kinds, of which `ebsif.lock.pip` and `ebsif.lock.conda` have the same
-modules for the same roles. Both are imported where they are needed: the library that solves for conda is large, and a
-recipe, which the two read, holds an environment of conda itself.
+This module alone chooses between `ebsif.lock.pip` and `ebsif.lock.conda`, whose modules `request`, `resolve`,
+`download` and `messages` have the same roles. Both are imported where they are needed: the library that solves for conda
+is large, and a recipe, which the two read, holds an environment of conda itself.
 """
 
 from collections.abc import Mapping, Sequence

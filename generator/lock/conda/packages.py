@@ -10,7 +10,7 @@ from rattler.exceptions import ExtractError
 from rattler.package import BuildString
 
 from ebsif.errors import EbsifError
-from ebsif.lock.conda.locked import NOARCH, Pinned
+from ebsif.lock.conda.foreign import NOARCH, Pinned
 from ebsif.lock.conda.messages import of_machine
 from ebsif.lock.conda.request import error_at
 from ebsif.lock.model import LockedFile

@@ -14,7 +14,7 @@ from ebsif.document import Document, Location
 from ebsif.errors import InputError
 from ebsif.files import read_text
 from ebsif.lock.conda.environment import NODEFAULTS, CondaEnvironment, PipSection
-from ebsif.lock.conda.locked import MAXIMUM_SIZE, Pinned, is_conda_lock, is_explicit, read_conda_lock, read_explicit
+from ebsif.lock.conda.foreign import MAXIMUM_SIZE, Pinned, is_conda_lock, is_explicit, read_conda_lock, read_explicit
 from ebsif.lock.conda.virtual import virtual_packages
 from ebsif.lock.pip.line import Entry
 from ebsif.recipe import Recipe

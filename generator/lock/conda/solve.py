@@ -9,7 +9,7 @@ from rattler.package import BuildString
 from ebsif.errors import ConflictError, EbsifError
 from ebsif.files import make_cache
 from ebsif.lock.conda.channel import AT_ONCE, client
-from ebsif.lock.conda.locked import NOARCH
+from ebsif.lock.conda.foreign import NOARCH
 from ebsif.lock.conda.messages import missing_name, no_candidates, unreachable, unsolvable
 from ebsif.lock.conda.request import CondaRequest
 from ebsif.lock.model import LockedFile

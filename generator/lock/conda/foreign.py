@@ -1,4 +1,4 @@
-"""Reading environments that others have locked: ``conda-lock.yml`` and @EXPLICIT files."""
+"""Reading environments that other tools have locked: ``conda-lock.yml`` and @EXPLICIT files."""
 
 import re
 from collections.abc import Iterator
