@@ -20,8 +20,11 @@ from typing import Container, Dict, Iterable, List, Mapping, Optional, Set, Tupl
 Variables = Dict[str, str]
 
 VARIABLE_NAME = r'[A-Za-z_][A-Za-z0-9_]*'
-# What can be injected into a container: no line breaks and other control characters, but tabs.
-VARIABLE_VALUE = r'[^\x00-\x08\x0a-\x1f\x7f]*'
+# What can be injected into a container: no line breaks and other control characters, but tabs; and no surrogates, which
+# stand for bytes that are not UTF-8.
+VARIABLE_VALUE = r'[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*'
+# Folders of the container; a colon separates them.
+CONTAINER_PATH = r'/[^:\x00-\x1f\x7f\ud800-\udfff]*'
 
 # Where the two may differ, and why. Everything else is a fault.
 SHELL = "belongs to the shell that ran the activation"
@@ -54,15 +57,23 @@ EXPECTED_DIFFERENCES = {
 
 RUNSCRIPTS = '/runscripts'
 
-# Prints the environment after activating, first as the user, then as somebody else: a value that depends on who
-# activates must not get into a module. What the activation prints is not part of it.
+# Prints the environment before activating, after it, and after activating as somebody else: a value that depends on who
+# activates must not get into a module. What the activation prints is not part of it. As numbers, since EasyBuild drops
+# bytes that are not UTF-8 from what it reads.
 ACTIVATE = r"""
-({ %(commands)s; } >&2 && command -p env -0) || exit
-printf '\0'
-id() { case " $* " in *n*) echo somebody-else ;; *) echo 65533 ;; esac; }
-whoami() { echo somebody-else; }
-export HOME=/ USER=somebody-else LOGNAME=somebody-else
-({ %(commands)s; } >&2 && command -p env -0) || exit
+{
+    command -p env -0
+    printf '\0'
+    ({ %(commands)s
+    } >&2 && command -p env -0) || exit
+    printf '\0'
+    id() { case " $* " in *n*) echo somebody-else ;; *) echo 65533 ;; esac; }
+    whoami() { echo somebody-else; }
+    export HOME=/ USER=somebody-else LOGNAME=somebody-else
+    ({ %(commands)s
+    } >&2 && command -p env -0) || exit
+} | command -p od -An -v -tx1
+[[ ${PIPESTATUS[*]} = '0 0' ]]
 """
 WHO_ACTIVATES = ('HOME', 'LOGNAME', 'USER')
 
@@ -72,16 +83,22 @@ def activate_script(commands: Iterable[str]) -> str:
     return ACTIVATE % {'commands': ' && '.join(commands) or ':'}
 
 
+def read_numbers(output: str) -> str:
+    """Text that `od -An -v -tx1` has printed; what an image says besides is left out."""
+    lines = re.findall(r'^(?: [0-9a-f]{2})+ *$', output, re.MULTILINE)
+    return bytes.fromhex(''.join(lines)).decode('utf-8', 'surrogateescape')
+
+
 def parse_environment(output: str) -> Variables:
     """Variables in the output of `env -0`."""
     return dict(entry.split('=', 1) for entry in output.split('\0') if '=' in entry)
 
 
-def parse_activated(output: str) -> Tuple[Variables, Set[str]]:
-    """Variables after activating, and the names of those whose values depend on who activates."""
-    user, somebody_else = (parse_environment(part) for part in output.split('\0\0', 1))
-    personal = {name for name in set(user) | set(somebody_else) if user.get(name) != somebody_else.get(name)}
-    return user, personal - set(WHO_ACTIVATES)
+def parse_activated(output: str) -> Tuple[Variables, Variables, Set[str]]:
+    """Variables before and after activating, and the names of those whose values depend on who activates."""
+    before, after, others = (parse_environment(part) for part in read_numbers(output).split('\0\0', 2))
+    personal = {name for name in set(after) | set(others) if after.get(name) != others.get(name)}
+    return before, after, personal - {name for name in WHO_ACTIVATES if after.get(name) == before.get(name)}
 
 
 def differences(activated: Mapping[str, str], loaded: Mapping[str, str], added: Container[str] = ()) -> List[str]:
@@ -101,7 +118,7 @@ def differences(activated: Mapping[str, str], loaded: Mapping[str, str], added: 
         if by_hand == by_module or name in EXPECTED_DIFFERENCES or name in added:
             continue
         sentences.append("$%s is %s after activating by hand, but %s with the module loaded"
-                         % (name, show(by_hand), show(by_module)))
+                         % (show_name(name), show(by_hand), show(by_module)))
     return sentences
 
 
@@ -110,39 +127,51 @@ def comparable_path(path: str) -> str:
     return ':'.join(folder for folder in path.split(':') if folder not in ('', RUNSCRIPTS))
 
 
-def activation_changes(before: Mapping[str, str], after: Mapping[str, str], decided: Iterable[str] = ()) \
-        -> Tuple[Variables, List[str], List[str]]:
+def activation_changes(before: Mapping[str, str], after: Mapping[str, str], personal: Container[str] = (),
+                       decided: Iterable[str] = ()) -> Tuple[Variables, List[str], List[Tuple[str, str]]]:
     """
     What activating changes in an environment, as far as a module can do the same from outside the container.
 
     :param before: variables before activating
     :param after: variables after activating
-    :param decided: variables whose value does not come from activating
-    :return: variables to set, folders to put before $PATH, and a sentence for each change that cannot be made
+    :param personal: names of variables whose values depend on who activates
+    :param decided: names of variables whose values do not come from activating
+    :return: variables to set, folders to put before $PATH, and the changes that cannot be made: the name of a variable,
+        and what activating does with it
     """
-    ignored = (set(EXPECTED_DIFFERENCES) - {'PYTHONPATH'}) | set(decided) | {'PATH'}
-    env, sentences = {}, []  # type: Variables, List[str]
+    ignored = (set(EXPECTED_DIFFERENCES) - {'PYTHONPATH'}) | (set(decided) - {'PATH'})
+    env, folders, problems = {}, [], []  # type: Variables, List[str], List[Tuple[str, str]]
     for name in sorted((set(before) | set(after)) - ignored):
-        value = after.get(name)
-        if value == before.get(name):
+        value, old = after.get(name), before.get(name)
+        problem = None
+        if name in personal:
+            problem = "it sets $%s to what depends on who activates (here: %s)" % (show_name(name), show(value))
+        elif value == old:
             continue
-        if value is None:
-            sentences.append("it unsets $%s, which can be set from outside the container, but not unset" % name)
-        elif not (re.fullmatch(VARIABLE_NAME, name) and re.fullmatch(VARIABLE_VALUE, value)):
-            sentences.append("it sets $%s to %r, which cannot be passed into a container" % (name, value))
-        else:
+        elif value is None:
+            problem = "it unsets $%s, which can be set from outside the container, but not unset" % show_name(name)
+        elif name == 'PATH':
+            front = front_folders(old or '', value)
+            if front is None:
+                problem = "it changes $PATH from %s to %s, which is more than absolute folders put before it" \
+                          % (show(old), show(value))
+            folders = front or []
+        elif re.fullmatch(VARIABLE_NAME, name) and re.fullmatch(VARIABLE_VALUE, value):
             env[name] = value
+        else:
+            problem = "it sets $%s to %s, which cannot be passed into a container" % (show_name(name), show(value))
+        if problem:
+            problems.append((show_name(name), problem))
+    return env, folders, problems
 
-    path, path_before = after.get('PATH', ''), before.get('PATH', '')
-    folders = []  # type: List[str]
-    if path.endswith(':' + path_before):
-        folders = path[:-len(path_before) - 1].split(':')
-        # An empty folder stands for the current one, where nothing should be run from.
-        folders = [folder for folder in folders if folder]
-    elif path != path_before:
-        sentences.append("it changes $PATH from %s to %s, which is more than folders put before it"
-                         % (path_before, path))
-    return env, folders, sentences
+
+def front_folders(before: str, after: str) -> Optional[List[str]]:
+    """Folders that were put before $PATH; None when it was changed in another way."""
+    if not after.endswith(':' + before):
+        return None
+    # An empty folder stands for the current one, where nothing should be run from.
+    folders = [folder for folder in after[:-len(before) - 1].split(':') if folder]
+    return folders if all(re.fullmatch(CONTAINER_PATH, folder) for folder in folders) else None
 
 
 def without_pythonpath(env: Mapping[str, str], after: Mapping[str, str]) -> Variables:
@@ -151,6 +180,11 @@ def without_pythonpath(env: Mapping[str, str], after: Mapping[str, str]) -> Vari
     if after.get('PYTHONPATH'):
         kept['PYTHONPATH'] = ''
     return kept
+
+
+def show_name(name: str) -> str:
+    """Name of a variable for a message."""
+    return name if name.isprintable() else repr(name)
 
 
 def show(value: Optional[str]) -> str:

@@ -19,9 +19,9 @@ import json
 import os
 import re
 
-from easybuild.easyblocks.generic._sifactivation import RUNSCRIPTS, VARIABLE_NAME, VARIABLE_VALUE
+from easybuild.easyblocks.generic._sifactivation import CONTAINER_PATH, RUNSCRIPTS, VARIABLE_NAME, VARIABLE_VALUE
 from easybuild.easyblocks.generic._sifactivation import activate_script, activation_changes, differences
-from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment
+from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
 from easybuild.easyblocks.generic._sifruntime import is_sif, runtime_prefix
 from easybuild.easyblocks.generic._siftext import COMMAND_NAME, RESERVED_COMMANDS, fill_template, files_path
@@ -237,8 +237,10 @@ class SifContainer(StagedEasyBlock):
         self.check_texts('conflicts', self.cfg['conflicts'], r'[^\s]+', "the name of a module")
         self.check_texts('binds', self.cfg['binds'], r'/[^\n,]*', "one bind specification that begins with an absolute "
                                                                   "path, without comma and line break")
-        for name in ('activation_path', 'frozen_images'):
-            self.check_texts(name, self.cfg[name], r'[/$][^\n:]*', "an absolute path without colon and line break")
+        self.check_texts('activation_path', self.cfg['activation_path'], CONTAINER_PATH,
+                         "an absolute path without colon and line break")
+        self.check_texts('frozen_images', self.cfg['frozen_images'], r'[/$][^\n:]*',
+                         "an absolute path without colon and line break")
         for name in ('activation_env', 'container_env', 'host_env'):
             values = self.cfg[name] or {}
             self.check_texts(name, values, VARIABLE_NAME, "the name of an environment variable")
@@ -384,9 +386,7 @@ class SifContainer(StagedEasyBlock):
             return
         trace_msg("finding out what activating the environment sets")
         if not self.dry_run:
-            before = self.environment_of(['env', '-0'])
-            after, personal = self.activated_environment()
-            self.measured_activation = self.changes_of_activating(before, after, personal)
+            self.measured_activation = self.changes_of_activating(*self.activated_environment())
             record = json.dumps(self.measured_activation, indent=1, sort_keys=True)
             write_file(os.path.join(self.installdir, ACTIVATION_RECORD), record + '\n')
 
@@ -397,16 +397,16 @@ class SifContainer(StagedEasyBlock):
         :param before, after: environments before and after activating
         :param personal: names of variables whose values depend on who activates
         """
-        env, path, problems = activation_changes(before, after, decided=set(self.cfg['container_env']) | personal)
-        if problems:
+        env, path, problems = activation_changes(before, after, personal, decided=self.cfg['container_env'])
+        refused = [problem for name, problem in problems if name not in personal]
+        if refused:
             raise EasyBuildError("The module cannot do what activating the environment (%s) does: %s. Say in "
                                  "'container_env' what a variable should be instead, or in 'activation_env' and "
                                  "'activation_path' what the module shall do.",
-                                 ' && '.join(self.activation_commands()), '; '.join(problems))
-        for name in sorted(personal - set(self.cfg['container_env'])):
-            print_warning("Activating the environment sets $%s to %s, which depends on who does it: the module leaves "
-                          "it out. Give it a value for all users in 'container_env' if it is needed.", name,
-                          after.get(name))
+                                 ' && '.join(self.activation_commands()), '; '.join(refused))
+        for _, problem in problems:
+            print_warning("The module leaves out something that activating the environment does: %s. Say in "
+                          "'container_env' what the variable should be for all users if it is needed.", problem)
         return {'env': env, 'path': path}
 
     # Module
@@ -525,14 +525,14 @@ class SifContainer(StagedEasyBlock):
                             split_stderr=True, fail_on_error=False, hidden=True)
         if res.exit_code != EasyBuildExit.SUCCESS:
             return None, ["the container does not start with the module loaded: %s" % res.stderr.strip()]
-        variables, _, problems = res.output.partition('\0\0')
-        return parse_environment(variables), [problem for problem in problems.split('\0') if problem]
+        numbers, *problems = res.output.split('\0')
+        return parse_environment(read_numbers(numbers)), [problem for problem in problems if problem]
 
     def check_environment(self, loaded):
         """Compare the environment in the container with what activating by hand gives."""
         if loaded is None:
             return []
-        by_hand, personal = self.activated_environment()
+        _, by_hand, personal = self.activated_environment()
         return self.compare_environments(by_hand, loaded, personal)
 
     def compare_environments(self, by_hand, loaded, personal):
@@ -542,20 +542,12 @@ class SifContainer(StagedEasyBlock):
     # Running things in the container
 
     def activated_environment(self):
-        """Variables in the container after activating by hand, and those of them that depend on who activates"""
+        """Variables in the container before and after activating by hand, and those that depend on who activates"""
         script = activate_script(self.activation_commands())
-        return parse_activated(self.output_of(['bash', '-c', script], binds=self.layer_binds()))
-
-    def environment_of(self, command, **kwargs):
-        """Environment that a command prints in the container."""
-        return parse_environment(self.output_of(command, **kwargs))
-
-    def output_of(self, command, **kwargs):
-        """What a command prints in the container, started as users start theirs."""
-        res = self.run_in_container(command, verb=self.cfg['start_with'], **kwargs)
+        res = self.run_in_container(['bash', '-c', script], verb=self.cfg['start_with'], binds=self.layer_binds())
         if res.exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("Could not get the environment in the container: %s", res.stderr.strip())
-        return res.output
+        return parse_activated(res.output)
 
     def layer_binds(self):
         """Bind specifications for the layer of the installation."""

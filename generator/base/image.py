@@ -140,11 +140,10 @@ def start_up(recipe: Recipe, base: Base) -> StartUp:
 def _check_usable(recipe: Recipe, base: Base, activation: Activation) -> None:
     """Refuse an activation that a module cannot repeat, unless the recipe sets the variable or needs no activation."""
     needs_activation = recipe.layer != "conda" or recipe.stack
-    left = {name: reason for name, reason in activation.unusable.items() if name not in recipe.container_env}
+    left = [problem for name, problem in activation.unusable.items() if name not in recipe.container_env]
     if needs_activation and left:
-        reasons = "; ".join(f"${name}: {reason}" for name, reason in left.items())
         raise EbsifError(
-            f"a module cannot do all that `{activation.command}` does in {base.file}: {reasons}. Say in "
+            f"a module cannot do all that `{activation.command}` does in {base.file}: {'; '.join(left)}. Say in "
             "`container_env` of the recipe what a variable should be instead, or take another base"
         )
 

@@ -12,12 +12,12 @@ from typing import Any, Literal, NoReturn
 
 from pydantic import TypeAdapter, ValidationError
 
-from ebsif.base.environment import activation, for_everybody, parse_environment
 from ebsif.base.manifest import Activation, Kind, Manifest, OperatingSystem, Python
 from ebsif.console import Console
 from ebsif.errors import EbsifError, FileError, ToolError
 from ebsif.files import opened, sha256
 from ebsif.inside import LAYER_PY
+from ebsif.inside.activation import activate_script, activation_changes, parse_activated, parse_environment
 from ebsif.runtime import Inside, Runtime
 from ebsif.values import Command, PackageSpelling
 
@@ -29,8 +29,6 @@ _ID_OFFSET, _ID_SIZE = 48, 16
 _PROBE_SH = Path(__file__).with_name("probe.sh")
 _INSIDE = "/ebsif"
 _VENVS = f"{_INSIDE}/venvs"
-# A user who does not exist.
-_OTHER_HOME, _OTHER_USER = f"{_INSIDE}/home", "ebsif-other-user"
 # Stands for the name of the venv, which the recipe gives.
 _VENV_NAME = "ebsif-venv-name"
 
@@ -108,8 +106,7 @@ class _Inspection:
         start_with = self._start_with(plain)
         before = plain if start_with == "exec" else self._environment("run")
         command = before.get("WITH_CONDA") if "CONDA_PREFIX" not in before else None
-        after = self._environment(start_with, command) if command else before
-        active = self._activation(command, before, after, start_with)
+        after, active = self._activated(command, start_with) if command else (before, Activation())
         probed = self._python(command, start_with)
         facts = self._facts()
         python = _usable_python(probed, facts.get("glibc"))
@@ -141,33 +138,15 @@ class _Inspection:
             by_runscript = self._environment("run", timeout=_RUNSCRIPT_SECONDS)
         except ToolError:
             return "exec"  # a runscript that does something else
-        return "run" if "PATH" in by_runscript and by_runscript != plain else "exec"
+        return "run" if "PATH" in by_runscript and any(activation_changes(plain, by_runscript)) else "exec"
 
-    def _activation(
-        self, command: str | None, before: Mapping[str, str], after: Mapping[str, str], verb: Literal["exec", "run"]
-    ) -> Activation:
-        """Return what activating does for all users alike."""
-        if command is None:
-            return Activation()
-        found = for_everybody(activation(command, before, after), self._activation_of_another(command, before, verb))
-        self.warnings += [f"`{command}` does something with ${name} that a module cannot do: {reason}"
-                          for name, reason in found.unusable.items()]
-        return found
-
-    def _activation_of_another(
-        self, command: str, before: Mapping[str, str], verb: Literal["exec", "run"]
-    ) -> Activation:
-        """Return what activating does for a user of another name, with another home folder."""
-        variables = {"HOME": _OTHER_HOME, "USER": _OTHER_USER, "LOGNAME": _OTHER_USER}
-        exports = " ".join(f"{name}={value}" for name, value in variables.items())
-        with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
-            home, users = Path(folder, "home"), Path(folder, "passwd")
-            home.mkdir()
-            # `id` and others read this file.
-            users.write_text(f"{_OTHER_USER}:x:{os.getuid()}:{os.getgid()}::{_OTHER_HOME}:/bin/sh\n")
-            binds = [f"{home}:{_OTHER_HOME}", f"{users}:/etc/passwd:ro"]
-            after = self._environment(verb, f"export {exports} && {command}", binds=binds)
-        return activation(command, {**before, **variables}, after)
+    def _activated(self, command: str, verb: Literal["exec", "run"]) -> tuple[dict[str, str], Activation]:
+        """Return the environment after activating, and what of it a module can do for all users alike."""
+        output = self._runtime.output(self._image, ["bash", "-c", activate_script([command])], Inside(verb))
+        before, after, personal = parse_activated(output)
+        env, path, problems = activation_changes(before, after, personal)
+        self.warnings += [f"`{command}` does what a module cannot do: {problem}" for _, problem in problems]
+        return after, Activation(command=command, env=env, path=path, unusable=dict(problems))
 
     def _packages(self, found: Mapping[str, Any]) -> dict[str, str]:
         """Return the packages without those whose name or version a manifest cannot hold."""
@@ -226,8 +205,8 @@ class _Inspection:
                 verb, " && ".join([*lead, f"{shlex.quote(python.path)} -m venv --without-pip {venv}"]), binds=binds
             )
             after = self._environment(verb, " && ".join([*lead, f"source {venv}/bin/activate"]), binds=binds)
-        changed = activation(None, {name: before[name] for name in before if name in after}, after).env
-        return {name: value.replace(_VENV_NAME, "{venv}") for name, value in changed.items() if name != "VIRTUAL_ENV"}
+        env, _, _ = activation_changes(before, after, decided=["VIRTUAL_ENV"])
+        return {name: value.replace(_VENV_NAME, "{venv}") for name, value in env.items()}
 
 
 def _fits(kind: TypeAdapter[str], value: Any) -> bool:

@@ -59,7 +59,7 @@ class Activation(StrictModel):
     path: list[ContainerPath] = Field(default_factory=list)
     """The folders that it puts before ``PATH``."""
     unusable: dict[Text, Text] = Field(default_factory=dict)
-    """The changes that a module cannot make from outside the container: the reason for each variable."""
+    """The changes that a module cannot make from outside the container: what activating does with each variable."""
 
 
 class Manifest(StrictModel):

@@ -1,5 +1,6 @@
 """What counts as a difference between activating by hand and loading the module."""
 
+import os
 import subprocess
 
 import pytest
@@ -53,19 +54,38 @@ def test_activating_may_change_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("after", "sentence"),
+    ("after", "name", "problem"),
     [
-        ({"PATH": "/bin"}, "it unsets $OLD"),
-        ({"PATH": "/bin", "OLD": "two\nlines"}, "it sets $OLD to 'two\\nlines'"),
-        ({"PATH": "/bin", "OLD": "1", "BASH_FUNC_f%%": "() { :; }"}, "it sets $BASH_FUNC_f%% to"),
-        ({"PATH": "/bin:/x", "OLD": "1"}, "it changes $PATH from /bin to /bin:/x"),
-        ({"PATH": "/xx/bin", "OLD": "1"}, "it changes $PATH from /bin to /xx/bin"),
+        ({"PATH": "/bin"}, "OLD", "it unsets $OLD"),
+        ({"OLD": "two\nlines"}, "OLD", "it sets $OLD to 'two\\nlines', which cannot be passed into a container"),
+        ({"OLD": "\udcff"}, "OLD", "it sets $OLD to '\\udcff', which"),
+        ({"OLD": "\x1b[m"}, "OLD", "it sets $OLD to '\\x1b[m', which"),
+        ({"OLD": "1", "A-B": "x"}, "A-B", "it sets $A-B to 'x', which"),
+        ({"OLD": "1", "a\nb": "x"}, "'a\\nb'", "it sets $'a\\nb' to 'x', which"),
+        ({"OLD": "1", "\udcff": "x"}, "'\\udcff'", "it sets $'\\udcff' to 'x', which"),
+        ({"OLD": "1", "BASH_FUNC_f%%": "() { :; }"}, "BASH_FUNC_f%%", "it sets $BASH_FUNC_f%% to"),
+        ({"OLD": "1", "PATH": "/bin:/x"}, "PATH", "it changes $PATH from '/bin' to '/bin:/x', which is more than"),
+        ({"OLD": "1", "PATH": "/xx/bin"}, "PATH", "it changes $PATH from '/bin' to '/xx/bin'"),
+        ({"OLD": "1", "PATH": "x:/bin"}, "PATH", "it changes $PATH from '/bin' to 'x:/bin'"),
+        ({"OLD": "1", "PATH": "/x\n:/bin"}, "PATH", "it changes $PATH from '/bin' to '/x\\n:/bin'"),
+        ({"OLD": "1", "PATH": "/\udcff:/bin"}, "PATH", "it changes $PATH from '/bin' to '/\\udcff:/bin'"),
     ],
 )
-def test_what_no_module_can_do_is_named(after: dict[str, str], sentence: str) -> None:
-    _, _, sentences = activation_changes({"OLD": "1", "PATH": "/bin"}, after)
-    assert len(sentences) == 1
-    assert sentences[0].startswith(sentence)
+def test_what_no_module_can_do_is_named(after: dict[str, str], name: str, problem: str) -> None:
+    env, folders, problems = activation_changes({"OLD": "1", "PATH": "/bin"}, {"PATH": "/bin", **after})
+    assert (env, folders) == ({}, [])
+    ((of, told),) = problems
+    assert of == name
+    assert told.startswith(problem)
+    assert told.isprintable()
+
+
+def test_what_depends_on_who_activates_is_named() -> None:
+    after = {"OWN": "/tmp/ada", "PATH": "/home/ada/bin:/bin", "SAME": "1"}
+    assert activation_changes({"PATH": "/bin"}, after, personal=["OWN", "PATH", "OTHERS"]) == ({"SAME": "1"}, [], [
+        ("OWN", "it sets $OWN to what depends on who activates (here: '/tmp/ada')"),
+        ("PATH", "it sets $PATH to what depends on who activates (here: '/home/ada/bin:/bin')"),
+    ])  # fmt: skip
 
 
 def test_a_variable_whose_value_is_decided_elsewhere_is_left_out() -> None:
@@ -83,16 +103,22 @@ def test_a_layer_undoes_a_pythonpath_whoever_has_set_it() -> None:
     assert without_pythonpath({"A": "1"}, {}) == {"A": "1"}
 
 
-def activated(*commands: str) -> tuple[dict[str, str], set[str]]:
-    script = activate_script(commands)
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    env, personal = parse_activated(done.stdout)
-    return env, personal
+def activated(*commands: str, **variables: str) -> tuple[dict[str, str], set[str]]:
+    env = {**os.environ, **variables}
+    done = subprocess.run(["bash", "-c", activate_script(commands)], capture_output=True, text=True, check=True, env=env)
+    before, after, personal = parse_activated(f"the image says this\n{done.stdout}")
+    assert {name: before[name] for name in variables} == variables
+    return after, personal
 
 
 def test_environment_after_activating_is_read_back() -> None:
-    env, personal = activated("export ONE='two\nlines'", "export TWO=$ONE")
+    env, personal = activated("export ONE='two\nlines'", "export TWO=$ONE # and more")
     assert (env["TWO"], personal) == ("two\nlines", set())
+
+
+def test_bytes_that_are_no_text_are_kept_apart() -> None:
+    env, _ = activated("export ONE=$'a\\377b' TWO=\u00e4")
+    assert (env["ONE"], env["TWO"]) == ("a\udcffb", "\u00e4")
 
 
 @pytest.mark.parametrize("value", ["$HOME/cache", "/tmp/$USER", "/tmp/$(id -un)", "/tmp/$(whoami)", "$(id -u)"])
@@ -100,6 +126,10 @@ def test_variables_that_depend_on_who_activates_are_named(value: str) -> None:
     env, personal = activated(f"export MINE={value} OTHERS=1")
     assert personal == {"MINE"}
     assert env["OTHERS"] == "1"
+
+
+def test_who_activates_is_no_variable_of_the_activation_unless_it_sets_it() -> None:
+    assert activated("export LOGNAME=$(id -un)x", LOGNAME="ada")[1] == {"LOGNAME"}
 
 
 def test_what_activating_prints_is_not_taken_for_variables() -> None:

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Run in a container with the names of commands: prints the environment as `env -0` does, an empty record, and a record
-# for each command that cannot start.
-command -p env -0
+# Run in a container with the names of commands: prints the numbers of what `env -0` prints, and then a record for each
+# command that cannot start.
+command -p env -0 | command -p od -An -v -tx1
 printf '\0'
 LC_ALL=C
 for name; do
