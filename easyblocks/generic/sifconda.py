@@ -24,11 +24,11 @@ import zipfile
 
 from easybuild.easyblocks.generic._sifpackages import canonical, conda_platform, is_conda_package
 from easybuild.easyblocks.generic._sifruntime import KEPT_VARIABLES
-from easybuild.easyblocks.generic._siftext import ENVIRONMENT_NAME, files_path, fill_template
+from easybuild.easyblocks.generic._siftext import ENVIRONMENT_NAME, files_path
 from easybuild.easyblocks.generic.siflayer import LAYER, SifLayer, show_version, source_name
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_warning
-from easybuild.tools.filetools import mkdir, read_file, remove_file, which, write_file
+from easybuild.tools.filetools import mkdir, read_file, remove_file, which
 from easybuild.tools.run import run_shell_cmd
 from easybuild.tools.utilities import trace_msg
 
@@ -40,8 +40,6 @@ PYTHON_COMMANDS = ['python3'] + ['python3.%d' % minor for minor in range(20, INS
 # Activates an environment of the layer; old job scripts run it as $WITH_CONDA.
 ACTIVATE = os.path.join(LAYER, 'conda', 'bin', 'activate')
 
-# For link scripts, as conda runs them: in the activated environment.
-LINK_SCRIPT = 'source "$1" "$2" && exec bash "$3"'
 # What link scripts write for the user, below the environment.
 MESSAGES = '.messages.txt'
 
@@ -210,8 +208,6 @@ class SifConda(SifLayer):
         self.installed_commands = made['commands']
         for name in made['clobbered']:
             print_warning("More than one conda package brings the file %s: only one of them is used.", name)
-        write_file(self.in_build(ACTIVATE), fill_template(read_file(files_path('conda-activate.sh')),
-                                                          {'CONDA_NAME': self.conda_name}))
         for script in made['scripts']:
             self.run_link_script(script)
         if self.env_python:
@@ -233,12 +229,8 @@ class SifConda(SifLayer):
 
     def run_link_script(self, script):
         """Run what a package brought to be run once it is installed, in the container."""
-        trace_msg("running the link script of %s %s" % (script['name'], script['version']))
-        variables = ['PREFIX=' + self.env_dir, 'ROOT_PREFIX=' + self.env_dir, 'PKG_NAME=' + script['name'],
-                     'PKG_VERSION=' + script['version'], 'PKG_BUILDNUM=%d' % script['build_number']]
-        command = ['env'] + variables + ['bash', '-c', LINK_SCRIPT, 'bash', ACTIVATE, self.conda_name,
-                                         os.path.join(self.env_dir, script['path'])]
-        self.run_or_fail(command, "the link script of the conda package %s" % script['name'])
+        trace_msg("running the link script of %s" % script['name'])
+        self.run_or_fail(script['command'], "the link script of the conda package %s" % script['name'])
         messages = self.in_build(os.path.join(self.env_dir, MESSAGES))
         if os.path.exists(messages):
             self.log.info("%s says: %s", script['name'], read_file(messages))

@@ -1,5 +1,5 @@
 """
-Installs conda packages into a folder, for use under another path; run by SifConda on the host.
+Installs conda packages into a folder, for use under another path; run by SifConda on the host, and part of ebsif.
 
 Needs Python 3.10 or newer, and py-rattler, which is unpacked into a folder. Each subcommand reads one JSON document
 from standard input, with the files of all packages, and prints one on standard output. Nothing comes from a network.
@@ -12,9 +12,18 @@ import shlex
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rattler import RepoDataRecord
+
+ACTIVATE = Path(__file__).with_name('conda-activate.sh')
 
 # What a package may bring to be run when it is installed: afterwards, and before.
 POST_LINK, PRE_LINK = 'bin/.%s-post-link.sh', 'bin/.%s-pre-link.sh'
+
+# How conda runs them: in the activated environment. The first argument is what activates it.
+LINK_SCRIPT = 'source "$1" "$2" && exec bash "$3"'
 
 # Of the record of an installed package, what tells where it was installed from: it differs from one host to another.
 PRIVATE = ('extracted_package_dir', 'link', 'package_tarball_full_path')
@@ -24,41 +33,47 @@ class PackageError(Exception):
     """A package that cannot be installed."""
 
 
-def sorted_records(records):
+def sorted_records(records: 'list[RepoDataRecord]') -> 'list[RepoDataRecord]':
     """Records of packages, each after those that it depends on."""
     from rattler import PackageRecord
-    names = [record.name.normalized for record in PackageRecord.sort_topologically(records)]
+    names = [record.name.normalized for record in PackageRecord.sort_topologically([*records])]
     return sorted(records, key=lambda record: names.index(record.name.normalized))
 
 
-async def read_record(package):
+async def read_record(path: str) -> 'RepoDataRecord':
     """The record of a package, read from its file."""
     from rattler import RepoDataRecord
     from rattler.exceptions import ExtractError
     try:
-        return await RepoDataRecord.from_package_archive(package['path'])
+        return await RepoDataRecord.from_package_archive(path)
     except (ExtractError, OSError) as err:
-        raise PackageError("%s is not a conda package, or is damaged: %s" % (package['path'], err)) from err
+        raise PackageError("%s is not a conda package, or is damaged: %s"
+                           % (os.path.basename(path), str(err).splitlines()[0])) from err
 
 
-async def probe(request):
+async def probe(request: dict[str, Any]) -> dict[str, Any]:
     """What the files of packages are."""
-    records = [await read_record(package) for package in request['packages']]
+    records = [await read_record(package['path']) for package in request['packages']]
     return {'packages': [{'file': record.file_name, 'name': record.name.normalized, 'version': str(record.version),
                           'subdir': record.subdir} for record in records]}
 
 
-async def install(request):
-    """Make the environment, and leave no trace of this host in it."""
+async def install(request: dict[str, Any]) -> dict[str, Any]:
+    """
+    Make the environment and what activates it, and leave no trace of this host in it.
+
+    What packages bring to be run afterwards is for the container: a command for each.
+    """
     from rattler import install as rattler_install
     from rattler.exceptions import InstallerError
-    prefix = Path(request['prefix'])
-    records = sorted_records([await read_record(package) for package in request['packages']])
+    prefix, target_prefix = Path(request['prefix']), Path(request['target_prefix'])
+    records = sorted_records([await read_record(package['path']) for package in request['packages']])
     try:
         await rattler_install(records, prefix, cache_dir=Path(request['cache']), show_progress=False,
-                              alternative_target_prefix=request['target_prefix'], execute_link_scripts=False)
-    except InstallerError as err:
-        raise PackageError(str(err)) from err
+                              alternative_target_prefix=target_prefix, execute_link_scripts=False)
+    except (InstallerError, OSError) as err:
+        reason = '; '.join(line.removeprefix("Caused by: ") for line in str(err).splitlines()[:3])
+        raise PackageError("the conda packages cannot be installed: %s" % reason) from err
     for record in records:
         if prefix.joinpath(PRE_LINK % record.name.normalized).exists():
             raise PackageError("the conda package %s has a script to be run before it is installed (pre-link), which "
@@ -75,18 +90,39 @@ async def install(request):
         commands[installed['name']] = installed_commands(prefix, installed)
         path.write_text(json.dumps(public_record(installed, places), indent=1, sort_keys=True) + '\n')
     write_variables(prefix)
+    write_activate(prefix)
     return {
         'clobbered': clobbered_files(prefix),
         'commands': commands,
         'scripts': [
-            {'name': record.name.normalized, 'version': str(record.version), 'build_number': record.build_number,
-             'path': POST_LINK % record.name.normalized}
+            {'name': record.name.normalized, 'command': link_command(record, target_prefix)}
             for record in records if prefix.joinpath(POST_LINK % record.name.normalized).exists()
         ],
     }
 
 
-def clobbered_files(prefix):
+def activate_file(prefix: Path) -> Path:
+    """The file beside the environments that activates one of them."""
+    return prefix.parent.parent / 'bin' / 'activate'
+
+
+def write_activate(prefix: Path) -> None:
+    """Write the file that activates the environment."""
+    path = activate_file(prefix)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(ACTIVATE.read_text().replace('__CONDA_NAME__', prefix.name))
+
+
+def link_command(record: 'RepoDataRecord', prefix: Path) -> list[str]:
+    """What runs the script of an installed package in the container."""
+    name = record.name.normalized
+    variables = ['PREFIX=%s' % prefix, 'ROOT_PREFIX=%s' % prefix, 'PKG_NAME=' + name,
+                 'PKG_VERSION=%s' % record.version, 'PKG_BUILDNUM=%d' % record.build_number]
+    return ['env', *variables, 'bash', '-c', LINK_SCRIPT, 'bash', str(activate_file(prefix)), prefix.name,
+            str(prefix / (POST_LINK % name))]
+
+
+def clobbered_files(prefix: Path) -> list[str]:
     """Names of files that more than one package brings; all but one of each are removed."""
     # Each package that comes too late has a folder of its own there.
     aside = prefix / '__clobbers__'
@@ -96,14 +132,14 @@ def clobbered_files(prefix):
     return sorted(names)
 
 
-def installed_commands(prefix, installed):
+def installed_commands(prefix: Path, installed: dict[str, Any]) -> list[str]:
     """Names of the commands that an installed package has brought; a link to nowhere or to a folder is none."""
     paths = [prefix / name for name in installed['files'] if Path(name).parent == Path('bin')]
     return sorted(path.name for path in paths
                   if not path.name.startswith('.') and path.is_file() and os.access(path, os.X_OK))
 
 
-def public_record(installed, places):
+def public_record(installed: dict[str, Any], places: dict[str, str | None]) -> dict[str, Any]:
     """The record of an installed package with the public place of its file, and no other."""
     record = {key: value for key, value in installed.items() if key not in PRIVATE}
     filename = record['fn']
@@ -114,9 +150,9 @@ def public_record(installed, places):
     return record
 
 
-def write_variables(prefix):
+def write_variables(prefix: Path) -> None:
     """Turn what packages ask for in env_vars.d into a hook for activation, which runs before all others."""
-    variables = {}
+    variables: dict[str, Any] = {}
     for path in sorted(prefix.glob('etc/conda/env_vars.d/*.json')):
         variables.update(json.loads(path.read_text()))
     if variables:
@@ -126,7 +162,7 @@ def write_variables(prefix):
                                 for name, value in sorted(variables.items())))
 
 
-def main():
+def main() -> int:
     """Run the subcommand that the command line names; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('rattler', help="folder with py-rattler")

@@ -1,41 +1,18 @@
 """Reading the metadata inside conda packages, for files that no solver has seen."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import rattler
-from rattler.exceptions import ExtractError
 from rattler.package import BuildString
 
-from ebsif.errors import EbsifError
+from ebsif.inside.conda import PackageError, read_record
 from ebsif.lock.conda.foreign import NOARCH, Pinned
 from ebsif.lock.conda.messages import of_machine
 from ebsif.lock.conda.request import error_at
 from ebsif.lock.model import LockedFile
-
-
-def records(files: Iterable[LockedFile], folder: Path) -> list[rattler.RepoDataRecord]:
-    """Return the records of files in a folder.
-
-    Raises
-    ------
-    EbsifError
-        When one is no package of conda.
-    """
-
-    async def read() -> list[rattler.RepoDataRecord]:
-        return [await _record(folder / file.filename) for file in files]
-
-    return asyncio.run(read())
-
-
-async def _record(path: Path) -> rattler.RepoDataRecord:
-    try:
-        return await rattler.RepoDataRecord.from_package_archive(path)
-    except (ExtractError, OSError) as error:
-        raise EbsifError(f"{path.name} is not a package of conda: {str(error).splitlines()[0]}") from error
 
 
 def checked(
@@ -60,8 +37,8 @@ def checked(
     found: dict[str, LockedFile] = {}
     for item in pinned:
         try:
-            (record,) = records([item.file], folder)
-        except EbsifError as error:
+            record = asyncio.run(read_record(str(folder / item.file.filename)))
+        except PackageError as error:
             raise error_at(item, str(error)) from error
         name = record.name.normalized
         who = f"{name} {record.version}"

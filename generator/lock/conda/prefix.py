@@ -8,16 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import rattler
-from rattler.exceptions import InstallerError
-
 from ebsif.base.image import Base
 from ebsif.errors import ConflictError, EbsifError
 from ebsif.inside import LAYER_PY
+from ebsif.inside.conda import PackageError, install
 from ebsif.inside.packages import PYTHON_ENV
-from ebsif.lock.conda.packages import records
 from ebsif.lock.conda.request import CondaRequest
-from ebsif.lock.conda.virtual import platform_of
 from ebsif.lock.model import LockedFile
 from ebsif.lock.target import CONDA, Installed, Target, image_of, label_of, of_base
 from ebsif.runtime import Inside, Runtime
@@ -59,14 +55,13 @@ def installed(
     prefix = ENVIRONMENTS / request.name
     with tempfile.TemporaryDirectory(prefix="ebsif-") as name:
         folder = Path(name, "user-software")
-        target = _on_host(prefix, folder)
-        target.parent.mkdir(parents=True)
-        _install(files, sources, target, prefix, base, Path(name, "cache"))
         inside = Inside(
             binds=[f"{folder}:{MOUNT}", f"{LAYER_PY}:{_LAYER_PY_INSIDE}:ro"],
             env=PYTHON_ENV,
         )
         image, python = image_of(base), str(prefix / "bin" / "python")
+        for command in _install(files, sources, folder, prefix, Path(name, "cache")):
+            runtime.output(image, command, inside)
         found = _layer_py(image, python, ["probe"], runtime, inside)
         packages = tuple(Installed(found["names"][key], version, CONDA) for key, version in found["packages"].items())
         of_stack: tuple[Installed, ...] = ()
@@ -79,27 +74,22 @@ def installed(
         yield Target(image, python, label, (*packages, *of_stack), (f"{folder}:{MOUNT}",))
 
 
-def _on_host(path: PurePosixPath, folder: Path) -> Path:
-    """Return where a path below the mount lies on this machine."""
-    return folder / path.relative_to(MOUNT)
-
-
 def _install(
-    files: Sequence[LockedFile], sources: Path, target: Path, prefix: PurePosixPath, base: Base, cache: Path
-) -> None:
-    found = records([file for file in files if file.is_conda], sources)
-    platform = rattler.Subdir(platform_of(base.known()))
-    # Link scripts are for the container, not for this machine.
-    options: dict[str, Any] = {"execute_link_scripts": False, "show_progress": False}
+    files: Sequence[LockedFile], sources: Path, folder: Path, prefix: PurePosixPath, cache: Path
+) -> list[list[str]]:
+    """Install packages into the folder that is mounted; return what is to be run in the container afterwards."""
+    target = folder / prefix.relative_to(MOUNT)
+    target.parent.mkdir(parents=True)
+    request = {
+        "prefix": str(target),
+        "target_prefix": str(prefix),
+        "cache": str(cache),
+        "packages": [{"path": str(sources / file.filename), "url": None} for file in files if file.is_conda],
+    }
     try:
-        asyncio.run(
-            rattler.install(
-                found, target, cache_dir=cache, platform=platform, alternative_target_prefix=prefix, **options
-            )
-        )
-    except (InstallerError, OSError) as error:
-        reason = "; ".join(line.removeprefix("Caused by: ") for line in str(error).splitlines()[:3])
-        raise EbsifError(f"the environment cannot be installed: {reason}") from error
+        return [script["command"] for script in asyncio.run(install(request))["scripts"]]
+    except PackageError as error:
+        raise EbsifError(str(error)) from error
 
 
 def _layer_py(

@@ -1,0 +1,1 @@
+../../easyblocks/generic/sif/conda-activate.sh
