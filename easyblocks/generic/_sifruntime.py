@@ -16,7 +16,8 @@ Used by ebsif, too: needs nothing but the standard library.
 """
 import os
 import re
-from typing import Dict, Iterable, List, Mapping
+import uuid
+from typing import BinaryIO, Dict, Iterable, List, Mapping, Optional
 
 # Apptainer installs a link `singularity` too, so its own name decides; the module looks in the same order.
 RUNTIMES = ('apptainer', 'singularity')
@@ -26,16 +27,14 @@ RUNTIMES = ('apptainer', 'singularity')
 # LD_LIBRARY_PATH itself.
 KEPT_VARIABLES = ('HOME', 'LD_LIBRARY_PATH', 'LOGNAME', 'PATH', 'TMPDIR', 'USER')
 
-# A SIF file begins with a launch line of 32 bytes, then the magic word.
-SIF_MAGIC = b'SIF_MAGIC'
-SIF_MAGIC_OFFSET = 32
+# A SIF file begins with a launch line of 32 bytes, then the magic word, and then, after some more, its identifier.
+SIF_HEADER = re.compile(br'.{32}SIF_MAGIC.{7}(.{16})', re.DOTALL)
 
 
-def is_sif(path: str) -> bool:
-    """Whether a file is a SIF image, by how it begins."""
-    with open(path, 'rb') as handle:
-        handle.seek(SIF_MAGIC_OFFSET)
-        return handle.read(len(SIF_MAGIC)) == SIF_MAGIC
+def sif_id(handle: BinaryIO) -> Optional[str]:
+    """Identifier (UUID) of a SIF image, by how its file begins; None for another file."""
+    match = SIF_HEADER.match(handle.read(64))
+    return str(uuid.UUID(bytes=match.group(1))) if match else None
 
 
 def runtime_prefix(runtime: str) -> str:

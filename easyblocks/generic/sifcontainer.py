@@ -23,7 +23,7 @@ from easybuild.easyblocks.generic._sifactivation import CONTAINER_PATH, RUNSCRIP
 from easybuild.easyblocks.generic._sifactivation import activate_script, activation_changes, differences
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
-from easybuild.easyblocks.generic._sifruntime import is_sif, runtime_prefix
+from easybuild.easyblocks.generic._sifruntime import runtime_prefix, sif_id
 from easybuild.easyblocks.generic._siftext import COMMAND_NAME, RESERVED_COMMANDS, fill_template, files_path
 from easybuild.easyblocks.generic._siftext import lua_value, shell_words, tcl_value
 from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
@@ -306,7 +306,9 @@ class SifContainer(StagedEasyBlock):
         if self.dry_run:
             return
         self.src[0]['finalpath'] = self.builddir
-        if not is_sif(self.src[0]['path']):
+        with open(self.src[0]['path'], 'rb') as handle:
+            is_sif = sif_id(handle) is not None
+        if not is_sif:
             raise EasyBuildError("%s is not a SIF image. Singularity and Apptainer make one with `build` or `pull`.",
                                  self.src[0]['path'])
 

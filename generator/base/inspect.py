@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import tempfile
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,9 @@ from ebsif.errors import EbsifError, FileError, ToolError
 from ebsif.files import opened, sha256
 from ebsif.inside import LAYER_PY
 from ebsif.inside.activation import activate_script, activation_changes, parse_activated, parse_environment
+from ebsif.inside.runtime import sif_id
 from ebsif.runtime import Inside, Runtime
 from ebsif.values import Command, PackageSpelling
-
-# A SIF file begins with a launch line of 32 bytes; then come the magic word and, at 48, the identifier.
-_MAGIC, _MAGIC_OFFSET = b"SIF_MAGIC", 32
-_ID_OFFSET, _ID_SIZE = 48, 16
 
 # The probes, and where containers see them.
 _PROBE_SH = Path(__file__).with_name("probe.sh")
@@ -57,11 +53,11 @@ def identity(image: Path) -> Identity:
         When it is none, or cannot be read.
     """
     with opened(image) as file:
-        header = file.read(_ID_OFFSET + _ID_SIZE)
+        found = sif_id(file)
         size = os.fstat(file.fileno()).st_size
-    if header[_MAGIC_OFFSET : _MAGIC_OFFSET + len(_MAGIC)] != _MAGIC or len(header) < _ID_OFFSET + _ID_SIZE:
+    if found is None:
         raise FileError(f"{image} is not a SIF image: singularity and apptainer make one with `build` or `pull`")
-    return Identity(str(uuid.UUID(bytes=header[_ID_OFFSET:])), size)
+    return Identity(found, size)
 
 
 def inspect_image(image: Path, runtime: Runtime, console: Console, *, known_sha256: str | None = None) -> Manifest:

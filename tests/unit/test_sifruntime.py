@@ -1,9 +1,9 @@
 """How a container is run: nothing of the caller changes it but the way to the runtime itself."""
 
-from pathlib import Path
+import io
 
 import pytest
-from easybuild.easyblocks.generic._sifruntime import container_command, container_environment, is_sif
+from easybuild.easyblocks.generic._sifruntime import container_command, container_environment, sif_id
 
 
 def test_the_runtime_gets_what_its_own_program_needs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,8 +30,19 @@ def test_a_command_runs_without_the_callers_home_and_variables() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("content", "expected"), [(b"#!/usr/bin/env run-singularity\n\0SIF_MAGIC\0", True),
-                                                   (b"SIF_MAGIC", False), (b"", False)])  # fmt: skip
-def test_an_image_is_known_by_how_it_begins(tmp_path: Path, content: bytes, expected: bool) -> None:
-    (tmp_path / "x").write_bytes(content)
-    assert is_sif(str(tmp_path / "x")) is expected
+LAUNCH = b"#!/usr/bin/env run-singularity\n\0"
+ID = bytes(range(16))
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (LAUNCH + b"SIF_MAGIC\0" + b"01\0\n\xff\0" + ID + b"more", "00010203-0405-0607-0809-0a0b0c0d0e0f"),
+        (LAUNCH + b"SIF_MAGIC\0" + b"01\0\n\xff\0" + ID[:-1], None),
+        (LAUNCH + b"SIF_MAGIC\0", None),
+        (b"SIF_MAGIC".ljust(64), None),
+        (b"", None),
+    ],
+)
+def test_an_image_is_known_by_how_it_begins(content: bytes, expected: str | None) -> None:
+    assert sif_id(io.BytesIO(content)) == expected
