@@ -15,6 +15,7 @@ from ebsif.values import (
     Command,
     ContainerPath,
     Date,
+    EnvironmentName,
     ImageFile,
     ModuleName,
     NamePart,
@@ -108,7 +109,7 @@ class Recipe(StrictModel):
     ``environment.yml``, a ``conda-lock.yml`` or an @EXPLICIT file."""
     stack: bool = False
     """Whether the base's own environment is active underneath a conda layer, and its Python packages are seen."""
-    conda_name: NamePart | None = None
+    conda_name: EnvironmentName | None = None
     """Name of the conda environment; by default that of the software in lower case."""
     virtual_packages: dict[VirtualPackageName, VirtualPackageVersion] = Field(default_factory=dict)
     """What the solver of conda is told beside what is found in the base, such as ``__cuda: 12.4``."""
@@ -128,7 +129,7 @@ class Recipe(StrictModel):
     """A package index to use instead of the default one."""
     extra_indexes: list[Url] = Field(default_factory=list)
     """Package indexes to use as well."""
-    venv_name: NamePart | None = None
+    venv_name: EnvironmentName | None = None
     """Name of the venv; by default that of the software in lower case."""
     commands: list[Command] = Field(default_factory=list)
     """Commands of the base to have on ``PATH``; those of the layer's packages are there anyway."""

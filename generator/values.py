@@ -6,8 +6,9 @@ from typing import Annotated
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-# Modules and container runtimes cannot carry these.
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+from ebsif.inside.activation import CONTAINER_PATH, VARIABLE_NAME, VARIABLE_VALUE
+from ebsif.inside.text import BIND, COMMAND_NAME, ENVIRONMENT_NAME, MODULE_NAME, SHA256
+
 # Characters that no name and no path may have, for use in a class of characters.
 _ODD = r"\x00-\x1f\x7f"
 
@@ -30,7 +31,7 @@ def _matching(pattern: str, expected: str) -> AfterValidator:
 
 
 def _one_line(value: str) -> str:
-    if _CONTROL.search(value):
+    if not re.fullmatch(VARIABLE_VALUE, value):
         raise ValueError(f"{value!r} has a line break or a control character, which cannot be passed on")
     return value
 
@@ -66,25 +67,26 @@ Version = Annotated[
 ]
 Suffix = Annotated[str, _matching(r"(-[A-Za-z0-9_.+-]+)?", "a version suffix: a dash, then letters, digits, _.+-")]
 NamePart = Annotated[str, _matching(r"[A-Za-z0-9_.+-]+", "a part of a name: letters, digits and any of _.+-")]
+EnvironmentName = Annotated[str, _matching(ENVIRONMENT_NAME, "a name for an environment: letters, digits, and _.+-")]
 Date = Annotated[str, _matching(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", "a date written as YYYYMMDD")]
-Sha256 = Annotated[str, _matching(r"[0-9a-f]{64}", "a SHA256: 64 of the digits 0-9 and a-f")]
+Sha256 = Annotated[str, _matching(SHA256, "a SHA256: 64 of the digits 0-9 and a-f")]
 Text = Annotated[str, AfterValidator(_one_line)]
 ImageFile = Annotated[
     str,
     _matching(rf"[^\s,:{_ODD}]*[^\s,:/{_ODD}]", "the name or path of an image, without space, comma or colon"),
 ]
-ContainerPath = Annotated[str, _matching(rf"/[^:{_ODD}]*", "an absolute path without colon and line break")]
+ContainerPath = Annotated[str, _matching(CONTAINER_PATH, "an absolute path without colon and line break")]
 Folder = Annotated[
     str, _matching(rf"[/$~][^:,{_ODD}]*", "an absolute path, or one that begins with ~ or a $VARIABLE")
 ]
 Bind = Annotated[
     str,
-    _matching(rf"/[^,{_ODD}]*", "one bind, source[:destination[:options]], with an absolute path and without comma"),
+    _matching(BIND, "one bind, source[:destination[:options]], with an absolute path and without comma"),
 ]
-Command = Annotated[str, _matching(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", "the name of a command")]
-Variable = Annotated[str, _matching(r"[A-Za-z_][A-Za-z0-9_]*", "the name of an environment variable")]
+Command = Annotated[str, _matching(COMMAND_NAME, "the name of a command")]
+Variable = Annotated[str, _matching(VARIABLE_NAME, "the name of an environment variable")]
 Variables = dict[Variable, Text]
-ModuleName = Annotated[str, _matching(rf"[^\s{_ODD}]+", "the name of a module")]
+ModuleName = Annotated[str, _matching(MODULE_NAME, "the name of a module")]
 PackageName = Annotated[
     str,
     _matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a Python package"),

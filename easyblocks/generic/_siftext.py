@@ -21,8 +21,12 @@ from typing import Mapping, Sequence, Union
 
 Text = Union[str, Sequence['Text']]
 
+# No control characters in names and paths: neither modules nor container runtimes can carry them.
+BIND = r'/[^,\x00-\x1f\x7f]*'
 COMMAND_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
 ENVIRONMENT_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
+MODULE_NAME = r'[^\s\x00-\x1f\x7f]+'
+SHA256 = r'[0-9a-f]{64}'
 
 # A wrapper of such a name would stand before what a login shell, a batch script or the wrappers themselves need.
 RESERVED_COMMANDS = ('apptainer', 'bash', 'env', 'sh', 'singularity')

@@ -24,8 +24,8 @@ from easybuild.easyblocks.generic._sifactivation import activate_script, activat
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
 from easybuild.easyblocks.generic._sifruntime import runtime_prefix, sif_id
-from easybuild.easyblocks.generic._siftext import COMMAND_NAME, RESERVED_COMMANDS, fill_template, files_path
-from easybuild.easyblocks.generic._siftext import lua_value, shell_words, tcl_value
+from easybuild.easyblocks.generic._siftext import BIND, COMMAND_NAME, MODULE_NAME, RESERVED_COMMANDS
+from easybuild.easyblocks.generic._siftext import files_path, fill_template, lua_value, shell_words, tcl_value
 from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
@@ -234,9 +234,9 @@ class SifContainer(StagedEasyBlock):
             if self.cfg[name] not in choices:
                 self.fail_parameter(name, "%r is none of %s", self.cfg[name], ', '.join(choices))
         self.check_texts('commands', self.cfg['commands'], COMMAND_NAME, "the name of a command")
-        self.check_texts('conflicts', self.cfg['conflicts'], r'[^\s]+', "the name of a module")
-        self.check_texts('binds', self.cfg['binds'], r'/[^\n,]*', "one bind specification that begins with an absolute "
-                                                                  "path, without comma and line break")
+        self.check_texts('conflicts', self.cfg['conflicts'], MODULE_NAME, "the name of a module")
+        self.check_texts('binds', self.cfg['binds'], BIND, "one bind specification that begins with an absolute path, "
+                                                           "without comma and line break")
         self.check_texts('activation_path', self.cfg['activation_path'], CONTAINER_PATH,
                          "an absolute path without colon and line break")
         self.check_texts('frozen_images', self.cfg['frozen_images'], r'[/$][^\n:]*',
