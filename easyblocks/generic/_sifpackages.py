@@ -26,11 +26,17 @@ PYTHON_ENV = {
     'PYTHONPATH': '',
 }
 
+# The oldest Python of an environment.
+MINIMUM_PYTHON = [3, 8]
+
+# Nearly every environment of conda with a Python has these, and no package needs those of the image.
+CONDA_OWN_PACKAGES = {'pip', 'setuptools', 'wheel'}
+
 SOURCE_SUFFIXES = ('.tar.gz', '.zip')
 CONDA_SUFFIXES = ('.conda', '.tar.bz2')
 
 # How conda calls the machines that `uname -m` calls otherwise.
-CONDA_MACHINES = {'x86_64': '64'}
+CONDA_MACHINES = {'i686': '32', 'x86_64': '64'}
 
 # PEP 440, with all the spellings that it allows.
 VERSION = re.compile(
@@ -72,6 +78,11 @@ def is_wheel(filename: str) -> bool:
 def is_conda_package(filename: str) -> bool:
     """Whether a file is a conda package, by its name."""
     return filename.endswith(CONDA_SUFFIXES)
+
+
+def conda_stem(filename: str) -> str:
+    """Name, version and build of a conda package, joined by dashes, from the name of its file."""
+    return next(filename[:-len(suffix)] for suffix in CONDA_SUFFIXES if filename.endswith(suffix))
 
 
 def conda_platform(machine: str) -> str:

@@ -17,6 +17,7 @@ from ebsif.errors import EbsifError, FileError, ToolError
 from ebsif.files import opened, sha256
 from ebsif.inside import LAYER_PY
 from ebsif.inside.activation import activate_script, activation_changes, parse_activated, parse_environment
+from ebsif.inside.packages import MINIMUM_PYTHON
 from ebsif.inside.runtime import sif_id
 from ebsif.runtime import Inside, Runtime
 from ebsif.values import Command, PackageSpelling
@@ -29,8 +30,6 @@ _VENVS = f"{_INSIDE}/venvs"
 _VENV_NAME = "ebsif-venv-name"
 
 _RUNSCRIPT_SECONDS = 30.0
-# As the easyblocks have it.
-_OLDEST_PYTHON = [3, 8]
 
 _COMMAND: TypeAdapter[str] = TypeAdapter(Command)
 _PACKAGE: TypeAdapter[str] = TypeAdapter(PackageSpelling)
@@ -239,7 +238,7 @@ def _operating_system(facts: Mapping[str, str]) -> OperatingSystem | None:
 
 def _usable_python(probed: Mapping[str, Any], glibc: str | None) -> Python | None:
     """Return the Python that layers can be made with."""
-    if not probed.get("makes_venvs") or probed["version"] < _OLDEST_PYTHON:
+    if not probed.get("makes_venvs") or probed["version"] < MINIMUM_PYTHON:
         return None
     version = ".".join(map(str, probed["version"]))
     interpreter = probed["interpreter"] + "".join(version.split(".")[:2])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from ebsif.errors import EbsifError
+from ebsif.inside.packages import conda_platform
 from ebsif.lock.inputs import FORMAT, base_inputs, digest_of, format_of
 from ebsif.lock.model import Lock
 from ebsif.lock.staging import staged
@@ -91,9 +92,8 @@ def request(recipe: "Recipe", document: "Document", base: "Base") -> LayerReques
     if recipe.layer != "conda":
         return LayerRequest(pip.request(recipe, document)) if recipe.has_packages else None
     from ebsif.lock.conda import request as conda
-    from ebsif.lock.conda.virtual import platform_of
 
-    environment = conda.request(recipe, document, platform_of(base.manifest) if base.manifest else None)
+    environment = conda.request(recipe, document, conda_platform(base.manifest.machine) if base.manifest else None)
     return LayerRequest(pip.request(recipe, document, environment.pip), environment)
 
 

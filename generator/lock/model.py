@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from packaging.utils import canonicalize_name
 
+from ebsif.inside.packages import conda_stem, is_conda_package
+
 
 @dataclass(frozen=True)
 class LockedFile:
@@ -38,14 +40,12 @@ class LockedFile:
     @property
     def is_conda(self) -> bool:
         """Whether it is a package of conda."""
-        return self.filename.endswith((".conda", ".tar.bz2"))
+        return is_conda_package(self.filename)
 
     @property
     def build(self) -> str | None:
         """The build of a package of conda, as in ``h123_0``."""
-        if not self.is_conda:
-            return None
-        return self.filename.removesuffix(".conda").removesuffix(".tar.bz2").rpartition("-")[2]
+        return conda_stem(self.filename).rpartition("-")[2] if self.is_conda else None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The solver's reasons, in our words."""
 
 from ebsif.lock.conda.messages import no_candidates, unreachable, unsolvable
-from ebsif.lock.conda.virtual import platform_of, virtual_packages
+from ebsif.lock.conda.virtual import virtual_packages
 from tests.support.manifests import make_manifest
 from tests.support.requests import conda_request
 
@@ -17,11 +17,6 @@ def test_virtual_packages_are_those_of_the_base() -> None:
         "__linux": ("3.2.0", "0"),
         "__unix": ("0", "0"),
     }
-
-
-def test_machines_are_called_as_conda_does() -> None:
-    machines = {machine: platform_of(make_manifest(machine=machine)) for machine in ("x86_64", "aarch64", "ppc64le")}
-    assert machines == {"x86_64": "linux-64", "aarch64": "linux-aarch64", "ppc64le": "linux-ppc64le"}
 
 
 def test_a_newer_c_library_than_the_base_has_is_named() -> None:

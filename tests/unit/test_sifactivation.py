@@ -104,8 +104,8 @@ def test_a_layer_undoes_a_pythonpath_whoever_has_set_it() -> None:
 
 
 def activated(*commands: str, **variables: str) -> tuple[dict[str, str], set[str]]:
-    env = {**os.environ, **variables}
-    done = subprocess.run(["bash", "-c", activate_script(commands)], capture_output=True, text=True, check=True, env=env)
+    script, env = activate_script(commands), {**os.environ, **variables}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True, env=env)
     before, after, personal = parse_activated(f"the image says this\n{done.stdout}")
     assert {name: before[name] for name in variables} == variables
     return after, personal

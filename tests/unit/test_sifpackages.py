@@ -1,10 +1,19 @@
 """A file's name says which package and version it is of."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
-from easybuild.easyblocks.generic._sifpackages import conda_platform, is_file_of, normal_version
+from easybuild.easyblocks.generic._sifpackages import canonical, conda_platform, conda_stem, is_file_of, normal_version
+from easybuild.easyblocks.generic._siftext import files_path
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.utils import canonicalize_name
 from packaging.version import Version
+
+from ebsif.inside import layer
 
 
 @pytest.mark.parametrize(
@@ -52,6 +61,35 @@ def test_versions_differ_as_python_packages_compare_them(pair: list[str]) -> Non
     assert (normal_version(one) == normal_version(other)) == (Version(one) == Version(other))
 
 
-@pytest.mark.parametrize(("machine", "platform"), [("x86_64", "linux-64"), ("aarch64", "linux-aarch64")])
+@pytest.mark.parametrize(
+    ("machine", "platform"),
+    [("x86_64", "linux-64"), ("i686", "linux-32"), ("aarch64", "linux-aarch64"), ("ppc64le", "linux-ppc64le")],
+)
 def test_platforms_of_conda_follow_from_the_machine(machine: str, platform: str) -> None:
     assert conda_platform(machine) == platform
+
+
+@pytest.mark.parametrize(
+    ("filename", "stem"),
+    [("a-b-1.0-h1_0.conda", "a-b-1.0-h1_0"), ("a-1.0-0.tar.bz2", "a-1.0-0"), ("a.conda.conda", "a.conda")],
+)
+def test_the_suffix_of_a_conda_package_is_cut_off_once(filename: str, stem: str) -> None:
+    assert conda_stem(filename) == stem
+
+
+@given(st.text("aB1-_. %\n;$"))
+def test_names_of_packages_are_compared_as_pypi_does(name: str) -> None:
+    assert canonical(name) == canonicalize_name(name)
+    assert layer.canonical(name) == canonicalize_name(name)  # type: ignore[no-untyped-call]
+
+
+def test_list_packages_compares_names_as_pypi_does(tmp_path: Path) -> None:
+    spellings = ["Foo._-Bar", "foo-bar", "FOO_bar", "foo.bar", "foo--bar"]
+    for number, name in enumerate([*spellings, "foobar"]):
+        info = tmp_path / str(number) / f"x{number}-1.dist-info"
+        info.mkdir(parents=True)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {number}.0\n")
+    path = os.pathsep.join(str(tmp_path / str(number)) for number in range(len(spellings) + 1))
+    script = files_path("runscripts", "list-packages")
+    done = subprocess.run([sys.executable, "-S", script], capture_output=True, text=True, env={"PYTHONPATH": path})
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [["Foo._-Bar", "0.0"], ["foobar", "5.0"]]

@@ -7,12 +7,13 @@ from pathlib import Path
 from ebsif.base.image import Base
 from ebsif.base.manifest import Manifest
 from ebsif.console import Console
+from ebsif.inside.packages import conda_platform
 from ebsif.lock.conda.download import download
 from ebsif.lock.conda.packages import checked
 from ebsif.lock.conda.prefix import has_python, installed
 from ebsif.lock.conda.request import CondaRequest, error_at
 from ebsif.lock.conda.solve import Solver
-from ebsif.lock.conda.virtual import platform_of, virtual_packages
+from ebsif.lock.conda.virtual import virtual_packages
 from ebsif.lock.model import PIP, Lock, LockedFile, Solution
 from ebsif.lock.pip.request import PipRequest
 from ebsif.lock.pip.resolve import Wheels, fetch_wheels, resolve_wheels
@@ -88,7 +89,7 @@ def _environment(
     request: CondaRequest, base: Manifest, folder: Path, console: Console, kept: Sequence[LockedFile]
 ) -> list[LockedFile]:
     """Return the files of the environment, which lie in the folder then."""
-    platform, virtual = platform_of(base), virtual_packages(base, request.virtual_packages)
+    platform, virtual = conda_platform(base.machine), virtual_packages(base, request.virtual_packages)
     python = base.python.minor if request.stack and base.python else None
     if request.pinned:
         download([pinned.file for pinned in request.pinned], folder, console)

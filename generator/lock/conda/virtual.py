@@ -4,15 +4,8 @@ from collections.abc import Mapping
 
 from ebsif.base.manifest import Manifest
 
-# conda's names for kinds of processors that it calls otherwise than the kernel does.
-_PLATFORMS = {"x86_64": "linux-64", "i686": "linux-32"}
 # For a base that does not tell: an old system, or one without the C library of GNU.
 _UNKNOWN_KERNEL = "0"
-
-
-def platform_of(base: Manifest) -> str:
-    """Return what conda calls the machine of a base, as in ``linux-64``."""
-    return _PLATFORMS.get(base.machine, f"linux-{base.machine}")
 
 
 def virtual_packages(base: Manifest, given: Mapping[str, str]) -> dict[str, tuple[str, str]]:
