@@ -55,7 +55,11 @@ EXPECTED_DIFFERENCES = {
     'WITH_VENV': MODULE + ": job scripts that run it must keep working, without effect",
 }
 
+# Where the container sees our scripts, the layer, and in the layer the environments of each kind.
 RUNSCRIPTS = '/runscripts'
+LAYER = '/user-software'
+VENVS = LAYER + '/venv'
+CONDA_ENVS = LAYER + '/conda/envs'
 
 # Prints the environment before activating, after it, and after activating as somebody else: a value that depends on who
 # activates must not get into a module. What the activation prints is not part of it. As numbers, since EasyBuild drops

@@ -18,14 +18,15 @@ in the container; all else is done in the container. Nothing is solved, and no n
 """
 import json
 import os
-import re
 import sys
 import zipfile
 
-from easybuild.easyblocks.generic._sifpackages import canonical, conda_platform, is_conda_package
+from easybuild.easyblocks.generic._sifactivation import CONDA_ENVS
+from easybuild.easyblocks.generic._sifpackages import CONDA_OWN_PACKAGES, canonical, conda_platform, conda_stem
+from easybuild.easyblocks.generic._sifpackages import is_conda_package
 from easybuild.easyblocks.generic._sifruntime import KEPT_VARIABLES
 from easybuild.easyblocks.generic._siftext import ENVIRONMENT_NAME, files_path
-from easybuild.easyblocks.generic.siflayer import LAYER, SifLayer, show_version, source_name
+from easybuild.easyblocks.generic.siflayer import SifLayer, show_version, source_name
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_warning
 from easybuild.tools.filetools import mkdir, read_file, remove_file, which
@@ -38,7 +39,7 @@ INSTALLER_PYTHON = (3, 10)
 PYTHON_COMMANDS = ['python3'] + ['python3.%d' % minor for minor in range(20, INSTALLER_PYTHON[1] - 1, -1)]
 
 # Activates an environment of the layer; old job scripts run it as $WITH_CONDA.
-ACTIVATE = os.path.join(LAYER, 'conda', 'bin', 'activate')
+ACTIVATE = os.path.join(os.path.dirname(CONDA_ENVS), 'bin', 'activate')
 
 # What link scripts write for the user, below the environment.
 MESSAGES = '.messages.txt'
@@ -49,16 +50,15 @@ class SifConda(SifLayer):
 
     PARAMETER_TYPES = dict(SifLayer.PARAMETER_TYPES, conda_name=str, command_packages=list)
 
-    # Nearly every environment with a Python has these, and no package needs those of the image.
-    OWN_PACKAGES = {'pip', 'setuptools', 'wheel'}
+    OWN_PACKAGES = CONDA_OWN_PACKAGES
 
     @staticmethod
     def extra_options(extra_vars=None):
         """Extra easyconfig parameters of SifConda"""
         extra_vars = SifLayer.extra_options(extra_vars)
         extra_vars.update({
-            'conda_name': [None, "Name of the conda environment, a folder in %s/conda/envs (default: name of the "
-                                 "software in lower case)" % LAYER, CUSTOM],
+            'conda_name': [None, "Name of the conda environment, a folder in %s (default: name of the software in "
+                                 "lower case)" % CONDA_ENVS, CUSTOM],
             'command_packages': [None, "Conda packages whose commands to have on $PATH, beside those of Python "
                                        "packages (default: all of them)", CUSTOM],
             'stack': [False, "Put the environment on top of the active one of the image, and let its Python see the "
@@ -82,7 +82,7 @@ class SifConda(SifLayer):
     @property
     def env_dir(self):
         """Path of the conda environment in the container"""
-        return os.path.join(LAYER, 'conda', 'envs', self.conda_name)
+        return os.path.join(CONDA_ENVS, self.conda_name)
 
     @property
     def env_python(self):
@@ -253,7 +253,7 @@ class SifConda(SifLayer):
 
     def check_packages(self):
         """Also that all conda packages are there, and no others"""
-        expected = {re.sub(r'(\.conda|\.tar\.bz2)$', '.json', name) for name in self.conda_files().values()}
+        expected = {conda_stem(name) + '.json' for name in self.conda_files().values()}
         output = self.run_or_fail(['ls', os.path.join(self.env_dir, 'conda-meta')], "listing the conda packages",
                                   binds=self.layer_binds())
         found = {name for name in output.split('\n') if name.endswith('.json')}

@@ -29,12 +29,12 @@ import stat
 import tarfile
 import zipfile
 
-from easybuild.easyblocks.generic._sifactivation import without_pythonpath
-from easybuild.easyblocks.generic._sifpackages import PYTHON_ENV, SOURCE_SUFFIXES, canonical, is_conda_package
-from easybuild.easyblocks.generic._sifpackages import is_file_of, is_wheel
-from easybuild.easyblocks.generic._sifsquashfs import COMPRESSORS, content_digest, mksquashfs_command
+from easybuild.easyblocks.generic._sifactivation import LAYER, without_pythonpath
+from easybuild.easyblocks.generic._sifpackages import MINIMUM_PYTHON, PYTHON_ENV, SOURCE_SUFFIXES, canonical
+from easybuild.easyblocks.generic._sifpackages import is_conda_package, is_file_of, is_wheel
+from easybuild.easyblocks.generic._sifsquashfs import BLOCK_SIZE, COMPRESSORS, content_digest, mksquashfs_command
 from easybuild.easyblocks.generic._sifsquashfs import mksquashfs_environment, normalise_permissions
-from easybuild.easyblocks.generic._siftext import files_path
+from easybuild.easyblocks.generic._siftext import SHA256, files_path, shell_words
 from easybuild.easyblocks.generic.sifcontainer import SifContainer
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg
@@ -43,7 +43,6 @@ from easybuild.tools.filetools import remove_dir, remove_file, symlink, which, w
 from easybuild.tools.run import run_shell_cmd
 from easybuild.tools.utilities import trace_msg
 
-LAYER = '/user-software'
 LAYER_FOLDER = 'user-software'
 LAYER_IMAGE = 'user-software.squashfs'
 # What is known of a layer, beside it in the installation, and the format in which it is written down.
@@ -57,8 +56,6 @@ PACKING_COMMANDS = {'make-squashfs', 'unmake-squashfs'}
 LAYER_PY = '/ebsif/layer.py'
 WHEELS = '/ebsif/wheels'
 BUILD = '/ebsif/build'
-
-MINIMUM_PYTHON = [3, 8]
 
 # Nothing of the builder's configuration, and no network.
 INSTALL_ENV = {
@@ -190,7 +187,7 @@ class SifLayer(SifContainer):
                     and isinstance(ext[2], dict) and ext[2].get('sources')):
                 self.fail_parameter('exts_list', "%r must be a name, a version, and a dictionary with 'sources' and "
                                                  "'checksums'", ext)
-            self.check_texts('exts_list', ext[2].get('checksums') or [], r'[0-9a-f]{64}',
+            self.check_texts('exts_list', ext[2].get('checksums') or [], SHA256,
                              "the SHA256 of the file of %s" % ext[0])
         names = {canonical(ext[0]) for ext in self.cfg.get_ref('exts_list')}
         for name in self.cfg['build_packages']:
@@ -212,8 +209,10 @@ class SifLayer(SifContainer):
     def install_host_commands(self):
         """Also those that pack and unpack the layer"""
         super().install_host_commands()
+        best, other = COMPRESSORS.values()
         for name in sorted(PACKING_COMMANDS):
-            self.install_script(os.path.join('bin', name), self.fill_command_template('commands', name))
+            self.install_script(os.path.join('bin', name), self.fill_command_template(
+                'commands', name, BEST=shell_words(*best), OTHER=shell_words(*other), BLOCK_SIZE=BLOCK_SIZE))
 
     def configure_step(self):
         """See whether the easyconfig fits the image, before anything is installed."""

@@ -17,9 +17,10 @@ SquashFS file, the layer, which the module mounts in the container; the image it
 """
 import os
 
+from easybuild.easyblocks.generic._sifactivation import VENVS
 from easybuild.easyblocks.generic._sifpackages import canonical, is_wheel
 from easybuild.easyblocks.generic._siftext import ENVIRONMENT_NAME
-from easybuild.easyblocks.generic.siflayer import LAYER, SifLayer, show_version
+from easybuild.easyblocks.generic.siflayer import SifLayer, show_version
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError
 from easybuild.tools.filetools import mkdir
@@ -36,8 +37,8 @@ class SifVenv(SifLayer):
         """Extra easyconfig parameters of SifVenv"""
         extra_vars = SifLayer.extra_options(extra_vars)
         extra_vars.update({
-            'venv_name': [None, "Name of the venv, a folder in %s/venv (default: name of the software in "
-                                "lower case)" % LAYER, CUSTOM],
+            'venv_name': [None, "Name of the venv, a folder in %s (default: name of the software in lower "
+                                "case)" % VENVS, CUSTOM],
         })
         return extra_vars
 
@@ -51,7 +52,7 @@ class SifVenv(SifLayer):
     @property
     def env_dir(self):
         """Path of the venv in the container"""
-        return os.path.join(LAYER, 'venv', self.venv_name)
+        return os.path.join(VENVS, self.venv_name)
 
     @property
     def build_python(self):

@@ -10,6 +10,7 @@ from ebsif.easyconfig.describe import base_facts, homepage, variable_suffix
 from ebsif.easyconfig.quoting import Literal, literal
 from ebsif.easyconfig.read import LOCK_MARK
 from ebsif.errors import EbsifError
+from ebsif.inside.activation import CONDA_ENVS, VENVS
 from ebsif.jinja import templates
 from ebsif.lock import LayerRequest
 from ebsif.lock.model import Lock
@@ -19,7 +20,7 @@ from ebsif.site import Site
 
 # Of each kind of layer: its easyblock, and where its environments lie.
 _EASYBLOCKS = {"venv": "SifVenv", "conda": "SifConda", "none": "SifContainer"}
-_ENVIRONMENTS = {"venv": "/user-software/venv", "conda": "/user-software/conda/envs"}
+_ENVIRONMENTS = {"venv": VENVS, "conda": CONDA_ENVS}
 _PACKAGE = "ebsif.easyconfig"
 
 

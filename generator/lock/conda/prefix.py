@@ -11,20 +11,15 @@ from typing import Any
 from ebsif.base.image import Base
 from ebsif.errors import ConflictError, EbsifError
 from ebsif.inside import LAYER_PY
+from ebsif.inside.activation import CONDA_ENVS, LAYER
 from ebsif.inside.conda import PackageError, install
-from ebsif.inside.packages import PYTHON_ENV
+from ebsif.inside.packages import CONDA_OWN_PACKAGES, PYTHON_ENV
 from ebsif.lock.conda.request import CondaRequest
 from ebsif.lock.model import LockedFile
 from ebsif.lock.target import CONDA, Installed, Target, image_of, label_of, of_base
 from ebsif.runtime import Inside, Runtime
 
-# Where the layer is mounted, and where environments lie in it.
-MOUNT = PurePosixPath("/user-software")
-ENVIRONMENTS = MOUNT / "conda" / "envs"
-
 _LAYER_PY_INSIDE = "/ebsif/layer.py"
-# Nearly every environment with Python has these, and no package needs those of the base.
-_INSTALLERS = ("pip", "setuptools", "wheel")
 
 
 def has_python(files: Sequence[LockedFile]) -> bool:
@@ -52,11 +47,11 @@ def installed(
     EbsifError
         When a package cannot be installed, or Python does not run.
     """
-    prefix = ENVIRONMENTS / request.name
+    prefix = PurePosixPath(CONDA_ENVS, request.name)
     with tempfile.TemporaryDirectory(prefix="ebsif-") as name:
         folder = Path(name, "user-software")
         inside = Inside(
-            binds=[f"{folder}:{MOUNT}", f"{LAYER_PY}:{_LAYER_PY_INSIDE}:ro"],
+            binds=[f"{folder}:{LAYER}", f"{LAYER_PY}:{_LAYER_PY_INSIDE}:ro"],
             env=PYTHON_ENV,
         )
         image, python = image_of(base), str(prefix / "bin" / "python")
@@ -71,14 +66,14 @@ def installed(
             _refuse_replaced(packages, of_stack, request)
             _layer_py(image, below.path, ["stack", found["purelib"]], runtime, inside)
         label = label_of(".".join(map(str, found["version"][:2])), base.known())
-        yield Target(image, python, label, (*packages, *of_stack), (f"{folder}:{MOUNT}",))
+        yield Target(image, python, label, (*packages, *of_stack), (f"{folder}:{LAYER}",))
 
 
 def _install(
     files: Sequence[LockedFile], sources: Path, folder: Path, prefix: PurePosixPath, cache: Path
 ) -> list[list[str]]:
     """Install packages into the folder that is mounted; return what is to be run in the container afterwards."""
-    target = folder / prefix.relative_to(MOUNT)
+    target = folder / prefix.relative_to(LAYER)
     target.parent.mkdir(parents=True)
     request = {
         "prefix": str(target),
@@ -103,7 +98,7 @@ def _layer_py(
 def _refuse_replaced(packages: Sequence[Installed], of_stack: Sequence[Installed], request: CondaRequest) -> None:
     """Refuse packages of conda that would hide those of the base, unless the recipe allows them."""
     there = {package.key: package for package in of_stack}
-    free = {*_INSTALLERS, *request.allow_base_packages}
+    free = {*CONDA_OWN_PACKAGES, *request.allow_base_packages}
     both = [(package, there[package.key]) for package in packages if package.key in there]
     replaced = [(new, old) for new, old in both if new.key not in free]
     if replaced:
