@@ -309,6 +309,23 @@ def test_a_wheel_that_contradicts_a_package_of_conda_is_named_with_both_sides(
     assert said == "packages conflict: mine 1.0 needs numbers<2, conda has numbers 2.0"
 
 
+def test_scripts_that_packages_bring_are_run_or_refused_as_in_the_layer(
+    bench: CondaBench, channel: Channel, tmp_path: Path
+) -> None:
+    own = channel.copy(tmp_path / "own")
+    script = "bin/.failing-post-link.sh"
+    make_package(own.path, "failing", files={script: "echo not today >&2; exit 3\n"}, executable=[script])
+    own.index()
+    wheel = make_wheel(bench.folder, "mine")
+
+    def lines(name: str) -> str:
+        return inline(own.url, "python", name, pip=f"./{wheel.path.name}")
+
+    assert "linked" in files(bench.lock(lines("linked")).lock)
+    assert bench.refuse(lines("failing")) == "the link script of the conda package failing failed: not today"
+    assert "prelinked has a script to be run before it is installed (pre-link)" in bench.refuse(lines("prelinked"))
+
+
 def test_wheels_need_a_python_in_the_environment(bench: CondaBench, small: Channel) -> None:
     said = bench.refuse(inline(small.url, "shared", pip="mine"))
     assert said == "recipe.yml:9: packages of pip need a Python: add python to the environment"

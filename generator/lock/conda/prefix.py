@@ -55,8 +55,10 @@ def installed(
             env=PYTHON_ENV,
         )
         image, python = image_of(base), str(prefix / "bin" / "python")
-        for command in _install(files, sources, folder, prefix, Path(name, "cache")):
-            runtime.output(image, command, inside)
+        for script in _install(files, sources, folder, prefix, Path(name, "cache")):
+            done = runtime.run(image, script["command"], inside)
+            if done.returncode != 0:
+                raise EbsifError(f"the link script of the conda package {script['name']} failed: {done.stderr.strip()}")
         found = _layer_py(image, python, ["probe"], runtime, inside)
         packages = tuple(Installed(found["names"][key], version, CONDA) for key, version in found["packages"].items())
         of_stack: tuple[Installed, ...] = ()
@@ -71,7 +73,7 @@ def installed(
 
 def _install(
     files: Sequence[LockedFile], sources: Path, folder: Path, prefix: PurePosixPath, cache: Path
-) -> list[list[str]]:
+) -> list[dict[str, Any]]:
     """Install packages into the folder that is mounted; return what is to be run in the container afterwards."""
     target = folder / prefix.relative_to(LAYER)
     target.parent.mkdir(parents=True)
@@ -82,7 +84,7 @@ def _install(
         "packages": [{"path": str(sources / file.filename), "url": None} for file in files if file.is_conda],
     }
     try:
-        return [script["command"] for script in asyncio.run(install(request))["scripts"]]
+        return list(asyncio.run(install(request))["scripts"])
     except PackageError as error:
         raise EbsifError(str(error)) from error
 
