@@ -15,7 +15,7 @@ What activating an environment by hand does, and how it compares with what a Sif
 Used by ebsif, too: needs nothing but the standard library.
 """
 import re
-from typing import Container, Dict, Iterable, List, Mapping, Optional, Set, Tuple
+from typing import Collection, Container, Dict, Iterable, List, Mapping, Optional, Set, Tuple
 
 Variables = Dict[str, str]
 
@@ -131,7 +131,7 @@ def comparable_path(path: str) -> str:
     return ':'.join(folder for folder in path.split(':') if folder not in ('', RUNSCRIPTS))
 
 
-def activation_changes(before: Mapping[str, str], after: Mapping[str, str], personal: Container[str] = (),
+def activation_changes(before: Mapping[str, str], after: Mapping[str, str], personal: Collection[str] = (),
                        decided: Iterable[str] = ()) -> Tuple[Variables, List[str], List[Tuple[str, str]]]:
     """
     What activating changes in an environment, as far as a module can do the same from outside the container.
@@ -145,7 +145,7 @@ def activation_changes(before: Mapping[str, str], after: Mapping[str, str], pers
     """
     ignored = (set(EXPECTED_DIFFERENCES) - {'PYTHONPATH'}) | (set(decided) - {'PATH'})
     env, folders, problems = {}, [], []  # type: Variables, List[str], List[Tuple[str, str]]
-    for name in sorted((set(before) | set(after)) - ignored):
+    for name in sorted(set(before).union(after, personal) - ignored):
         value, old = after.get(name), before.get(name)
         problem = None
         if name in personal:

@@ -86,7 +86,7 @@ def test_ways_to_write_the_same_are_the_same(tmp_path: Path, one: str, other: st
         ("layer: conda\nenvironment: no.yml\n", "recipe.yml:5: there is no file no.yml"),
         ("layer: conda\nenvironment: x\nvenv_name: x\n", "recipe.yml:6: a conda layer has no venv: write `conda_name`"),
         ("layer: conda\nenvironment: [a]\n", "recipe.yml:5: environment: input should be a valid string"),
-        ("layer: conda\nenvironment: x\nconda_name: a/b\n", "recipe.yml:6: conda_name: 'a/b' is not a name for an environment"),
+        ("layer: conda\nenvironment: x\nconda_name: a/b\n", "recipe.yml:6: conda_name: 'a/b' is not a name"),
     ],
 )
 def test_what_does_not_go_together_in_a_recipe_is_named(tmp_path: Path, text: str, message: str) -> None:

@@ -83,6 +83,7 @@ def test_what_no_module_can_do_is_named(after: dict[str, str], name: str, proble
 def test_what_depends_on_who_activates_is_named() -> None:
     after = {"OWN": "/tmp/ada", "PATH": "/home/ada/bin:/bin", "SAME": "1"}
     assert activation_changes({"PATH": "/bin"}, after, personal=["OWN", "PATH", "OTHERS"]) == ({"SAME": "1"}, [], [
+        ("OTHERS", "it sets $OTHERS to what depends on who activates (here: not set)"),
         ("OWN", "it sets $OWN to what depends on who activates (here: '/tmp/ada')"),
         ("PATH", "it sets $PATH to what depends on who activates (here: '/home/ada/bin:/bin')"),
     ])  # fmt: skip
