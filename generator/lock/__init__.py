@@ -1,8 +1,8 @@
 """Locks: which files make a layer, and where they come from.
 
 This module alone chooses between `ebsif.lock.pip` and `ebsif.lock.conda`, whose modules `request`, `resolve`,
-`download` and `messages` have the same roles. Both are imported where they are needed: the library that solves for conda
-is large, and a recipe, which the two read, holds an environment of conda itself.
+`download` and `messages` have the same roles. Both are imported where they are needed: the library that solves for
+conda is large, and a recipe, which the two read, holds an environment of conda itself.
 """
 
 from collections.abc import Mapping, Sequence

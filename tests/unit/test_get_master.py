@@ -38,7 +38,8 @@ def test_the_step_counts_where_it_has_only_some_nodes_of_the_job() -> None:
 
 def test_two_steps_of_a_job_and_two_jobs_in_a_row_have_ports_of_their_own(tmp_path: Path) -> None:
     text = (SCRIPT.parent / "conda-python-distributed").read_text().replace("/runscripts/", f"{tmp_path}/")
-    for name, content in [("script", text), ("get-master", "echo n1\n"), ("conda-python-simple", "echo $MASTER_PORT\n")]:
+    scripts = {"script": text, "get-master": "echo n1\n", "conda-python-simple": "echo $MASTER_PORT\n"}
+    for name, content in scripts.items():
         (tmp_path / name).write_text("#!/bin/bash\n" + content)
         (tmp_path / name).chmod(0o755)
     steps = [(job, step) for job in (1234567, 1234568) for step in (0, 1)]

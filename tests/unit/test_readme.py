@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.rst").read_text()
-TREE = README[README.index("    easyblocks/generic/") : README.index("Licence\n")]
+TREE = README[README.index("    easyblocks/generic/") : README.index("Where to change what")]
 
 # These folders have many modules of one kind, or say with one sentence which of them does what.
 AS_A_WHOLE = (
