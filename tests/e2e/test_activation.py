@@ -5,107 +5,142 @@ import shlex
 from collections.abc import Callable
 
 import pytest
-from easybuild.easyblocks.generic._sifactivation import differences, parse_environment
 
+from tests.support.activation import unexpected, variables
 from tests.support.easyconfigs import CONDA_ENV, KINDS, VENV_ENV
 from tests.support.site import Site
 from tests.support.wheels import Wheel
+from workbench import easybuild
 
 pytestmark = pytest.mark.e2e
 
 ALL_ENV = VENV_ENV | CONDA_ENV
 LAYER_KINDS = [kind for kind in KINDS if kind != "bare"]
+VENV = "/user-software/venv/demo"
+
+# An easyconfig that does not say what activating does: it is found out.
+SILENT = {"activation_env": None, "activation_path": None, "container_env": None}
 
 
-@pytest.fixture(scope="module", params=LAYER_KINDS)
-def kind(request: pytest.FixtureRequest, place: Site, layer: list[Wheel]) -> str:
-    place.install(request.param, layer)
-    return str(request.param)
+@pytest.fixture(scope="session")
+def version() -> str:
+    """One version of EasyBuild is enough here: what activating does, does not depend on it."""
+    return easybuild.DEFAULT
 
 
 @pytest.fixture(scope="module")
-def place(make_site: Callable[..., Site]) -> Site:
-    return make_site()
+def place(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
+    """An installation on each kind of base, by easyconfigs that do not say what activating does; it stays as it is."""
+    place = make_site()
+    done = place.eb(*(place.write(kind, layer, **SILENT) for kind in LAYER_KINDS), "--trace")
+    assert done.returncode == 0, done.stdout
+    return place
 
 
-def environments(place: Site, kind: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the environment after activating by hand, and the one with the module loaded, both without the host's."""
+def refuse_module(place: Site, kind: str, layer: list[Wheel], **changes: object) -> str:
+    """Have EasyBuild refuse another module for an installation, which keeps its own; return what was printed."""
+    before = place.module_file(kind).read_text()
+    done = place.eb(place.write(kind, layer, **changes), "--module-only")
+    assert done.returncode != 0, done.stdout
+    assert place.module_file(kind).read_text() == before
+    return done.stdout
+
+
+def activated(place: Site, kind: str) -> dict[str, str]:
+    """Return the environment in the container after activating by hand, without the host's."""
     verb = KINDS[kind].get("start_with", "exec")
     image, layer = place.machine.bases[kind], place.installation(kind) / "user-software.squashfs"
-    commands = [KINDS[kind].get("activation", ":"), "source /user-software/venv/demo/bin/activate", "exec env -0"]
-    by_hand = place.login(
+    commands = [KINDS[kind].get("activation", ":"), f"source {VENV}/bin/activate", "exec env -0"]
+    done = place.login(
         f"apptainer {verb} --cleanenv --bind {layer}:/user-software:image-src=/,ro {image} "
         f"bash -c {shlex.quote(' && '.join(commands))}"
     )
-    assert by_hand.returncode == 0, by_hand.stderr
-    loaded = place.output(kind, f"$SIFRUNTIMEDEMO {verb} --cleanenv $SIF env -0")
-    return parse_environment(by_hand.stdout), parse_environment(loaded)
+    assert done.returncode == 0, done.stderr
+    return variables(done.stdout)
 
 
+def loaded(place: Site, kind: str) -> dict[str, str]:
+    """Return the environment in the container with the module loaded, without the host's."""
+    verb = KINDS[kind].get("start_with", "exec")
+    return variables(place.output(kind, f"$SIFRUNTIMEDEMO {verb} --cleanenv $SIF env -0"))
+
+
+@pytest.mark.parametrize("kind", LAYER_KINDS)
 def test_loading_the_module_is_activating(place: Site, kind: str) -> None:
-    by_hand, loaded = environments(place, kind)
-    assert differences(by_hand, loaded) == []
+    by_hand, by_module = activated(place, kind), loaded(place, kind)
+    assert unexpected(by_hand, by_module) == {}
     # The comparison has seen what it is about.
-    assert by_hand["VIRTUAL_ENV"] == loaded["VIRTUAL_ENV"] == "/user-software/venv/demo"
+    assert by_hand["VIRTUAL_ENV"] == by_module["VIRTUAL_ENV"] == VENV
     if kind.startswith("conda"):
-        assert CONDA_ENV.items() <= loaded.items()
+        assert CONDA_ENV.items() <= by_module.items()
 
 
-def test_pythonpath_of_the_base_does_not_override_the_layer(site: Site, layer: list[Wheel]) -> None:
-    kind = "venv-pythonpath"
-    site.install(kind, layer)
-    by_hand, _ = environments(site, kind)
-    assert by_hand["PYTHONPATH"].startswith("/opt/venv")
+@pytest.mark.parametrize(
+    ("kind", "env", "path"),
+    [
+        ("venv", VENV_ENV, []),
+        ("venv-pythonpath", VENV_ENV | {"PYTHONPATH": ""}, []),
+        ("conda", ALL_ENV, ["/opt/miniconda3/envs/pytorch/bin", "/opt/miniconda3/condabin"]),
+        ("conda-active", VENV_ENV, []),
+    ],
+)
+def test_what_activating_does_is_found_out(place: Site, kind: str, env: dict[str, str], path: list[str]) -> None:
+    found = json.loads((place.installation(kind) / "activation.json").read_text())
+    assert found == {"env": env | {"VIRTUAL_ENV": VENV}, "path": [f"{VENV}/bin", *path]}
+
+
+def test_an_easyconfig_that_says_what_activating_does_gives_the_same_module(place: Site, layer: list[Wheel]) -> None:
+    before = [place.module_file(kind).read_text() for kind in LAYER_KINDS]
+    done = place.eb(*(place.write(kind, layer) for kind in LAYER_KINDS), "--module-only")
+    assert done.returncode == 0, done.stdout
+    assert [place.module_file(kind).read_text() for kind in LAYER_KINDS] == before
+
+
+def test_what_was_found_out_is_remembered_when_the_image_is_gone(place: Site, layer: list[Wheel]) -> None:
+    image, module = place.installation("conda") / place.machine.bases["conda"].name, place.module_file("conda")
+    before = module.read_text()
+    away = image.rename(image.with_name("away"))
+    module.unlink()
+    done = place.eb(place.write("conda", layer, **SILENT), "--module-only")
+    away.rename(image)
+    assert done.returncode == 0, done.stdout
+    assert module.read_text() == before
+
+
+def test_module_in_tcl_does_the_same(place: Site, layer: list[Wheel]) -> None:
+    tcl = place.using(tool="EnvironmentModules")
+    done = tcl.eb(tcl.write("conda", layer, **SILENT), "--module-only")
+    assert done.returncode == 0, done.stdout
+    by_module = loaded(tcl, "conda")
+    tcl.module_file("conda").unlink()
+    assert unexpected(activated(place, "conda"), by_module) == {}
+    assert ALL_ENV.items() <= by_module.items()
+
+
+def test_pythonpath_of_the_base_does_not_override_the_layer(place: Site) -> None:
+    assert activated(place, "venv-pythonpath")["PYTHONPATH"].startswith("/opt/venv")
     program = "import os, sys; print(repr(os.environ.get('PYTHONPATH')), sys.path[1:])"
-    out = site.output(kind, f'python -c "{program}"')
+    out = place.output("venv-pythonpath", f'python -c "{program}"')
     assert out.startswith("''")
-    assert out.index("/user-software/venv/demo") < out.index("/opt/venv")
+    assert out.index(VENV) < out.index("/opt/venv")
 
 
-def test_pythonpath_of_the_base_that_is_not_neutralised_is_refused(site: Site, layer: list[Wheel]) -> None:
-    out = site.refuse("venv-pythonpath", layer, container_env={})
+def test_pythonpath_of_the_base_that_is_not_neutralised_is_refused(place: Site, layer: list[Wheel]) -> None:
+    out = refuse_module(place, "venv-pythonpath", layer, container_env={})
     assert "the image sets $PYTHONPATH to /opt/venv" in out
     assert "add 'PYTHONPATH': '' to 'container_env'" in out
 
 
-@pytest.mark.parametrize(
-    ("changes", "variable"),
-    [
-        ({"activation_env": ALL_ENV | {"CONDA_SHLVL": "2"}}, "$CONDA_SHLVL is '1' after activating by hand"),
-        ({"activation_env": {k: v for k, v in ALL_ENV.items() if k != "DEMO_HOOK_VALUE"}}, "$DEMO_HOOK_VALUE is"),
-        ({"activation_env": ALL_ENV | {"EXTRA": "1"}}, "$EXTRA is not set after activating by hand"),
-        ({"activation_path": ["/opt/miniconda3/envs/pytorch/bin"]}, "$PATH is "),
-    ],
-)
-def test_an_easyconfig_that_differs_is_refused(
-    site: Site, layer: list[Wheel], changes: dict[str, object], variable: str
-) -> None:
-    assert variable in site.refuse("conda", layer, **changes)
-
-
-# An easyconfig that does not say what activating does.
-SILENT = {"activation_env": None, "activation_path": None, "container_env": None}
-
-
-@pytest.mark.parametrize(("kind", "tool"), [*((kind, "Lmod") for kind in LAYER_KINDS), ("conda", "EnvironmentModules")])
-def test_what_activating_does_is_found_out_and_remembered(
-    make_site: Callable[..., Site], layer: list[Wheel], kind: str, tool: str
-) -> None:
-    place = make_site(tool=tool)
-    assert "finding out what activating the environment sets" in place.install(kind, layer, **SILENT)
-    by_hand, loaded = environments(place, kind)
-    assert differences(by_hand, loaded) == []
-    assert loaded.get("PYTHONPATH", "") == ""
-    found = json.loads((place.installation(kind) / "activation.json").read_text())["env"]
-    assert {"VIRTUAL_ENV", "VIRTUAL_ENV_PROMPT"} <= found.keys()
-    assert (found.items() >= CONDA_ENV.items()) == (kind == "conda")
-
-    module = place.module_file(kind).read_text()
-    place.module_file(kind).unlink()
-    (place.installation(kind) / place.machine.bases[kind].name).unlink()
-    done = place.eb(place.write(kind, layer, **SILENT), "--module-only")
-    assert done.returncode == 0, done.stdout
-    assert place.module_file(kind).read_text() == module
+def test_an_easyconfig_that_differs_is_refused(place: Site, layer: list[Wheel]) -> None:
+    env = {name: value for name, value in ALL_ENV.items() if name != "DEMO_HOOK_VALUE"}
+    path = ["/opt/miniconda3/envs/pytorch/bin"]
+    out = refuse_module(
+        place, "conda", layer, activation_env=env | {"CONDA_SHLVL": "2", "EXTRA": "1"}, activation_path=path
+    )
+    assert "$CONDA_SHLVL is '1' after activating by hand, but '2'" in out
+    assert "$DEMO_HOOK_VALUE is 'two words" in out
+    assert "$EXTRA is not set after activating by hand, but '1'" in out
+    assert "$PATH is " in out
 
 
 def test_module_of_what_was_never_installed_comes_with_a_warning(site: Site, layer: list[Wheel]) -> None:

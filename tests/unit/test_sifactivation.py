@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 from easybuild.easyblocks.generic._sifactivation import (
+    EXPECTED_DIFFERENCES,
     activate_script,
     activation_changes,
     differences,
@@ -12,6 +13,8 @@ from easybuild.easyblocks.generic._sifactivation import (
     parse_environment,
     without_pythonpath,
 )
+
+from tests.support import activation
 
 
 def test_output_of_env_is_parsed_whatever_values_hold() -> None:
@@ -28,6 +31,30 @@ def test_a_missing_variable_is_named() -> None:
 
 def test_another_value_is_shown() -> None:
     assert differences({"A": "1"}, {"A": "2"}) == ["$A is '1' after activating by hand, but '2' with the module loaded"]
+
+
+def test_what_may_differ_is_what_the_tests_allow() -> None:
+    assert set(EXPECTED_DIFFERENCES) == set(activation.MAY_DIFFER)
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "loaded", "found"),
+    [
+        ({"A": "1"}, {"A": "1"}, {}),
+        ({"A": "1", "B": "2"}, {"B": "3"}, {"A": ("1", None), "B": ("2", "3")}),
+        ({"SHLVL": "2", "PS1": "$"}, {"SHLVL": "1", "WITH_VENV": ":"}, {}),
+        ({"PATH": "/a::/b"}, {"PATH": "/runscripts:/a:/b"}, {}),
+        ({"PATH": "/a:/b"}, {"PATH": "/a:/b"}, {"PATH": ("/runscripts:/a:/b", "/a:/b")}),
+    ],
+)
+def test_the_comparison_of_the_tests(
+    by_hand: dict[str, str], loaded: dict[str, str], found: dict[str, tuple[str | None, str | None]]
+) -> None:
+    assert activation.unexpected(by_hand, loaded) == found
+
+
+def test_the_tests_read_the_output_of_env_by_themselves() -> None:
+    assert activation.variables("A=1\0B=two\nlines\0C=a=b\0D=\0") == {"A": "1", "B": "two\nlines", "C": "a=b", "D": ""}
 
 
 def test_shell_internals_may_differ() -> None:
