@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from easybuild.easyblocks.generic._sifactivation import differences, parse_environment
 
+from tests.support.activation import unexpected, variables
 from tests.support.conda import HOOKED_VALUE, Channel
 from tests.support.conda_layer import PARAMETERS, RATTLER, STACKED, conda_files, rattler_wheel
 from tests.support.conda_packages import corrupted, make_package, make_python_package
@@ -27,6 +27,18 @@ SQUASHFS = "user-software.squashfs"
 # Where pip only installs the wheels.
 WITH_PIP = PARAMETERS | {"build_packages": ["py-rattler", "pip"]}
 PREFIX = "/user-software/conda/envs/demo"
+BASES = ["bare", "venv", "conda", "conda-active"]
+
+# Run by pytest, a command of the base, in a process that it starts.
+CHECK = f"""
+import sys
+
+import greet, six
+
+def test_layer_and_base_are_seen():
+    assert sys.prefix == "{PREFIX}"
+    assert six.__file__.startswith("/opt/")
+"""
 
 
 @pytest.fixture(scope="session")
@@ -47,16 +59,23 @@ def conda(channel: Channel, rattler: Wheel) -> list[Wheel]:
     return [rattler, *conda_files(channel)]
 
 
-@pytest.fixture(scope="module", params=["bare", "venv", "conda", "conda-active"])
+@pytest.fixture(params=BASES)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def place(make_site: Callable[..., Site], kind: str, conda: list[Wheel]) -> Site:
-    """An installation of the small layer on each kind of base."""
+def with_pip(conda: list[Wheel], pip_wheel: Wheel) -> list[Wheel]:
+    """The small layer, with pip on top."""
+    return [*conda, pip_wheel]
+
+
+@pytest.fixture(scope="module")
+def place(make_site: Callable[..., Site], with_pip: list[Wheel]) -> Site:
+    """An installation of the small layer on each kind of base; it stays as it is."""
     place = make_site()
-    place.install(kind, conda, **PARAMETERS)
+    done = place.eb(*(place.write(kind, with_pip, **PARAMETERS) for kind in BASES))
+    assert done.returncode == 0, done.stdout
     return place
 
 
@@ -102,8 +121,8 @@ def test_loading_the_module_is_activating(place: Site, kind: str) -> None:
         "bash -c 'source /user-software/conda/bin/activate demo && exec env -0'"
     )
     assert by_hand.returncode == 0, by_hand.stderr
-    loaded = parse_environment(place.output(kind, f"$SIFRUNTIMEDEMO {verb} --cleanenv $SIF env -0"))
-    assert differences(parse_environment(by_hand.stdout), loaded) == []
+    loaded = variables(place.output(kind, f"$SIFRUNTIMEDEMO {verb} --cleanenv $SIF env -0"))
+    assert unexpected(variables(by_hand.stdout), loaded) == {}
     assert loaded["CONDA_PREFIX"] == PREFIX
     assert loaded["CONDA_SHLVL"] == ("2" if kind == "conda-active" else "1")
 
@@ -124,48 +143,78 @@ def test_no_path_of_the_build_is_in_the_layer(place: Site, kind: str, channel: C
     assert sorted(path.name for path in (tree / "conda").iterdir()) == ["bin", "envs"]
 
 
-def test_the_base_and_the_layer_do_not_interfere(make_site: Callable[..., Site], conda: list[Wheel]) -> None:
-    site = make_site()
-    site.install("conda", conda, **PARAMETERS)
-    assert inside(site, "conda", "type -P python") == f"{PREFIX}/bin/python\n"
-    assert inside(site, "conda", "python -c 'import importlib.util as u; print(u.find_spec(\"six\"))'") == "None\n"
+def test_the_base_and_the_layer_do_not_interfere(place: Site) -> None:
+    assert inside(place, "conda", "type -P python") == f"{PREFIX}/bin/python\n"
+    assert inside(place, "conda", "python -c 'import importlib.util as u; print(u.find_spec(\"six\"))'") == "None\n"
     # The base's own environment can still be activated by hand, on top.
     script = "source /opt/miniconda3/bin/activate pytorch; type -P python; python -c 'import six'; echo $CONDA_SHLVL"
-    assert inside(site, "conda", script) == "/opt/miniconda3/envs/pytorch/bin/python\n2\n"
+    assert inside(place, "conda", script) == "/opt/miniconda3/envs/pytorch/bin/python\n2\n"
+
+
+# With the environment of the base active underneath.
+
+
+@pytest.fixture(scope="module")
+def stacked(make_site: Callable[..., Site], conda: list[Wheel]) -> Site:
+    """An installation of the small layer, stacked, on each kind of base that it can be stacked on."""
+    stacked = make_site()
+    done = stacked.eb(*(stacked.write(kind, conda, **parameters) for kind, parameters in STACKED.items()))
+    assert done.returncode == 0, done.stdout
+    return stacked
 
 
 @pytest.mark.parametrize("kind", STACKED)
-def test_stacked_environment_sees_the_packages_of_the_base(
-    make_site: Callable[..., Site], conda: list[Wheel], kind: str
-) -> None:
-    site = make_site()
-    site.install(kind, conda, **STACKED[kind])
+def test_stacked_environment_sees_the_packages_of_the_base(stacked: Site, kind: str) -> None:
     program = "import greet, six, sys; print(sys.prefix, six.__file__.startswith('/opt/'), greet.__version__)"
-    assert site.output(kind, f"python -c \"{program}\"") == f"{PREFIX} True 2.0\n"
-    if kind == "conda":
-        assert inside(site, kind, "echo $CONDA_SHLVL $CONDA_PREFIX_1") == "2 /opt/miniconda3/envs/pytorch\n"
-        assert inside(site, kind, "echo $DEMO_HOOK_PREFIX") == "/opt/miniconda3/envs/pytorch/share/demo data\n"
+    assert stacked.output(kind, f"python -c \"{program}\"") == f"{PREFIX} True 2.0\n"
 
 
-def test_python_packages_on_top_of_conda_packages(
-    site: Site, conda: list[Wheel], pip_wheel: Wheel, hello_wheel: Wheel
-) -> None:
-    out = site.install("bare", [*conda, pip_wheel, hello_wheel], **WITH_PIP)
+@pytest.mark.parametrize("kind", STACKED)
+def test_commands_of_the_base_run_with_the_python_of_a_stacked_environment(stacked: Site, kind: str) -> None:
+    (stacked.folder / "test_check.py").write_text(CHECK)
+    command = f"cd {stacked.folder} && type -P pytest && pytest -q -p no:cacheprovider -n 1 test_check.py"
+    out = inside(stacked, kind, command)
+    assert out.startswith(f"{PREFIX}/bin/pytest\n")
+    assert "1 passed" in out
+
+
+def test_stacked_environment_is_active_on_top_of_that_of_the_base(stacked: Site) -> None:
+    script = 'printf "%s\n" "$CONDA_SHLVL" "$CONDA_PREFIX_1" "$DEMO_HOOK_PREFIX"'
+    below = "/opt/miniconda3/envs/pytorch"
+    assert inside(stacked, "conda", script).splitlines() == ["2", below, f"{below}/share/demo data"]
+
+
+# With Python packages on top.
+
+
+@pytest.fixture(scope="module", params=[version for version in easybuild.VERSIONS if version != easybuild.DEFAULT])
+def with_wheels(
+    request: pytest.FixtureRequest, make_site: Callable[..., Site], conda: list[Wheel],
+    pip_wheel: Wheel, hello_wheel: Wheel,
+) -> Site:  # fmt: skip
+    """An installation with a wheel, and pip only to install it, by another EasyBuild than that of the other tests."""
+    site = make_site()
+    files = [*conda, pip_wheel, hello_wheel]
+    out = site.using(version=request.param).install("bare", files, **WITH_PIP, command_packages=["tool"])
     assert "installing 1 packages into" in out
-    assert site.output("bare", "hello you") == "hello ['you']\n"
-    record = json.loads((site.installation("bare") / "layer.json").read_text())
+    return site
+
+
+def test_python_packages_on_top_of_conda_packages(with_wheels: Site) -> None:
+    assert with_wheels.output("bare", "hello you; tool") == "hello ['you']\ntool\n"
+
+
+def test_record_of_what_is_in_the_layer(with_wheels: Site) -> None:
+    record = json.loads((with_wheels.installation("bare") / "layer.json").read_text())
     assert record["packages"] == {"hello": "1.0"}
     assert record["build_packages"] == {"pip": "26.3", "py-rattler": "0.28.0"}
     assert record["conda_packages"]["greet"] == "greet-2.0-py_0.conda"
 
 
-@pytest.mark.parametrize("other", [version for version in easybuild.VERSIONS if version != easybuild.DEFAULT])
-def test_other_versions_of_easybuild(
-    site: Site, conda: list[Wheel], pip_wheel: Wheel, hello_wheel: Wheel, other: str
-) -> None:
-    files = [*conda, pip_wheel, hello_wheel]
-    site.using(version=other).install("bare", files, **WITH_PIP)
-    assert site.output("bare", "hello you; tool") == "hello ['you']\ntool\n"
+def test_commands_of_the_packages_that_were_asked_for(with_wheels: Site) -> None:
+    names = {path.name for path in (with_wheels.installation("bare") / "bin").iterdir()}
+    assert {"tool", "greet", "hello", "python"} <= names
+    assert not {"prefixed", "python3.11"} & names
 
 
 def test_environment_without_python(site: Site, channel: Channel, rattler: Wheel) -> None:
@@ -174,66 +223,73 @@ def test_environment_without_python(site: Site, channel: Channel, rattler: Wheel
     assert not (site.installation("bare") / "bin" / "python").exists()
 
 
-def test_commands_of_the_packages_that_were_asked_for(site: Site, conda: list[Wheel]) -> None:
-    site.install("bare", conda, **PARAMETERS | {"command_packages": ["tool"]})
-    names = {path.name for path in (site.installation("bare") / "bin").iterdir()}
-    assert {"tool", "greet", "python"} <= names
-    assert not {"prefixed", "python3.11"} & names
-
-
 def test_the_same_bytes_whoever_builds_where_with_how_many_processors(
-    make_site: Callable[..., Site], machine: Machine, conda: list[Wheel]
+    make_site: Callable[..., Site], machine: Machine, place: Site, with_pip: list[Wheel]
 ) -> None:
-    one, other = make_site(), make_site(user=machine.user, name="another name")
-    one.install("bare", conda, **PARAMETERS)
-    done = other.eb(other.write("bare", conda, **PARAMETERS), "--parallel=1", "--buildpath", other.folder / "elsewhere")
+    other = make_site(user=machine.user, name="another name")
+    eb = other.write("bare", with_pip, **PARAMETERS)
+    done = other.eb(eb, "--parallel=1", "--buildpath", other.folder / "elsewhere")
     assert done.returncode == 0, done.stdout
-    images = [place.installation("bare") / SQUASHFS for place in (one, other)]
-    assert images[0].read_bytes() == images[1].read_bytes()
-    records = [json.loads((place.installation("bare") / "layer.json").read_text()) for place in (one, other)]
-    assert records[0] == records[1]
+    for name in (SQUASHFS, "layer.json"):
+        assert (place.installation("bare") / name).read_bytes() == (other.installation("bare") / name).read_bytes()
 
 
-def test_layer_can_be_unpacked_changed_and_packed(
-    site: Site, conda: list[Wheel], pip_wheel: Wheel, hello_wheel: Wheel
-) -> None:
-    site.install("bare", [*conda, pip_wheel], **PARAMETERS)
-    refused = site.loaded("bare", f"pip install {hello_wheel.path}")
-    assert f"pip: {PREFIX} is read-only in this container" in refused.stderr
-    site.output("bare", "unmake-squashfs")
-    install = f"pip install --quiet --no-index --no-deps {site.sources / hello_wheel.path.name}"
-    site.output("bare", f"export APPTAINER_BIND={site.sources}; {install}; make-squashfs")
-    shutil.rmtree(site.installation("bare") / "user-software")
-    assert inside(site, "bare", "hello you") == "hello ['you']\n"
+def test_pip_says_that_the_layer_is_read_only(place: Site) -> None:
+    assert f"pip: {PREFIX} is read-only in this container" in place.loaded("bare", "pip install six").stderr
 
 
-def test_module_in_tcl(make_site: Callable[..., Site], conda: list[Wheel]) -> None:
-    site = make_site(tool="EnvironmentModules")
-    site.install("bare", conda, **PARAMETERS)
-    assert inside(site, "bare", 'printf %s "$HOOKED_VALUE"') == HOOKED_VALUE
+def test_layer_can_be_unpacked_changed_and_packed(place: Site, hello_wheel: Wheel) -> None:
+    shutil.copy(hello_wheel.path, place.sources)
+    image = place.installation("bare") / SQUASHFS
+    original = image.read_bytes()
+    place.output("bare", "unmake-squashfs")
+    install = f"pip install --quiet --no-index --no-deps {place.sources / hello_wheel.path.name}"
+    place.output("bare", f"export APPTAINER_BIND={place.sources}; {install}; make-squashfs")
+    shutil.rmtree(place.installation("bare") / "user-software")
+    out = inside(place, "bare", "hello you")
+    image.write_bytes(original)
+    assert out == "hello ['you']\n"
+
+
+def test_module_in_tcl(place: Site, with_pip: list[Wheel]) -> None:
+    tcl = place.using(tool="EnvironmentModules")
+    done = tcl.eb(tcl.write("bare", with_pip, **PARAMETERS), "--module-only")
+    assert done.returncode == 0, done.stdout
+    assert inside(tcl, "bare", 'printf %s "$HOOKED_VALUE"') == HOOKED_VALUE
     ours = "env | grep -E '^(APPTAINER|SINGULARITY|SIF|CONTAINERROOT|RUNSCRIPTS|__EBSIF|PATH)' | sort"
     there_and_back = "module load Demo/1.0-bare; module unload Demo/1.0-bare"
     script = f"{ours} > before; {there_and_back}; {ours} | diff before - && echo same"
-    assert site.login(script, cwd=site.folder).stdout == "same\n"
+    assert tcl.login(script, cwd=tcl.folder).stdout == "same\n"
+    tcl.module_file("bare").unlink()
 
 
-def test_options_of_easybuild(site: Site, conda: list[Wheel]) -> None:
-    digest = hashlib.sha256(site.machine.bases["bare"].read_bytes()).hexdigest()
-    parameters = PARAMETERS | {"checksums": [digest]}
-    eb = site.write("bare", conda, **parameters)
-    done = site.eb(eb, "--extended-dry-run")
+# Options of EasyBuild.
+
+
+def write_with_checksum(place: Site, files: list[Wheel]) -> Path:
+    """Write an easyconfig that also has the checksum of the image, of which EasyBuild would complain otherwise."""
+    digest = hashlib.sha256(place.machine.bases["bare"].read_bytes()).hexdigest()
+    return place.write("bare", files, **PARAMETERS, checksums=[digest])
+
+
+def test_dry_run(site: Site, conda: list[Wheel]) -> None:
+    done = site.eb(write_with_checksum(site, conda), "--extended-dry-run")
     assert done.returncode == 0, done.stdout
     assert "installing 6 conda packages into /user-software/conda/envs/demo" in done.stdout
     assert "(no ignored errors during dry run)" in done.stdout
     assert site.leftovers() == []
-    site.install("bare", conda, **parameters)
-    module = site.module_file("bare").read_text()
-    site.module_file("bare").unlink()
-    for options in (["--module-only"], ["--sanity-check-only"], ["--skip", "--rebuild"]):
-        done = site.eb(eb, *options)
-        assert done.returncode == 0, done.stdout
-    assert site.module_file("bare").read_text() == module
-    assert "the layer is installed already" in done.stdout
+
+
+@pytest.mark.parametrize("options", [["--module-only"], ["--sanity-check-only"], ["--skip", "--rebuild"]], ids=" ".join)
+def test_options_that_leave_the_layer_as_it_is(place: Site, with_pip: list[Wheel], options: list[str]) -> None:
+    kept = [place.installation("bare") / SQUASHFS, place.module_file("bare")]
+    before = [path.read_bytes() for path in kept]
+    if options == ["--module-only"]:
+        place.module_file("bare").unlink()
+    done = place.eb(write_with_checksum(place, with_pip), *options)
+    assert done.returncode == 0, done.stdout
+    assert [path.read_bytes() for path in kept] == before
+    assert ("the layer is installed already" in done.stdout) == ("--skip" in options)
 
 
 # What is refused, before anything is installed.
@@ -292,25 +348,6 @@ def test_python_package_that_conda_has_is_refused(
     assert "greet 1.0 is in exts_list as a wheel, but a conda package there brings greet 2.0" in out
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"build_packages": []}, "'build_packages': it must have py-rattler"),
-        ({"command_packages": ["ffmpeg"]}, "'command_packages': 'ffmpeg' is no conda package in exts_list"),
-        ({"conda_name": "../x"}, "'conda_name': '../x' is not a name for a conda environment"),
-    ],
-)
-def test_parameters_that_cannot_work_are_refused(
-    site: Site, conda: list[Wheel], changes: dict[str, object], message: str
-) -> None:
-    assert message in site.refuse("bare", conda, **PARAMETERS | changes)
-
-
-def test_easyconfig_without_conda_packages_is_refused(site: Site, rattler: Wheel) -> None:
-    assert "it has no conda package" in site.refuse("bare", [rattler], **PARAMETERS)
-
-
-def test_easyconfig_without_the_installer_is_refused(site: Site, channel: Channel) -> None:
-    files = conda_files(channel, [("tool", "1.0")])
-    out = site.refuse("bare", files, **PARAMETERS | {"build_packages": []})
-    assert "it has no wheel of py-rattler, which installs conda packages" in out
+def test_parameter_that_cannot_work_is_refused(site: Site, conda: list[Wheel]) -> None:
+    out = site.refuse("bare", conda, **PARAMETERS | {"command_packages": ["ffmpeg"]})
+    assert "'command_packages': 'ffmpeg' is no conda package in exts_list" in out
