@@ -155,19 +155,29 @@ def _prepare_rootfs(cache: Path, progress: Progress) -> Path:
 def _prepare_wheels(cache: Path, requirements: str, progress: Progress) -> Path:
     """Return the folder with the wheels that a file of requirements names, as pip finds them on this machine."""
     listed = _requirements(requirements)
-    final = cache / f"wheels-{requirements}-{store.key(listed.read_text(), _PYTHON, _PLATFORMS)}"
+    final = wheels_folder(cache, requirements, listed.read_text())
+    download_wheels(final, listed, progress)
+    return final
+
+
+def wheels_folder(cache: Path, name: str, requirements: str) -> Path:
+    """Return where the wheels are, or will be, that the text of a file of requirements names."""
+    return cache / f"wheels-{name}-{store.key(requirements, _PYTHON, _PLATFORMS)}"
+
+
+def download_wheels(final: Path, listed: Path, progress: Progress) -> None:
+    """Download the wheels that a file of requirements names, for the Python of the bases, unless they are there."""
     if not final.exists():
         target = [f"--platform={platform}" for platform in _PLATFORMS]
         target += [f"--python-version={_PYTHON}", "--implementation=cp", "--abi=abi3", "--abi=none"]
         target += [f"--abi=cp{_PYTHON.replace('.', '')}", "--only-binary=:all:", "--no-deps"]
         with (
-            progress.step(f"Bases: downloading the wheels of {listed.name}"),
+            progress.step(f"Downloading the wheels of {listed.name}"),
             store.published(final) as work,
             tempfile.TemporaryDirectory() as venv,
         ):
             venvs.create(Path(venv))
             run([Path(venv, "bin/python"), "-m", "pip", "download", *target, "--dest", work, "--requirement", listed])
-    return final
 
 
 def _add_part(tree: Path, part: Path, wheels: Path, requirements: Path) -> None:

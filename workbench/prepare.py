@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
 
-from workbench import debian, easybuild, images, modules, pythons, runtime, store
+from workbench import debian, easybuild, images, modules, pythons, runtime, store, wheels
 from workbench.machine import USER
 from workbench.process import run
 from workbench.progress import Progress
@@ -57,6 +57,7 @@ def prepare(
             if purpose == "test":
                 modules.prepare_environment_modules(cache, progress)
         bases = [base for base in images.BASES if "bases" in wanted and _is_needed(base, purpose, torch)]
+        installs_demo = purpose == "test" and any(base.big for base in bases)
         # Also where the machine has an EasyBuild of its own, which is used: `ebsif` is in the virtual environment.
         versions = [easybuild.DEFAULT] if "easybuild" in wanted else []
         others = [*easybuild.VERSIONS[1:], *easybuild.CHECKED_VERSIONS] if versions and purpose == "test" else []
@@ -66,6 +67,7 @@ def prepare(
         _do_at_once(
             partial(images.prepare_parts, cache, bases, progress),
             *(partial(easybuild.prepare, cache, version, progress) for version in [*versions, *others]),
+            *([partial(wheels.prepare, cache, progress)] if installs_demo else []),
         )
         bases.sort(key=lambda base: not base.big)  # what takes longest is begun first
         _do_at_once(

@@ -1,4 +1,7 @@
-"""Python commands of the base see the layer, and so do the processes that they start."""
+"""Python commands of the base see the layer, and so do the processes that they start.
+
+`test_conda` tells it of an environment that is stacked on that of the base.
+"""
 
 import shlex
 from collections.abc import Callable
@@ -19,6 +22,7 @@ def version() -> str:
     return easybuild.DEFAULT
 
 
+KINDS_WITH_PYTHON = ["venv", "venv-pythonpath", "conda", "conda-active"]
 LAYER_PYTHON = "/user-software/venv/demo/bin/python"
 
 # Run by pytest, a command of the base, in two processes that it starts.
@@ -53,14 +57,17 @@ WAYS = {
 
 
 @pytest.fixture(scope="module")
-def place(make_site: Callable[..., Site]) -> Site:
-    return make_site()
-
-
-@pytest.fixture(scope="module", params=["venv", "venv-pythonpath", "conda", "conda-active"])
-def kind(request: pytest.FixtureRequest, place: Site, layer: list[Wheel]) -> str:
-    place.install(request.param, layer, commands=["pytest"])
+def place(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
+    """An installation on each kind of base that has a Python."""
+    place = make_site()
+    done = place.eb(*(place.write(kind, layer, commands=["pytest"]) for kind in KINDS_WITH_PYTHON))
+    assert done.returncode == 0, done.stdout
     (place.folder / "test_check.py").write_text(CHECK)
+    return place
+
+
+@pytest.fixture(params=KINDS_WITH_PYTHON)
+def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 

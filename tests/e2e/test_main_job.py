@@ -1,6 +1,8 @@
 """The main job as users do it: `eb`, `module load`, and work, for each kind of base, user and module tool."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -17,8 +19,10 @@ def version() -> str:
     """One version of EasyBuild is enough here: what is installed does not depend on it."""
     return easybuild.DEFAULT
 
+
 LMOD, TCL = "Lmod", "EnvironmentModules"
 KINDS = ["venv", "conda", "conda-active"]
+VENV = "/user-software/venv/demo"
 BASE_SITE = {
     "venv": "/opt/venv/lib/python3.11/site-packages",
     "conda": "/opt/miniconda3/envs/pytorch/lib/python3.11/site-packages",
@@ -28,35 +32,69 @@ BASE_SITE = {
 # Variables in which the module tools keep their own books.
 BOOKS = r"^(_|LOADEDMODULES=|_LMFILES_=|__LMOD|__MODULES|_ModuleTable|LMOD_|MODULES_|SHLVL=)"
 
+LOOK = """
+import hello, json, os, six, sys
+print(json.dumps({"prefix": sys.prefix, "six": six.__file__, "hello": hello.__file__, "env": dict(os.environ)}))
+"""
+
+
+def make(place: Site, layer: list[Wheel], option: str) -> None:
+    """Run EasyBuild for each kind of base."""
+    easyconfigs = [place.write(kind, layer, host_env={"NCCL_SOCKET_IFNAME": "hsn"}) for kind in KINDS]
+    done = place.eb(*easyconfigs, option)
+    assert done.returncode == 0, done.stdout
+
 
 @pytest.fixture(scope="module", params=["root", "user"])
-def user(request: pytest.FixtureRequest, machine: Machine) -> str | None:
-    return None if request.param == "root" else machine.user
+def installed(
+    request: pytest.FixtureRequest, make_site: Callable[..., Site], machine: Machine, layer: list[Wheel]
+) -> Site:
+    """An installation on each kind of base, by each user, with modules for Lmod."""
+    site = make_site(user=None if request.param == "root" else machine.user)
+    make(site, layer, "--rebuild")
+    return site
 
 
 @pytest.fixture(scope="module", params=[LMOD, TCL])
-def tool(request: pytest.FixtureRequest) -> str:
+def place(request: pytest.FixtureRequest, installed: Site, layer: list[Wheel]) -> Iterator[Site]:
+    """The same installations, with modules for each tool."""
+    place = installed.using(tool=request.param)
+    if request.param != LMOD:
+        make(place, layer, "--module-only")
+    yield place
+    for kind in KINDS if request.param != LMOD else []:
+        place.module_file(kind).unlink()
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
-def place(make_site: Callable[..., Site], user: str | None, tool: str) -> Site:
-    return make_site(user=user, tool=tool)
+def seen(place: Site, kind: str) -> dict[str, Any]:
+    """What `python`, the command on the host's path, sees in the container; also what it says besides."""
+    (place.folder / "look.py").write_text(LOOK)
+    done = place.loaded(kind, f"python {place.folder}/look.py")
+    assert done.returncode == 0, done.stderr
+    return {**json.loads(done.stdout), "stderr": done.stderr}
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest, place: Site, layer: list[Wheel]) -> str:
-    place.install(request.param, layer, host_env={"NCCL_SOCKET_IFNAME": "hsn"})
-    return str(request.param)
+def test_python_is_that_of_the_layer_and_sees_the_base(seen: dict[str, Any], kind: str) -> None:
+    assert seen["prefix"] == VENV
+    assert seen["six"] == f"{BASE_SITE[kind]}/six.py"
+    assert seen["hello"] == f"{VENV}/lib/python3.11/site-packages/hello.py"
 
 
-def test_python_is_that_of_the_layer_and_sees_the_base(place: Site, kind: str) -> None:
-    out = place.output(kind, 'python -c "import sys, six, hello; print(sys.prefix, six.__file__, hello.__file__)"')
-    assert out.split() == [
-        "/user-software/venv/demo",
-        f"{BASE_SITE[kind]}/six.py",
-        "/user-software/venv/demo/lib/python3.11/site-packages/hello.py",
-    ]
+def test_what_hooks_of_the_base_set_is_there(seen: dict[str, Any], kind: str) -> None:
+    if kind == "venv":
+        assert seen["env"]["DEMO_RUNSCRIPT"] == "set by the runscript"
+    else:
+        assert seen["env"]["DEMO_HOOK_VALUE"] == HOOK_VALUE
+
+
+def test_no_warning_when_a_command_starts(seen: dict[str, Any]) -> None:
+    assert seen["stderr"] == ""
 
 
 def test_the_layers_command_is_on_the_hosts_path(place: Site, kind: str) -> None:
@@ -65,13 +103,13 @@ def test_the_layers_command_is_on_the_hosts_path(place: Site, kind: str) -> None
 
 def test_the_runtime_itself_needs_no_activation(place: Site, kind: str) -> None:
     out = place.output(kind, "$SIFRUNTIMEDEMO exec $SIF python -c 'import hello, sys; print(sys.prefix)' 2>&1")
-    assert out == "/user-software/venv/demo\n"
+    assert out == f"{VENV}\n"
 
 
-@pytest.mark.parametrize("variable", ["WITH_CONDA", "WITH_VENV", "WITH_CONDA_VENV"])
-def test_former_activation_commands_do_no_harm(place: Site, kind: str, variable: str) -> None:
-    script = f"$SIFRUNTIMEDEMO exec $SIF bash -c '${variable} && python -c \"import sys; print(sys.prefix)\"'"
-    assert place.output(kind, script) == "/user-software/venv/demo\n"
+def test_former_activation_commands_do_no_harm(place: Site, kind: str) -> None:
+    print_prefix = 'python -c "import sys; print(sys.prefix)"'
+    script = "\n".join(f"${name} && {print_prefix}" for name in ("WITH_CONDA", "WITH_VENV", "WITH_CONDA_VENV"))
+    assert place.output(kind, f"$SIFRUNTIMEDEMO exec $SIF bash -c '{script}'") == f"{VENV}\n" * 3
 
 
 def test_unloading_gives_back_what_was_there(place: Site, kind: str) -> None:
@@ -83,7 +121,7 @@ def test_unloading_gives_back_what_was_there(place: Site, kind: str) -> None:
         [ "$NCCL_SOCKET_IFNAME" = hsn ] || exit 2
         [ "$SINGULARITY_BIND" = /srv/:/a,/x.squashfs:/x:image-src=/,ro,/y.squashfs:/y:image-src=/,ro ] || exit 3
         case $APPTAINER_BINDPATH in *,/srv:/b:ro) ;; *) exit 4 ;; esac
-        [ "$SINGULARITYENV_PREPEND_PATH" = /runscripts:/user-software/venv/demo/bin:{
+        [ "$SINGULARITYENV_PREPEND_PATH" = /runscripts:{VENV}/bin:{
         "/opt/miniconda3/envs/pytorch/bin:/opt/miniconda3/condabin:" if kind == "conda" else ""
     }/my/bin ] || exit 5
         module unload Demo/1.0-{kind}
@@ -92,17 +130,3 @@ def test_unloading_gives_back_what_was_there(place: Site, kind: str) -> None:
     """
     done = place.login(script, cwd=place.folder)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
-
-
-def test_what_hooks_of_the_base_set_is_there(place: Site, kind: str) -> None:
-    if kind == "venv":
-        script = "python -c 'import os; print(os.environ.get(\"DEMO_RUNSCRIPT\"))'"
-        assert place.output(kind, script) == "set by the runscript\n"
-    else:
-        script = "python -c 'import os; print(os.environ[\"DEMO_HOOK_VALUE\"])'"
-        assert place.output(kind, script) == f"{HOOK_VALUE}\n"
-
-
-def test_no_warning_when_a_command_starts(place: Site, kind: str) -> None:
-    done = place.loaded(kind, "python -c pass")
-    assert (done.returncode, done.stderr) == (0, "")
