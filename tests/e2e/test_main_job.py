@@ -45,39 +45,50 @@ def make(place: Site, layer: list[Wheel], option: str) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@pytest.fixture(scope="module", params=["root", "user"])
-def installed(
-    request: pytest.FixtureRequest, make_site: Callable[..., Site], machine: Machine, layer: list[Wheel]
-) -> Site:
+@pytest.fixture(scope="module")
+def installed(make_site: Callable[..., Site], machine: Machine, layer: list[Wheel]) -> dict[str, Site]:
     """An installation on each kind of base, by each user, with modules for Lmod."""
-    site = make_site(user=None if request.param == "root" else machine.user)
-    make(site, layer, "--rebuild")
-    return site
+    places = {"root": make_site(), "user": make_site(user=machine.user)}
+    for place in places.values():
+        make(place, layer, "--rebuild")
+    return places
 
 
-@pytest.fixture(scope="module", params=[LMOD, TCL])
-def place(request: pytest.FixtureRequest, installed: Site, layer: list[Wheel]) -> Iterator[Site]:
+@pytest.fixture(scope="module", params=[f"{user}-{tool}" for user in ("root", "user") for tool in (LMOD, TCL)])
+def place(request: pytest.FixtureRequest, installed: dict[str, Site], layer: list[Wheel]) -> Iterator[Site]:
     """The same installations, with modules for each tool."""
-    place = installed.using(tool=request.param)
-    if request.param != LMOD:
+    user, tool = request.param.split("-")
+    place = installed[user].using(tool=tool)
+    if tool == LMOD:
+        yield place
+    else:
         make(place, layer, "--module-only")
-    yield place
-    for kind in KINDS if request.param != LMOD else []:
-        place.module_file(kind).unlink()
+        yield place
+        for kind in KINDS:
+            place.module_file(kind).unlink()
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module")
+def looks(place: Site) -> dict[str, dict[str, Any]]:
+    """For each kind, what `python`, the command on the host's path, sees in the container, and what it says besides."""
+    looks = {}
+    for kind in KINDS:
+        (place.folder / "look.py").write_text(LOOK)
+        done = place.loaded(kind, f"python {place.folder}/look.py")
+        assert done.returncode == 0, done.stderr
+        looks[kind] = {**json.loads(done.stdout), "stderr": done.stderr}
+    return looks
+
+
+# Not for the module: pytest would do the tests of one kind, with all users and tools, one after another.
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(scope="module")
-def seen(place: Site, kind: str) -> dict[str, Any]:
-    """What `python`, the command on the host's path, sees in the container; also what it says besides."""
-    (place.folder / "look.py").write_text(LOOK)
-    done = place.loaded(kind, f"python {place.folder}/look.py")
-    assert done.returncode == 0, done.stderr
-    return {**json.loads(done.stdout), "stderr": done.stderr}
+@pytest.fixture
+def seen(looks: dict[str, dict[str, Any]], kind: str) -> dict[str, Any]:
+    return looks[kind]
 
 
 def test_python_is_that_of_the_layer_and_sees_the_base(seen: dict[str, Any], kind: str) -> None:

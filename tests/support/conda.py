@@ -11,10 +11,11 @@ from rattler.index import index_fs
 
 from tests.support.conda_packages import PLACEHOLDER, make_package, make_python_package
 from tests.support.conda_python import python_package
+from tests.support.easyconfigs import HOOK_VALUE
 from workbench import Machine
 
 # What the hook of `hooked` sets.
-HOOKED_VALUE = """two words, 'single' and "double" quotes, $HOME, $(id), `id`, a \\ backslash, [brackets] and *"""
+HOOKED_VALUE = HOOK_VALUE
 
 _GREET = """\
 import json
