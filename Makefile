@@ -18,7 +18,7 @@ demo:
 
 test: prepare
 	$(READY) python -m workbench pythons
-	$(READY) python -m pytest --numprocesses=auto --dist=loadscope
+	$(READY) python -m pytest --numprocesses=auto --dist=loadgroup
 
 prepare:
 	python3 -m workbench prepare
