@@ -53,12 +53,16 @@ class Site:
         suffix = ".lua" if self.tool == "Lmod" else ""
         return self.folder / "modules" / "all" / NAME / f"{VERSION}-{kind}{suffix}"
 
+    def easyconfig(self, kind: str) -> Path:
+        """Return the easyconfig that was written for a kind of base."""
+        return self.folder / f"{NAME}-{VERSION}-{kind}.eb"
+
     def write(self, kind: str, wheels: Sequence[Wheel | tuple[Any, ...]] = (), **changes: Any) -> Path:
         """Write an easyconfig for a kind of base; its wheels are put among the sources."""
         for wheel in wheels:
             if isinstance(wheel, Wheel) and wheel.path.parent != self.sources:
                 shutil.copy(wheel.path, self.sources)
-        path = self.folder / f"{NAME}-{VERSION}-{kind}.eb"
+        path = self.easyconfig(kind)
         path.write_text(easyconfig_text(kind, self.machine.bases[kind], wheels, **changes))
         return path
 
@@ -72,6 +76,11 @@ class Site:
         done = self.eb(self.write(kind, wheels, **changes), "--trace", "--rebuild")
         assert done.returncode == 0, done.stdout
         return done.stdout
+
+    def make_module(self, kind: str) -> None:
+        """Make only the module of what is installed, which EasyBuild checks all the same."""
+        done = self.eb(self.easyconfig(kind), "--module-only")
+        assert done.returncode == 0, done.stdout
 
     def refuse(self, kind: str, wheels: Sequence[Wheel | tuple[Any, ...]] = (), **changes: Any) -> str:
         """Write an easyconfig whose installation must fail and leave nothing; return what EasyBuild printed."""

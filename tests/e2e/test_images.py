@@ -1,0 +1,80 @@
+"""The image of an installation: linked, found among the site's frozen ones, and gone."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.site import Site
+from tests.support.wheels import Wheel
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def linked(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
+    """An installation whose image is a link to the only one there is, among the frozen images."""
+    site = make_site()
+    image = frozen(site)
+    image.parent.mkdir()
+    provide(site.machine.bases["venv"], image)
+    easyconfig = site.write("venv", layer, image_install="link", frozen_images=[str(image.parent)])
+    done = site.eb(easyconfig, "--sourcepath", site.sources)
+    assert done.returncode == 0, done.stdout
+    return site
+
+
+def provide(image: Path, target: Path) -> None:
+    """Link or, on another file system, copy."""
+    try:
+        os.link(image, target)
+    except OSError:
+        shutil.copy(image, target)
+
+
+def frozen(site: Site) -> Path:
+    return site.folder / "frozen" / site.machine.bases["venv"].name
+
+
+def installed(site: Site) -> Path:
+    return site.installation("venv") / site.machine.bases["venv"].name
+
+
+@pytest.fixture
+def without_image(linked: Site) -> Iterator[Site]:
+    """The installation, while neither its image nor the frozen one is there."""
+    image = frozen(linked)
+    aside = image.with_name("aside")
+    image.rename(aside)
+    yield linked
+    aside.rename(image)
+
+
+def test_an_image_among_the_frozen_ones_is_found_and_can_be_linked(linked: Site) -> None:
+    assert installed(linked).readlink() == frozen(linked).resolve()
+    assert linked.output("venv", "hello") == "hello []\n"
+
+
+def test_a_module_whose_image_is_gone_says_where_it_was_looked_for(without_image: Site) -> None:
+    done = without_image.loaded("venv", "true")
+    assert done.returncode == 99
+    assert str(installed(without_image)) in done.stderr
+    assert str(frozen(without_image)) in done.stderr
+
+
+def test_when_the_installed_image_is_gone_the_frozen_one_is_used(linked: Site) -> None:
+    target = installed(linked).readlink()
+    installed(linked).unlink()
+    try:
+        assert linked.output("venv", "echo $SIF; hello x") == f"{frozen(linked)}\nhello ['x']\n"
+    finally:
+        installed(linked).symlink_to(target)
+
+
+def test_a_module_can_be_made_although_the_image_is_gone(without_image: Site) -> None:
+    before = without_image.module_file("venv").read_text()
+    without_image.module_file("venv").unlink()
+    without_image.make_module("venv")
+    assert without_image.module_file("venv").read_text() == before
