@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.site import HANGS, Site
+from tests.support.versions import every_easybuild, newest_easybuild
 from tests.support.wheels import Wheel, make_wheel
-from workbench import easybuild
 
 pytestmark = pytest.mark.e2e
 
@@ -22,83 +22,95 @@ def installed(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
     return site
 
 
+@newest_easybuild
 def test_a_failed_rebuild_keeps_the_old_installation(installed: Site, layer: list[Wheel]) -> None:
-    done = installed.eb(installed.write("venv", layer, commands=["no-such-command"]), "--rebuild")
+    done = installed.eb(installed.write("venv", layer, commands=["no-such-command"], start_with="run"), "--rebuild")
     assert done.returncode != 0
+    assert "the command no-such-command is neither in the image nor in the layer" in done.stdout
     assert installed.leftovers() == ["1.0-venv"]
     assert installed.output("venv", "hello") == "hello []\n"
 
 
-# What EasyBuild prints when it begins each step.
-STEPS = [
-    "building and installing", "fetching files", "configuring", "building...", "installing", "taking care",
-    "postprocessing", "sanity", "creating",
-]  # fmt: skip
-# Enough for the other versions of EasyBuild: while the new installation grows, and when it takes its place.
-REPRESENTATIVE = ["installing", "creating"]
+# Functions that EasyBuild calls, by what there is when it is killed in them.
+ONLY_THE_LOCK = "pre_fetch_hook"
+GROWING = "pre_postproc_hook"
+COMPLETE = "pre_module_hook"
+IN_ITS_PLACE = "post_module_hook"
 
 
-@pytest.mark.parametrize(
-    ("version", "step"),
-    [(version, step) for version in easybuild.VERSIONS
-     for step in (STEPS if version == easybuild.DEFAULT else REPRESENTATIVE)],
-    indirect=["version"],
-)  # fmt: skip
-def test_killed_in_any_step_the_old_module_works_and_the_next_eb_succeeds(
-    installed: Site, layer: list[Wheel], step: str
+@newest_easybuild
+def test_killed_when_there_is_only_the_lock(installed: Site, layer: list[Wheel]) -> None:
+    """Then the module works, and the next `eb` succeeds."""
+    kill_eb(installed, installed.write("venv", layer), ONLY_THE_LOCK)
+    assert installed.output("venv", "hello") == "hello []\n"
+    the_next_eb_succeeds(installed)
+
+
+@every_easybuild
+@pytest.mark.parametrize("hook", [GROWING, IN_ITS_PLACE], ids=["growing", "in its place"])
+def test_killed_when_the_new_installation_is(hook: str, installed: Site, layer: list[Wheel]) -> None:
+    """Then the module works, and the next `eb` succeeds."""
+    kill_eb(installed, installed.write("venv", layer), hook)
+    assert installed.output("venv", "hello") == "hello []\n"
+    the_next_eb_succeeds(installed)
+
+
+@newest_easybuild
+def test_killed_when_the_old_installation_is_away_and_the_new_one_is_not_there(
+    installed: Site, layer: list[Wheel]
 ) -> None:
-    easyconfig = installed.write("venv", layer)
-    kill_eb(installed, easyconfig, step)
-    assert installed.output("venv", "hello") == "hello []\n"
-    done = installed.eb(easyconfig, "--rebuild")
+    kill_eb(installed, installed.write("venv", layer), COMPLETE, "rename = os.rename",
+            "os.rename = lambda *paths: (rename(*paths), os.kill(os.getpid(), signal.SIGKILL))")  # fmt: skip
+    assert installed.leftovers() == [".1.0-venv.new", ".1.0-venv.old"]
+    the_next_eb_succeeds(installed)
+
+
+def kill_eb(site: Site, easyconfig: Path, hook: str, *lines: str) -> None:
+    """Install, and kill EasyBuild when it calls a hook, or by what the lines do there."""
+    body = "".join(f"    {line}\n" for line in lines or ["os.kill(os.getpid(), signal.SIGKILL)"])
+    hooks = site.folder / "hooks.py"
+    hooks.write_text(f"import os\nimport signal\n\n\ndef {hook}(*args, **kwargs):\n{body}")
+    done = site.eb(easyconfig, "--rebuild", "--hooks", hooks)
+    assert done.returncode == -signal.SIGKILL, done.stdout
+
+
+def the_next_eb_succeeds(site: Site) -> None:
+    done = site.eb(site.easyconfig("venv"), "--rebuild")
     assert done.returncode == 0, done.stdout
-    assert installed.output("venv", "hello") == "hello []\n"
-    assert installed.leftovers() == ["1.0-venv"]
+    assert site.output("venv", "hello") == "hello []\n"
+    assert site.leftovers() == ["1.0-venv"]
 
 
-def kill_eb(site: Site, easyconfig: Path, step: str) -> None:
-    """Install, and kill EasyBuild when it begins a step."""
-    with start_eb(site, easyconfig) as process:
-        assert process.stdout is not None
-        seen = []
-        for line in process.stdout:
-            seen.append(line)
-            if line.startswith(f"== {step}"):
-                os.killpg(process.pid, signal.SIGKILL)
-                break
-    assert process.returncode == -signal.SIGKILL, "".join(seen)
+def test_of_two_eb_that_start_after_a_killed_one_both_succeed(site: Site, layer: list[Wheel]) -> None:
+    kill_eb(site, site.write("venv", layer), GROWING)
+    with start_eb(site) as one, start_eb(site) as other:
+        printed = [process.communicate(timeout=HANGS)[0] for process in (one, other)]
+    assert [one.returncode, other.returncode] == [0, 0], "\n".join(printed)
+    assert sum("removing the lock of an installation that was killed" in text for text in printed) == 1
+    assert site.output("venv", "hello") == "hello []\n"
+    assert site.leftovers() == ["1.0-venv"]
+    assert list((site.folder / "software" / ".locks").iterdir()) == []
 
 
-def start_eb(site: Site, easyconfig: Path, options: str = "") -> "subprocess.Popen[str]":
+def start_eb(site: Site) -> "subprocess.Popen[str]":
+    """Start an installation that waits for as long as another makes the same one."""
+    patient = "--wait-on-lock-limit=-1 --wait-on-lock-interval=1"
     arguments = site.machine.login_arguments(
-        f"exec eb {easyconfig} --rebuild --trace {options}",
-        env=site.settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+        f"exec eb {site.easyconfig('venv')} --rebuild {patient}",
+        env=site.settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     return subprocess.Popen(**arguments)
 
 
-def test_of_two_eb_that_start_after_a_killed_one_both_succeed(installed: Site, layer: list[Wheel]) -> None:
-    easyconfig = installed.write("venv", layer)
-    kill_eb(installed, easyconfig, "installing")
-    patient = "--wait-on-lock-limit=-1 --wait-on-lock-interval=1"
-    with start_eb(installed, easyconfig, patient) as one, start_eb(installed, easyconfig, patient) as other:
-        printed = [process.communicate(timeout=HANGS)[0] for process in (one, other)]
-    assert [one.returncode, other.returncode] == [0, 0], "\n".join(printed)
-    assert sum("removing the lock of an installation that was killed" in text for text in printed) == 1
-    assert installed.output("venv", "hello") == "hello []\n"
-    assert installed.leftovers() == ["1.0-venv"]
-    assert list((installed.folder / "software" / ".locks").iterdir()) == []
-
-
-def test_a_full_disk_while_packing(installed: Site, pip_wheel: Wheel, wheelhouse: Path, tmp_path: Path) -> None:
+def test_a_full_disk_while_packing(site: Site, pip_wheel: Wheel, wheelhouse: Path, tmp_path: Path) -> None:
     noise = os.urandom(3_000_000).hex()
     big = make_wheel(wheelhouse, "big", files={"big.txt": noise})
-    easyconfig = installed.write("venv", [pip_wheel, big])
+    easyconfig = site.write("venv", [pip_wheel, big])
     disk = tmp_path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=62m", "tmpfs", disk], check=True)
     try:
-        done = installed.eb(easyconfig, "--rebuild", "--installpath", disk)
+        done = site.eb(easyconfig, "--rebuild", "--installpath", disk)
         assert done.returncode != 0
         assert "No space left on device" in done.stdout
         assert list((disk / "software" / "Demo").iterdir()) == []

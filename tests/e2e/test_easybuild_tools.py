@@ -25,20 +25,3 @@ def test_inject_checksums_completes_an_easyconfig_that_a_person_has_written(site
     image = hashlib.sha256(site.machine.bases["venv"].read_bytes()).hexdigest()
     assert image in ast.unparse(values["checksums"])
     assert hello_wheel.sha256 in ast.unparse(values["exts_list"])
-
-
-@pytest.mark.parametrize(
-    ("easyblock", "sentence"),
-    [
-        ("SifContainer", "the first source must be the container image"),
-        ("SifVenv", "the first source must be the container image"),
-    ],
-)
-def test_what_is_absent_is_refused_when_installing_and_when_only_the_module_is_made(
-    site: Site, easyblock: str, sentence: str
-) -> None:
-    easyconfig = site.write("bare", easyblock=easyblock, sources=[], checksums=[], exts_list=[])
-    for option in ("--rebuild", "--module-only"):
-        done = site.eb(easyconfig, option)
-        assert done.returncode != 0
-        assert sentence in " ".join(done.stdout.split())

@@ -6,25 +6,27 @@ import pytest
 
 from tests.support.site import Site
 from tests.support.wheels import Wheel
-from workbench import easybuild
 
 pytestmark = pytest.mark.e2e
 
 BINDS = ["/does/not/exist", "/srv:/bound:ro", "/etc/debian_version:/a file", "/dev/null:/nothing"]
 
 
-@pytest.fixture(scope="session")
-def version() -> str:
-    """One version of EasyBuild is enough here: what is installed does not depend on it."""
-    return easybuild.DEFAULT
+@pytest.fixture(scope="module")
+def installed(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
+    """Two installations, with modules in Lua and in Tcl."""
+    site = make_site()
+    site.install("venv", layer, binds=BINDS, conflicts=["other-container"])
+    site.install("conda", layer)
+    for kind in ["venv", "conda"]:
+        site.using(tool="EnvironmentModules").make_module(kind)
+    return site
 
 
-@pytest.fixture(scope="module", params=["Lmod", "EnvironmentModules"])
-def place(request: pytest.FixtureRequest, make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
-    place = make_site(tool=request.param)
-    place.install("venv", layer, binds=BINDS, conflicts=["other-container"])
-    place.install("conda", layer)
-    return place
+@pytest.fixture(params=["Lmod", "EnvironmentModules"])
+def place(request: pytest.FixtureRequest, installed: Site) -> Site:
+    """The installations, for people with a module tool."""
+    return installed.using(tool=request.param)
 
 
 def test_binds_whose_source_does_not_exist_are_left_out(place: Site) -> None:
@@ -39,7 +41,7 @@ def test_a_bind_that_the_user_has_already_is_not_made_twice(place: Site) -> None
 
 def test_singularity_is_spoken_to_where_there_is_no_apptainer(place: Site) -> None:
     folder = place.folder / "singularity-only"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "singularity").write_text(f'#!/bin/bash\nexec {place.machine.runtime} "$@"\n')
     (folder / "singularity").chmod(0o755)
     script = f"""

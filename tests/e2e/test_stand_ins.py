@@ -15,19 +15,12 @@ from ebsif.easyconfig.read import read_easyconfig
 from tests.support.easyconfigs import HOOK_VALUE
 from tests.support.site import Site
 from tests.support.wheels import Wheel
-from workbench import easybuild
 
 pytestmark = pytest.mark.e2e
 
 VERSION = "2.4.1-rocm-6.1.3-python-3.12-singularity-20241125"
 IMAGE = "lumi-pytorch-rocm-6.1.3-python-3.12-pytorch-v2.4.1-dockerhash-64804c7ab71a.sif"
 SHIPPED = Path(__file__).parents[2] / "easyconfigs" / "p" / "PyTorch" / f"PyTorch-{VERSION}.eb"
-
-
-@pytest.fixture(scope="session")
-def version() -> str:
-    """One version of EasyBuild is enough here."""
-    return easybuild.DEFAULT
 
 
 @pytest.fixture(scope="module")
