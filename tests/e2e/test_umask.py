@@ -71,3 +71,14 @@ def test_another_user_whom_the_umask_excludes_cannot_read_the_layer(
 def groups(site: Site, in_group: bool) -> list[int]:
     """Groups of the other user."""
     return [site.folder.stat().st_gid] if in_group else []
+
+
+def test_no_file_of_ours_is_for_whom_easybuilds_own_umask_excludes(
+    make_site: Callable[..., Site], machine: Machine, layer: list[Wheel]
+) -> None:
+    site = make_site(user=machine.user)
+    done = site.eb(site.write("venv", layer), "--umask=077")
+    assert done.returncode == 0, done.stdout
+    top = site.installation("venv")
+    paths = [top / SQUASHFS, *(top / "bin").iterdir(), *(top / "runscripts").iterdir()]
+    assert [path.name for path in paths if path.stat().st_mode & 0o077] == []
