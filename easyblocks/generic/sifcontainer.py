@@ -30,7 +30,7 @@ from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
 from easybuild.tools.config import build_option, update_build_option
-from easybuild.tools.filetools import adjust_permissions, convert_name, read_file, symlink, verify_checksum, which
+from easybuild.tools.filetools import convert_name, read_file, symlink, verify_checksum, which
 from easybuild.tools.filetools import write_file
 from easybuild.tools.run import run_shell_cmd
 from easybuild.tools.utilities import trace_msg
@@ -372,7 +372,14 @@ class SifContainer(StagedEasyBlock):
         path = os.path.join(self.installdir, path)
         write_file(path, text)
         if not self.dry_run:
-            adjust_permissions(path, 0o755, relative=False)
+            self.open_to_others(path, 0o777)
+
+    @staticmethod
+    def open_to_others(path, permissions):
+        """Give a file permissions, as far as the umask allows them, which may be EasyBuild's own (--umask)."""
+        umask = os.umask(0o077)
+        os.umask(umask)
+        os.chmod(path, permissions & ~umask)
 
     def fill_command_template(self, *template, **values):
         """Text of a command that is installed."""

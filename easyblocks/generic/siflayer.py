@@ -369,7 +369,7 @@ class SifLayer(SifContainer):
             remove_file(image)
             raise EasyBuildError("mksquashfs could not make %s: %s", image, res.output.strip(),
                                  exit_code=EasyBuildExit.FAIL_POST_PROC_STEP)
-        os.chmod(image, 0o644)
+        self.open_to_others(image, 0o666)
         return compressor
 
     def run_mksquashfs(self, folder, image, compressor):
