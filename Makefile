@@ -18,7 +18,7 @@ demo:
 
 test: prepare
 	$(READY) python -m workbench pythons
-	$(READY) python -m pytest --numprocesses=auto --dist=loadgroup
+	$(READY) python -m pytest --numprocesses=auto --dist=worksteal
 
 prepare:
 	python3 -m workbench prepare

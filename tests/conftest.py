@@ -13,7 +13,6 @@ import pytest
 import workbench
 from tests.support.conda import Channel, make_channel
 from tests.support.download import fetch_wheel
-from tests.support.groups import groups, shared_fixtures
 from tests.support.site import Site
 from tests.support.wheels import Wheel, make_wheel
 from workbench import easybuild
@@ -26,24 +25,6 @@ PIP = (
     "pip==26.3 --hash=sha256:f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13",
     "pip-26.3-py3-none-any.whl",
 )
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Send tests that share something costly to one process, and let all other tests with `eb` go to any.
-
-    All else is fast, and stays together by module.
-    """
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    functions = [item for item in items if isinstance(item, pytest.Function)]
-    e2e = [item for item in functions if item.get_closest_marker("e2e")]
-    for name, group in groups([(item, shared_fixtures(item)) for item in e2e]):
-        for item in group:
-            item.add_marker(pytest.mark.xdist_group(name))
-    for item in functions:
-        if not item.get_closest_marker("e2e"):
-            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
 
 @pytest.fixture(scope="session")
