@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import workbench
+from tests.support.counting import CountedRuntime, counted_runtime
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +20,13 @@ def environment(machine: workbench.Machine, cache: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("PATH", str(machine.runtime.parent), prepend=":")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+@pytest.fixture
+def counted(
+    machine: workbench.Machine, environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> CountedRuntime:
+    """The runtime on PATH, which counts how often it is started."""
+    counted = counted_runtime(tmp_path, machine.runtime)
+    monkeypatch.setenv("PATH", str(counted.folder), prepend=":")
+    return counted

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -177,10 +177,14 @@ def test_a_package_without_a_sha256_is_named_with_the_remedy(bench: CondaBench, 
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/channel", "file:///nosuch/channel"])
-def test_a_channel_that_cannot_be_reached_is_named_soon(bench: CondaBench, url: str) -> None:
-    began = time.monotonic()
+def test_a_channel_that_cannot_be_reached_is_named(bench: CondaBench, url: str) -> None:
     assert url in bench.refuse(inline(url, "left"))
-    assert time.monotonic() - began < 15
+
+
+def test_a_channel_that_does_not_work_is_asked_three_times(bench: CondaBench, server: Server) -> None:
+    server.refused["*"] = HTTPStatus.SERVICE_UNAVAILABLE
+    assert server.url in bench.refuse(inline(server.url, "left"))
+    assert max(Counter(server.requests).values()) == 3
 
 
 def test_a_download_that_breaks_off_leaves_nothing(bench: CondaBench, server: Server) -> None:
@@ -386,9 +390,7 @@ def test_the_same_recipe_gives_the_same_bytes_without_a_network(
         assert main(bench.command) == 0
         text = bench.easyconfig.read_text()
     assert main([*bench.command, "--check"]) == 0
-    began = time.monotonic()
     assert main(bench.command) == 0
-    assert time.monotonic() - began < 2
     assert bench.easyconfig.read_text() == text
     capfd.readouterr()
     # What is missing is fetched again, so now there must be somebody who has it.
@@ -460,14 +462,13 @@ def test_an_environment_file_becomes_a_recipe_and_its_easyconfig(
     assert read_easyconfig(bench.easyconfig).packages == {"shared": "1.0=0"}
 
 
-def test_three_hundred_packages_are_locked_in_reasonable_time(bench: CondaBench, small: Channel) -> None:
+def test_three_hundred_packages_are_each_asked_for_once_and_then_no_more(bench: CondaBench, small: Channel) -> None:
     add_fillers(small)
     with serve(small.path) as server:
         bench.write(inline(server.url, "fillers"))
-        began = time.monotonic()
         assert main(bench.command) == 0
-        assert time.monotonic() - began < 20
-    began = time.monotonic()
-    assert main(bench.command) == 0
-    assert time.monotonic() - began < 2
     assert len(read_easyconfig(bench.easyconfig).packages) == 301
+    packages = [path for path in server.requests if path.endswith(".conda")]
+    assert len(packages) == len(set(packages)) == 301
+    # Now nobody would answer.
+    assert main(bench.command) == 0

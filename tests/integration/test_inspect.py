@@ -13,12 +13,12 @@ import pytest
 from ebsif.base.inspect import inspect_image
 from ebsif.console import Console
 from ebsif.runtime import Runtime
+from tests.support.easyconfigs import HOOK_VALUE
 from workbench import Machine
 
 pytestmark = pytest.mark.e2e
 
 KINDS = ["venv", "venv-pythonpath", "conda", "conda-active", "bare"]
-HOOK_VALUE = "two words, 'single' and \"double\" quotes, $HOME, $(id), `id`, a \\ backslash, [brackets] and *"
 CONDA = "/opt/miniconda3/envs/pytorch"
 
 

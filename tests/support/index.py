@@ -4,7 +4,8 @@ import http.server
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -20,10 +21,13 @@ class Index:
         The files; more may be put there at any time.
     address
         Where they are served, as in ``http://127.0.0.1:8000``.
+    requests
+        What was asked for so far: the path of each file and page, and the host of each ``CONNECT`` to a proxy.
     """
 
     folder: Path
     address: str
+    requests: list[str] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -43,9 +47,16 @@ class Index:
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     folder: Path
+    requests: list[str]
     cut = False
 
+    def do_CONNECT(self) -> None:
+        """Be a proxy that leads nowhere."""
+        self.requests.append(self.path)
+        self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
+
     def do_GET(self) -> None:
+        self.requests.append(self.path)
         _, kind, name = self.path.rstrip("/").split("/", 2)
         if kind == "files":
             self._send((self.folder / name).read_bytes(), "application/octet-stream", cut=self.cut)
@@ -69,17 +80,21 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def serve(folder: Path, *, cut: bool = False) -> Iterator[Index]:
-    """Serve a folder of wheels and source packages.
+    """Serve a folder of wheels and source packages; as a proxy, it leads nowhere.
 
     Parameters
     ----------
     cut
         Whether each file breaks off in the middle.
     """
-    handler = type("Handler", (_Handler,), {"folder": folder, "cut": cut})
+    requests: list[str] = []
+    handler = type("Handler", (_Handler,), {"folder": folder, "requests": requests, "cut": cut})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        # Asked often whether to end, so that ending takes no half second.
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
-        yield Index(folder, f"http://127.0.0.1:{server.server_address[1]}")
-        server.shutdown()
-        thread.join()
+        try:
+            yield Index(folder, f"http://127.0.0.1:{server.server_address[1]}", requests)
+        finally:
+            server.shutdown()
+            thread.join()

@@ -1,8 +1,10 @@
-"""Manifests for tests that need no image."""
+"""Manifests, and what passes for their images, for tests that need no image."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from ebsif.base.manifest import Activation, Kind, Manifest, OperatingSystem, Python
+from ebsif.base.store import manifest_path
 
 TAG = "cp311-cp311-manylinux_2_36_x86_64"
 
@@ -41,3 +43,18 @@ def make_manifest(
         activation=Activation(),
         venv_env={},
     )
+
+
+def image_header(manifest: Manifest) -> bytes:
+    """Return the beginning of an image that a manifest fits."""
+    return bytes(32) + b"SIF_MAGIC".ljust(16, b"\0") + bytes.fromhex(manifest.id.replace("-", ""))
+
+
+def freeze(folder: Path, manifest: Manifest) -> Path:
+    """Make an image of nothing but a header, and its manifest."""
+    header = image_header(manifest)
+    image = folder / manifest.file
+    image.write_bytes(header)
+    fitting = manifest.model_copy(update={"size": len(header)})
+    manifest_path(image).write_text(fitting.to_json())
+    return image

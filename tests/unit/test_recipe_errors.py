@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from ebsif.base.manifest import Manifest
 from ebsif.base.store import manifest_path
 from ebsif.cli import main
 from ebsif.easyconfig.read import read_easyconfig
 from tests.support.generator import contents
-from tests.support.manifests import make_manifest
+from tests.support.manifests import freeze, make_manifest
 from workbench import easybuild, store
 
 IMAGE = "demo-small-cpu-python-3.11-venv.sif"
@@ -29,21 +28,6 @@ EASYCONFIG = "Demo-1.0-cpu-python-3.11-singularity.eb"
 COMMANDS = [["generate"], ["generate", "--check"], ["generate", "--dry-run"], ["bump", "--date", "20261124"], ["check"]]
 
 Refused = Callable[..., str]
-
-
-def image_header(manifest: Manifest) -> bytes:
-    """Return the beginning of an image that a manifest fits."""
-    return bytes(32) + b"SIF_MAGIC".ljust(16, b"\0") + bytes.fromhex(manifest.id.replace("-", ""))
-
-
-def freeze(folder: Path, manifest: Manifest) -> Path:
-    """Make an image of nothing but a header, and its manifest."""
-    header = image_header(manifest)
-    image = folder / manifest.file
-    image.write_bytes(header)
-    fitting = manifest.model_copy(update={"size": len(header)})
-    manifest_path(image).write_text(fitting.to_json())
-    return image
 
 
 @pytest.fixture(autouse=True)

@@ -9,8 +9,7 @@ from ebsif.base.manifest import FORMAT, read_manifest
 from ebsif.base.store import manifest_path, stored_manifest
 from ebsif.errors import EbsifError, FileError, OutdatedError
 from ebsif.files import cache_path
-from tests.support.manifests import make_manifest
-from tests.unit.test_recipe_errors import image_header
+from tests.support.manifests import image_header, make_manifest
 
 
 @pytest.fixture
