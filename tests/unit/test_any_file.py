@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
 from ebsif.cli import main
-from tests.support.manifests import make_manifest
-from tests.unit.test_recipe_errors import freeze
+from tests.support.examples import at_most
+from tests.support.manifests import freeze, make_manifest
 
 IMAGE = "demo-small-cpu-python-3.11-venv.sif"
 EASYCONFIG: dict[str, Any] = {
@@ -122,7 +122,7 @@ def judge(folder: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[str, by
 
 
 Judge = Callable[[str, bytes], None]
-bounded = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+bounded = at_most(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def mutated(value: Any, seed: int, times: int) -> Any:

@@ -14,8 +14,7 @@ from ebsif.base.manifest import Manifest
 from ebsif.console import Console
 from ebsif.errors import EbsifError
 from ebsif.runtime import Inside, Runtime
-from tests.support.manifests import make_manifest
-from tests.unit.test_recipe_errors import freeze
+from tests.support.manifests import freeze, make_manifest
 
 PYTHON = {
     "path": "/opt/venv/bin/python3", "version": [3, 11, 2], "venv": True, "makes_venvs": True, "interpreter": "cp",

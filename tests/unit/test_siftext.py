@@ -5,8 +5,10 @@ import subprocess
 import pytest
 from easybuild.easyblocks.generic._sifruntime import injected_value
 from easybuild.easyblocks.generic._siftext import FILES_DIR, fill_template, lua_value, shell_words, tcl_value
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+
+from tests.support.examples import at_most
 
 # All that a process can be given as an argument, but for surrogates, which no easyconfig in UTF-8 holds.
 TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -18,20 +20,20 @@ def run(command: list[str], script: str) -> str:
     return subprocess.run(command, input=script.encode(), capture_output=True, check=True).stdout.decode()
 
 
-@settings(deadline=None, max_examples=60)
+@at_most(60)
 @given(TEXTS | HOSTILE)
 def test_lua_reads_back_every_string(value: str) -> None:
     assert run(["lua5.3", "-"], f"io.write({lua_value(value)})") == value
 
 
-@settings(deadline=None, max_examples=60)
+@at_most(60)
 @given(TEXTS | HOSTILE)
 def test_tcl_reads_back_every_string_even_in_a_body(value: str) -> None:
     script = f"fconfigure stdout -encoding utf-8 -translation lf\nif {{1}} {{ puts -nonewline {tcl_value(value)} }}\n"
     assert run(["tclsh8.6", "-encoding", "utf-8", "/dev/stdin"], script) == value
 
 
-@settings(deadline=None, max_examples=30)
+@at_most(30)
 @given(st.lists(st.lists(HOSTILE, min_size=2, max_size=2), max_size=3))
 def test_nested_lists_keep_their_shape(value: list[list[str]]) -> None:
     flat = "".join(f"{index}:{text}|" for index, row in enumerate(value) for text in row)
@@ -44,7 +46,7 @@ foreach row {tcl_value(value)} {{ foreach t $row {{ puts -nonewline "$i:$t|" }};
     assert run(["tclsh8.6", "/dev/stdin"], tcl) == flat
 
 
-@settings(deadline=None, max_examples=60)
+@at_most(60)
 @given(TEXTS | HOSTILE)
 def test_injected_value_survives_the_runtimes_script(value: str) -> None:
     # What Singularity and Apptainer do with it: escape the double quotes, and put it between double quotes.
@@ -52,7 +54,7 @@ def test_injected_value_survives_the_runtimes_script(value: str) -> None:
     assert run(["bash"], script) == value
 
 
-@settings(deadline=None, max_examples=60)
+@at_most(60)
 @given(st.lists(TEXTS | HOSTILE, max_size=3))
 def test_shell_reads_back_every_word(words: list[str]) -> None:
     assert run(["bash"], f'f() {{ printf "%s\\0" "$@"; }}; f {shell_words(*words)}') == "".join(

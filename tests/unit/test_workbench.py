@@ -1,47 +1,22 @@
 """What prepares a machine: the rules that need neither root nor network to be tested."""
 
-import io
 import os
-import pwd
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
-import types
 from pathlib import Path
 
 import pytest
 
-from workbench import images, pythons, store
-from workbench.errors import CommandError, NotPreparedError
-from workbench.machine import Prepared, export_lines
-from workbench.process import run
-from workbench.progress import Progress
+from workbench import pythons, store
+from workbench.machine import export_lines
 
-HOSTILE = ["a b", "it's", 'say "x"', "$HOME `id` $(id)", "back\\slash", "two\nlines", "*", "", "[x]"]
 PROJECT = Path(__file__).parents[2]
 
 
 # --- the cache's place and keys ---
-
-
-def test_cache_is_where_the_variable_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("EBSIF_CACHE", str(tmp_path / "cache"))
-    assert store.cache_root() == tmp_path / "cache"
-
-
-def test_cache_of_a_user_follows_the_xdg_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv("EBSIF_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert store.cache_root() == tmp_path / "ebsif"
-
-
-def test_cache_of_root_is_the_systems(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("EBSIF_CACHE", raising=False)
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert store.cache_root() == Path("/var/cache/ebsif")
 
 
 def test_key_depends_on_each_part_and_on_where_parts_end() -> None:
@@ -55,14 +30,6 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "folder" / "script").write_text("text")
     (tmp_path / "link").symlink_to("folder/script")
     return tmp_path
-
-
-def test_tree_key_ignores_times_and_caches(tree: Path) -> None:
-    before = store.tree_key(tree, [tree])
-    os.utime(tree / "folder" / "script", (0, 0))
-    (tree / "folder" / "__pycache__").mkdir()
-    (tree / "folder" / "__pycache__" / "script.pyc").touch()
-    assert store.tree_key(tree, [tree]) == before
 
 
 @pytest.mark.parametrize(
@@ -80,22 +47,6 @@ def test_tree_key_sees_every_change(tree: Path, change) -> None:  # type: ignore
     before = store.tree_key(tree, [tree])
     change(tree)
     assert store.tree_key(tree, [tree]) != before
-
-
-def test_tree_key_of_an_absent_file_is_that_of_nothing(tree: Path) -> None:
-    assert store.tree_key(tree, [tree / "absent"]) == store.tree_key(tree, [])
-
-
-def test_bases_differ_in_names_files_and_keys() -> None:
-    for attribute in ("name", "sif", "key"):
-        assert len({getattr(base, attribute) for base in images.BASES}) == len(images.BASES)
-
-
-def test_every_base_is_made_of_parts_that_exist() -> None:
-    parts = PROJECT / "workbench" / "bases"
-    for base in images.BASES:
-        assert all((parts / part / "root").is_dir() for part in base.parts)
-        assert (parts / "requirements" / f"{base.requirements}.txt").is_file()
 
 
 def test_every_requirement_of_a_base_is_pinned() -> None:
@@ -122,12 +73,6 @@ def test_failed_work_publishes_nothing_and_leaves_nothing(tmp_path: Path) -> Non
         (work / "file").touch()
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
-
-
-def test_published_folder_is_open_to_other_users(tmp_path: Path) -> None:
-    with store.published(tmp_path / "item"):
-        pass
-    assert (tmp_path / "item").stat().st_mode & 0o777 == 0o755
 
 
 @pytest.mark.parametrize(("number", "left"), [(signal.SIGKILL, 1), (signal.SIGTERM, 0)], ids=["SIGKILL", "SIGTERM"])
@@ -210,18 +155,8 @@ def test_lock_is_held_until_the_programs_of_a_killed_process_have_ended(tmp_path
 # --- what is said ---
 
 
-def test_error_of_a_command_names_it_its_status_and_what_it_printed() -> None:
-    with pytest.raises(CommandError, match=r"(?s)`sh -c .*` ended with status 7; .*    out\n    err") as caught:
-        run(["sh", "-c", "echo out; echo err >&2; exit 7"])
-    assert caught.value.status == 7
-
-
-def test_command_without_input_does_not_wait_for_any() -> None:
-    assert run(["cat"]) == ""
-
-
-@pytest.mark.parametrize("value", HOSTILE)
-def test_exported_values_arrive_unchanged_in_a_shell(value: str) -> None:
+def test_exported_values_arrive_unchanged_in_a_shell() -> None:
+    value = "a b'c \"x\" $HOME `id` back\\slash\ntwo lines * [x]"
     lines = export_lines([Path("/with a space/it's"), Path("/second")], {"EBSIF_TEST": value})
     script = f'{lines}printf "%s\\0" "$PATH" "$EBSIF_TEST"'
     done = subprocess.run(
@@ -230,46 +165,7 @@ def test_exported_values_arrive_unchanged_in_a_shell(value: str) -> None:
     assert done.stdout.split("\0") == ["/with a space/it's:/second:/there before", value, ""]
 
 
-def test_asking_for_what_is_not_prepared_says_how_to_prepare_it() -> None:
-    bases = Prepared("The base image", {"there": Path("/there")})
-    assert bases["there"] == Path("/there")
-    with pytest.raises(NotPreparedError, match=r"The base image 'conda' .*`python3 -m workbench prepare`"):
-        bases["conda"]
-
-
-def test_step_is_one_line_when_nobody_watches() -> None:
-    stream = io.StringIO()
-    with Progress(stream).step("Building"):
-        pass
-    assert stream.getvalue() == "Building … done\n"
-
-
-def test_failed_step_says_so() -> None:
-    stream = io.StringIO()
-    with pytest.raises(RuntimeError), Progress(stream).step("Building"):
-        raise RuntimeError
-    assert stream.getvalue() == "Building … failed\n"
-
-
-def test_steps_at_the_same_time_have_a_line_each() -> None:
-    stream = io.StringIO()
-    progress = Progress(stream)
-    with progress.step("Outer"), progress.step("Inner"):
-        pass
-    assert stream.getvalue() == "Inner … done\nOuter … done\n"
-
-
 # --- other Pythons ---
-
-
-@pytest.fixture
-def pyenv(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """The only place of Pythons on this machine: a folder of pyenv's."""
-    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    monkeypatch.setattr(pwd, "getpwuid", lambda _: types.SimpleNamespace(pw_dir=str(tmp_path)))
-    return tmp_path / "pyenv" / "versions"
 
 
 def make_python(path: Path, version: str, status: int = 0) -> Path:
@@ -279,34 +175,13 @@ def make_python(path: Path, version: str, status: int = 0) -> Path:
     return path
 
 
-def test_the_newest_python_of_a_version_is_found(pyenv: Path) -> None:
-    for release in ("9.9", "9.10.2", "9.10.10", "9.1.0"):
-        make_python(pyenv / release / "bin" / "python", ".".join(release.split(".")[:2]))
-    assert pythons.find_original("9.10") == pyenv / "9.10.10" / "bin" / "python"
-
-
-def test_a_python_on_path_is_found(pyenv: Path, tmp_path: Path) -> None:
-    python = make_python(tmp_path / "bin" / "python9.9", "9.9")
-    assert pythons.find_original("9.9") == python
-
-
 @pytest.mark.parametrize(("version", "status"), [("9.9", 127), ("9.8", 0)], ids=["fails", "is another"])
 def test_a_python_that_is_not_what_it_is_called_is_none(
-    pyenv: Path, tmp_path: Path, version: str, status: int
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, version: str, status: int
 ) -> None:
-    make_python(tmp_path / "bin" / "python9.9", version, status)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    make_python(tmp_path / "python9.9", version, status)
     assert pythons.find_original("9.9") is None
-
-
-def test_a_python_that_is_not_there_is_named(pyenv: Path, tmp_path: Path) -> None:
-    assert pythons.find(tmp_path, "9.9") is None
-    assert pythons.Run("Python 9.9", None, ["tests/unit"]).outcome() == (True, "Python 9.9: not on this machine")
-
-
-def test_a_python_without_its_virtual_environment_asks_for_preparation(pyenv: Path, tmp_path: Path) -> None:
-    make_python(pyenv / "9.9.1" / "bin" / "python", "9.9")
-    with pytest.raises(NotPreparedError, match=r"Python 9\.9 .*`python3 -m workbench prepare`"):
-        pythons.find(tmp_path, "9.9")
 
 
 @pytest.mark.parametrize(("status", "said"), [(0, "9 passed"), (1, "failed\n1 failed\n9 passed\n")])
@@ -314,3 +189,21 @@ def test_a_run_says_what_pytest_says_last_and_all_if_it_fails(tmp_path: Path, st
     python = make_python(tmp_path / "python", "1 failed; echo 9 passed", status)
     outcome = pythons.Run("Python 9.9", python, ["tests/easyblocks"]).outcome()
     assert outcome == (status == 0, f"Python 9.9: tests/easyblocks: {said}")
+
+
+def test_one_run_that_fails_fails_all_and_the_others_are_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad, good = (make_python(tmp_path / f"python{status}", "the last line", status) for status in (1, 0))
+    runs = [pythons.Run("Python 9.8", bad, ["tests/unit"]), pythons.Run("Python 9.9", good, ["tests/unit"])]
+    monkeypatch.setattr(pythons, "_runs", lambda cache: runs)
+    assert not pythons.run_tests(tmp_path)
+    told = capsys.readouterr().out
+    assert told.startswith("Python 9.8: tests/unit: failed\nthe last line\n")
+    assert told.endswith("Python 9.9: tests/unit: the last line\n")
+
+
+def test_tests_that_need_no_other_python_are_there() -> None:
+    left_out = [option.partition("=")[2] for option in pythons._OPTIONS if option.startswith("--ignore=")]
+    assert left_out
+    assert all((PROJECT / path).is_file() for path in left_out)
