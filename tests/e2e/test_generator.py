@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from ebsif.easyconfig.read import read_easyconfig
-from tests.support.counting import counted_runtime
 from tests.support.easyconfigs import HOOK_VALUE
 from tests.support.generator import Desk, contents, make_desk, module_of
 from tests.support.index import serve
+from tests.support.runtime import counted_runtime
 from tests.support.site import Site
 from tests.support.wheels import Wheel, make_wheel
 from workbench import Machine, easybuild

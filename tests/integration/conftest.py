@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import workbench
-from tests.support.counting import CountedRuntime, counted_runtime
+from tests.support.runtime import CountedRuntime, counted_runtime, use_runtime
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +17,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def environment(machine: workbench.Machine, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The runtime on PATH, and no cache of the user's."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    monkeypatch.setenv("PATH", str(machine.runtime.parent), prepend=":")
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    use_runtime(machine, cache, monkeypatch)
 
 
 @pytest.fixture

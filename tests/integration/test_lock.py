@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,14 +12,14 @@ import workbench
 from ebsif.base.image import Base
 from ebsif.base.store import manifest_of
 from ebsif.cli import main
-from ebsif.console import Console
 from ebsif.errors import ConflictError, EbsifError, InputError
-from ebsif.lock import LayerRequest, Resolved, digest, fetch, request, resolve
-from ebsif.lock.model import Lock, LockedFile
+from ebsif.lock import LayerRequest, digest, fetch, request, resolve
+from ebsif.lock.model import PIP, Lock, LockedFile
 from ebsif.recipe import read_recipe
 from ebsif.runtime import Runtime
-from tests.support.counting import CountedRuntime
+from tests.support.conda_bench import QUIET, CondaBench
 from tests.support.index import Index, serve
+from tests.support.runtime import CountedRuntime, use_runtime
 from tests.support.sdists import make_asking_sdist, make_sdist
 from tests.support.wheels import Wheel, make_wheel
 from workbench import store
@@ -27,7 +27,6 @@ from workbench import store
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("environment", "default_index")]
 
 HEAD = "name: Demo\nversion: 1.0\nbase: {}\n"
-QUIET = Console(quiet=True)
 
 # A build backend that can do no more than tell what a source package is called.
 BACKEND = """\
@@ -46,29 +45,12 @@ def prepare_metadata_for_build_wheel(folder, config_settings=None):
 
 
 @dataclass(frozen=True)
-class Bench:
-    """A recipe on a base, with a folder for sources that has pip already."""
-
-    folder: Path
-    base: Base
-    runtime: Runtime
-
-    @property
-    def sources(self) -> Path:
-        return self.folder / "sources"
-
-    @property
-    def recipe(self) -> Path:
-        return self.folder / "recipe.yml"
+class Bench(CondaBench):
+    """A recipe for a venv on a base, with a folder for sources that has pip already."""
 
     def write(self, lines: str) -> None:
         assert self.base.path
         self.recipe.write_text(HEAD.format(self.base.path) + lines)
-
-    def lock(self, lines: str, *, previous: Lock | None = None, upgrade: tuple[str, ...] = ()) -> Resolved:
-        self.write(lines)
-        where = (self.base, self.runtime, self.sources, QUIET)
-        return resolve(self.request(), *where, previous=previous, upgrade=upgrade)
 
     def fetch(self, lock: Lock) -> None:
         fetch(lock, self.request(), self.base, self.runtime, self.sources, QUIET)
@@ -78,22 +60,19 @@ class Bench:
         assert found
         return found
 
-    def stored(self) -> set[str]:
-        return {file.name for file in self.sources.iterdir()} if self.sources.exists() else set()
+
+def bench_on(image: Path, folder: Path, machine: workbench.Machine, pip_wheel: Wheel) -> Bench:
+    bench = Bench(folder, Base(image.name, image, manifest_of(image, QUIET)), Runtime(machine.runtime))
+    bench.sources.mkdir()
+    shutil.copy(pip_wheel.path, bench.sources)
+    return bench
 
 
 @pytest.fixture
 def make_bench(
     machine: workbench.Machine, tmp_path: Path, pip_wheel: Wheel, environment: None
 ) -> Callable[[str], Bench]:
-    def make(name: str) -> Bench:
-        image = machine.bases[name]
-        bench = Bench(tmp_path, Base(image.name, image, manifest_of(image, QUIET)), Runtime(machine.runtime))
-        bench.sources.mkdir()
-        (bench.sources / pip_wheel.path.name).write_bytes(pip_wheel.path.read_bytes())
-        return bench
-
-    return make
+    return lambda name: bench_on(machine.bases[name], tmp_path, machine, pip_wheel)
 
 
 @pytest.fixture
@@ -145,6 +124,12 @@ def default_index(default_files: Index, monkeypatch: pytest.MonkeyPatch) -> Inde
 
 def file_of(lock: Lock, name: str) -> LockedFile:
     return next(file for file in lock.files if file.name == name)
+
+
+def earlier(**versions: str) -> Lock:
+    """Return a lock with the wheels of those versions."""
+    files = [LockedFile(name, of, f"{name}-{of}-py3-none-any.whl", "0" * 64) for name, of in versions.items()]
+    return Lock("an earlier recipe", (PIP, *files))
 
 
 def versions(lock: Lock) -> dict[str, str]:
@@ -300,7 +285,7 @@ def test_without_a_network_there_is_one_sentence_after_three_tries(
         (bench.sources / "pip-26.3-py3-none-any.whl").unlink()
     before = bench.stored()
     bench.write("packages: [plain]\n")
-    assert main(["generate", str(bench.recipe), "--sources", str(bench.sources)]) == 2
+    assert main(bench.command) == 2
     assert index.requests == ["pypi.org:443"] * 3
     assert capfd.readouterr().err.splitlines()[-1].startswith("ebsif: the package index cannot be reached: ")
     assert bench.stored() == before
@@ -344,38 +329,31 @@ def test_a_file_that_is_not_as_it_was_locked_is_refused(bench: Bench, index: Ind
 
 
 def test_an_added_package_keeps_the_other_versions(bench: Bench, index: Index) -> None:
-    first = bench.lock(f"index: {index.url}\npackages: [many]").lock
     make_wheel(index.folder, "many", "3.0")
-    assert versions(bench.lock(f"index: {index.url}\npackages: [many, more]", previous=first).lock) == {
-        "many": "2.0",
-        "more": "1.0",
-    }
+    lock = bench.lock(f"index: {index.url}\npackages: [many, more]", previous=earlier(many="2.0")).lock
+    assert versions(lock) == {"many": "2.0", "more": "1.0"}
 
 
 def test_a_kept_version_gives_way_where_it_must(bench: Bench, index: Index) -> None:
-    first = bench.lock(f"index: {index.url}\npackages: [many]").lock
-    assert versions(bench.lock(f"index: {index.url}\npackages: [many, other]", previous=first).lock) == {
-        "many": "1.0",
-        "other": "1.0",
-    }
+    lock = bench.lock(f"index: {index.url}\npackages: [many, other]", previous=earlier(many="2.0")).lock
+    assert versions(lock) == {"many": "1.0", "other": "1.0"}
 
 
 def test_one_package_is_upgraded_alone(bench: Bench, index: Index) -> None:
-    recipe = f"index: {index.url}\npackages: [many, more]"
-    first = bench.lock(recipe).lock
     make_wheel(index.folder, "many", "3.0")
     make_wheel(index.folder, "more", "2.0")
-    assert versions(bench.lock(recipe, previous=first, upgrade=("More",)).lock) == {"many": "2.0", "more": "2.0"}
-    assert versions(bench.lock(recipe, previous=first).lock) == versions(first)
-    assert versions(bench.lock(recipe).lock) == {"many": "3.0", "more": "2.0"}
+    recipe, previous = f"index: {index.url}\npackages: [many, more]", earlier(many="2.0", more="1.0")
+    assert versions(bench.lock(recipe, previous=previous, upgrade=("More",)).lock) == {"many": "2.0", "more": "2.0"}
+
+
+def test_without_an_earlier_lock_the_newest_versions_are_taken(bench: Bench, index: Index) -> None:
+    assert versions(bench.lock(f"index: {index.url}\npackages: [many, more]").lock) == {"many": "2.0", "more": "1.0"}
 
 
 def test_a_base_that_now_has_a_locked_package_does_not_upgrade_the_others(bench: Bench, index: Index) -> None:
-    recipe = f"index: {index.url}\npackages: [many, six]"
-    first = bench.lock(recipe).lock
     make_wheel(index.folder, "many", "3.0")
-    older = replace(first, files=(*first.files, LockedFile("six", "1.16.0", "six-1.16.0-py3-none-any.whl", "0" * 64)))
-    assert versions(bench.lock(recipe, previous=older).lock) == {"many": "2.0"}
+    lock = bench.lock(f"index: {index.url}\npackages: [many, six]", previous=earlier(many="2.0", six="1.16.0")).lock
+    assert versions(lock) == {"many": "2.0"}
 
 
 def test_the_lock_is_known_by_its_inputs(bench: Bench, index: Index) -> None:
@@ -383,72 +361,79 @@ def test_the_lock_is_known_by_its_inputs(bench: Bench, index: Index) -> None:
     assert lock.inputs == digest(bench.request(), bench.base.known())
 
 
+@pytest.fixture(scope="module")
+def generated(
+    tmp_path_factory: pytest.TempPathFactory, machine: workbench.Machine, cache: Path, pip_wheel: Wheel
+) -> Path:
+    """A folder with a recipe that asks the default index for `many`, its easyconfig and its files."""
+    with pytest.MonkeyPatch.context() as patch:
+        use_runtime(machine, cache, patch)
+        bench = bench_on(machine.bases["venv"], tmp_path_factory.mktemp("generated"), machine, pip_wheel)
+        files = tmp_path_factory.mktemp("index")
+        make_wheel(files, "many", "2.0")
+        with serve(files) as index:
+            patch.setenv("PIP_INDEX_URL", index.url)
+            bench.write("packages: [many]\n")
+            assert main(bench.command) == 0
+    return bench.folder
+
+
+@pytest.fixture
+def bench_with_lock(generated: Path, bench: Bench, index: Index, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """A copy of that; since then, the default index has got `many` 3.0."""
+    shutil.copytree(generated, bench.folder, dirs_exist_ok=True)
+    make_wheel(index.folder, "many", "3.0")
+    monkeypatch.setenv("PIP_INDEX_URL", index.url)
+    return bench
+
+
 def test_a_conflict_at_the_command_line_changes_nothing(
-    bench: Bench, index: Index, capfd: pytest.CaptureFixture[str]
+    bench_with_lock: Bench, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["generate", str(bench.recipe), "--sources", str(bench.sources)]
-    bench.write(f"index: {index.url}\npackages: [many]\n")
-    assert main(arguments) == 0
-    (easyconfig,) = bench.folder.glob("*.eb")
-    text, stored = easyconfig.read_text(), bench.stored()
-    bench.write(f"index: {index.url}\npackages: [old]\n")
-    capfd.readouterr()
-    assert main(arguments) == 2
+    bench = bench_with_lock
+    text, stored = bench.easyconfig.read_text(), bench.stored()
+    bench.write("packages: [old]\n")
+    assert main(bench.command) == 2
     assert capfd.readouterr().err.startswith("ebsif: packages conflict: ")
-    assert (easyconfig.read_text(), bench.stored()) == (text, stored)
+    assert (bench.easyconfig.read_text(), bench.stored()) == (text, stored)
 
 
 def test_a_lock_of_an_older_ebsif_is_made_anew_with_its_versions(
-    bench: Bench, index: Index, capfd: pytest.CaptureFixture[str]
+    bench_with_lock: Bench, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["generate", str(bench.recipe), "--sources", str(bench.sources)]
-    bench.write(f"index: {index.url}\npackages: [many]\n")
-    assert main(arguments) == 0
-    (easyconfig,) = bench.folder.glob("*.eb")
-    text = easyconfig.read_text()
-    easyconfig.write_text(text.replace("# Lock: 2:", "# Lock: "))
-    make_wheel(index.folder, "many", "3.0")
-    assert main([*arguments, "--check"]) == 1
-    assert main(arguments) == 0
-    assert f"an older ebsif has locked {easyconfig}, and did not note all" in capfd.readouterr().err
-    assert easyconfig.read_text() == text
+    bench = bench_with_lock
+    text = bench.easyconfig.read_text()
+    bench.easyconfig.write_text(text.replace("# Lock: 2:", "# Lock: "))
+    assert main([*bench.command, "--check"]) == 1
+    assert main(bench.command) == 0
+    assert f"an older ebsif has locked {bench.easyconfig}, and did not note all" in capfd.readouterr().err
+    assert bench.easyconfig.read_text() == text
 
 
-def test_a_lock_of_a_newer_ebsif_is_refused(
-    bench: Bench, index: Index, capfd: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["generate", str(bench.recipe), "--sources", str(bench.sources)]
-    bench.write(f"index: {index.url}\npackages: [many]\n")
-    assert main(arguments) == 0
-    (easyconfig,) = bench.folder.glob("*.eb")
-    text = easyconfig.read_text().replace("# Lock: 2:", "# Lock: 3:")
-    easyconfig.write_text(text)
-    assert main(arguments) == 2
-    assert capfd.readouterr().err.splitlines()[-1].startswith(f"ebsif: {easyconfig} was locked by a newer ebsif")
-    assert easyconfig.read_text() == text
+def test_a_lock_of_a_newer_ebsif_is_refused(bench_with_lock: Bench, capfd: pytest.CaptureFixture[str]) -> None:
+    bench = bench_with_lock
+    text = bench.easyconfig.read_text().replace("# Lock: 2:", "# Lock: 3:")
+    bench.easyconfig.write_text(text)
+    assert main(bench.command) == 2
+    assert capfd.readouterr().err.splitlines()[-1].startswith(f"ebsif: {bench.easyconfig} was locked by a newer ebsif")
+    assert bench.easyconfig.read_text() == text
 
 
 def test_unchanged_inputs_keep_the_lock_and_start_no_container(
-    bench: Bench, index: Index, counted: CountedRuntime
+    bench_with_lock: Bench, index: Index, counted: CountedRuntime
 ) -> None:
-    arguments = ["generate", str(bench.recipe), "--sources", str(bench.sources)]
-    bench.write(f"index: {index.url}\npackages: [many]\n")
-    assert main(arguments) == 0
-    (easyconfig,) = bench.folder.glob("*.eb")
-    text, starts, requests = easyconfig.read_text(), counted.starts(), list(index.requests)
-    assert starts
-    assert requests
-    make_wheel(index.folder, "many", "3.0")
-    assert main(arguments) == 0
-    assert easyconfig.read_text() == text
-    assert (counted.starts(), index.requests) == (starts, requests)
+    bench = bench_with_lock
+    text = bench.easyconfig.read_text()
+    assert main(bench.command) == 0
+    assert bench.easyconfig.read_text() == text
+    assert (counted.starts(), index.requests) == ([], [])
 
 
-def test_what_is_named_is_upgraded_though_the_inputs_are_unchanged(bench: Bench, index: Index) -> None:
-    arguments = ["generate", str(bench.recipe), "--sources", str(bench.sources)]
-    bench.write(f"index: {index.url}\npackages: [many]\n")
-    assert main(arguments) == 0
-    make_wheel(index.folder, "many", "3.0")
-    assert main([*arguments, "--upgrade", "many"]) == 0
-    (easyconfig,) = bench.folder.glob("*.eb")
-    assert "many-3.0-py3-none-any.whl" in easyconfig.read_text()
+def test_what_is_named_is_upgraded_though_the_inputs_are_unchanged(
+    bench_with_lock: Bench, index: Index, counted: CountedRuntime
+) -> None:
+    bench = bench_with_lock
+    assert main([*bench.command, "--upgrade", "many"]) == 0
+    assert "many-3.0-py3-none-any.whl" in bench.easyconfig.read_text()
+    assert "/simple/many/" in index.requests
+    assert counted.starts()

@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 
 from ebsif.errors import InputError
-from ebsif.lock.conda.request import CondaRequest, request
 from ebsif.lock.pip import request as pip
 from ebsif.recipe import read_recipe
+from tests.support.environments import ask, in_file, inline, refuse
 
-HEAD = "name: Demo\nversion: 1.0\nbase: x.sif\n"
 ENVIRONMENT = """\
 name: mine
 channels:
@@ -28,28 +27,6 @@ variables:
   ANSWER: 42
 """
 LIST = "channels: [x]\ndependencies:\n- a\n"
-
-
-def ask(folder: Path, text: str, *, platform: str | None = "linux-64") -> CondaRequest:
-    (folder / "recipe.yml").write_text(HEAD + text)
-    return request(*read_recipe(folder / "recipe.yml"), platform)
-
-
-def refuse(folder: Path, text: str) -> str:
-    """Return what is said about a recipe that must be refused, without the folder."""
-    with pytest.raises(InputError) as caught:
-        ask(folder, text)
-    return str(caught.value).replace(f"{folder}/", "")
-
-
-def in_file(folder: Path, text: str, name: str = "environment.yml") -> str:
-    """Write an environment to a file; return the recipe's lines that name it."""
-    (folder / name).write_text(text)
-    return f"layer: conda\nenvironment: {name}\n"
-
-
-def inline(text: str) -> str:
-    return "layer: conda\nenvironment:\n" + "".join(f"  {line}\n" for line in text.splitlines())
 
 
 @pytest.mark.parametrize("how", ["file", "inline"])

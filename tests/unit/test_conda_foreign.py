@@ -6,7 +6,7 @@ import pytest
 
 from ebsif.errors import InputError
 from ebsif.lock.model import LockedFile
-from tests.unit.test_conda_environment import ask, in_file, refuse
+from tests.support.environments import ask, in_file, refuse
 
 SHA = "a" * 64
 URL = "https://example.org/channel"

@@ -9,8 +9,8 @@ from ebsif.base.image import Base
 from ebsif.base.manifest import Manifest
 from ebsif.lock import digest, request
 from ebsif.recipe import read_recipe
+from tests.support.environments import HEAD
 from tests.support.manifests import make_manifest
-from tests.unit.test_conda_environment import HEAD
 
 RECIPE = "layer: conda\nenvironment:\n  channels: [a, b]\n  dependencies: [ffmpeg >=7, python]\n"
 

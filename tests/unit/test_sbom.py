@@ -9,8 +9,8 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from ebsif import sbom
 from ebsif.easyconfig.read import read_easyconfig
+from tests.support.locked import LOCKED
 from tests.support.manifests import make_manifest
-from tests.unit.test_read_easyconfig import LOCKED
 
 
 @pytest.fixture

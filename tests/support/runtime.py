@@ -1,7 +1,18 @@
-"""A container runtime that counts."""
+"""The container runtime on PATH: the prepared one, or one that counts."""
 
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
+
+import workbench
+
+
+def use_runtime(machine: workbench.Machine, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the runtime on PATH, and use no cache of the user's."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    monkeypatch.setenv("PATH", str(machine.runtime.parent), prepend=":")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @dataclass(frozen=True)
