@@ -68,11 +68,16 @@ def bench(make_bench: Callable[[str], CondaBench]) -> CondaBench:
     return make_bench("bare")
 
 
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory: pytest.TempPathFactory) -> Channel:
+    """A channel without a Python."""
+    return make_small_channel(tmp_path_factory.mktemp("channel"))
+
+
 @pytest.fixture
-def small(tmp_path: Path) -> Channel:
-    """A channel without a Python, to be changed at will."""
-    (tmp_path / "channel").mkdir()
-    return make_small_channel(tmp_path / "channel")
+def small(unchanged: Channel, tmp_path: Path) -> Channel:
+    """A copy of it, to be changed at will."""
+    return unchanged.copy(tmp_path / "channel")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import io
 import tarfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,6 +29,8 @@ def make_sdist(
     *,
     pyproject: str | None = None,
     files: Mapping[str, str] | None = None,
+    stem: str | None = None,
+    suffix: str = ".tar.gz",
 ) -> Path:
     """Make a source package of one module, built by setuptools unless its ``pyproject.toml`` says otherwise.
 
@@ -35,20 +38,31 @@ def make_sdist(
     ----------
     files
         More files.
+    stem
+        Name of the file and of the folder in it, by default as PEP 625 wants it.
+    suffix
+        ``.tar.gz`` or ``.zip``.
     """
-    top = f"{name}-{version}"
+    module = name.replace("-", "_")
+    stem = stem or f"{module}-{version}"
+    setup = f"from setuptools import setup\nsetup(name={name!r}, version={version!r}, py_modules=[{module!r}])\n"
     contents = {
         "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
-        "setup.py": f"from setuptools import setup\nsetup(name={name!r}, version={version!r}, py_modules=[{name!r}])\n",
-        f"{name}.py": f"VERSION = {version!r}\n",
+        "setup.py": setup,
+        f"{module}.py": f"VERSION = {version!r}\n",
         **(files or {}),
     }
     if pyproject is not None:
         contents["pyproject.toml"] = pyproject
-    path = folder / f"{top}.tar.gz"
+    path = folder / f"{stem}{suffix}"
+    if suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as packed:
+            for file, text in contents.items():
+                packed.writestr(f"{stem}/{file}", text)
+        return path
     with tarfile.open(path, "w:gz") as archive:
         for file, text in contents.items():
-            member = tarfile.TarInfo(f"{top}/{file}")
+            member = tarfile.TarInfo(f"{stem}/{file}")
             member.size = len(text.encode())
             archive.addfile(member, io.BytesIO(text.encode()))
     return path

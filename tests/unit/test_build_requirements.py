@@ -1,6 +1,5 @@
 """What a source package says that it is built with."""
 
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -22,10 +21,8 @@ def test_without_a_word_it_is_setuptools(tmp_path: Path, pyproject: str | None) 
 
 
 def test_a_zip_file_is_read_too(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "tiny-1.0.zip", "w") as archive:
-        archive.writestr("tiny-1.0/pyproject.toml", BUILD)
-        archive.writestr("tiny-1.0/sub/pyproject.toml", "")
-    assert build_system(tmp_path / "tiny-1.0.zip").requires == ("flit_core >=3", "six")
+    archive = make_sdist(tmp_path, "tiny", pyproject=BUILD, files={"sub/pyproject.toml": ""}, suffix=".zip")
+    assert build_system(archive).requires == ("flit_core >=3", "six")
 
 
 @pytest.mark.parametrize("name", ["broken-1.0.tar.gz", "broken-1.0.zip"])
