@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,9 +43,10 @@ def version() -> str:
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
-    """An index with what the recipe names, in the place of the public one."""
+def index(tmp_path_factory: pytest.TempPathFactory, pip_wheel: Wheel) -> Iterator[Index]:
+    """An index with what the recipe names, and pip, in the place of the public one."""
     folder = tmp_path_factory.mktemp("index")
+    shutil.copy(pip_wheel.path, folder)
     for name, version in [("filelock", "3.20.0"), ("tabulate", "0.9.0"), ("tabulate", "0.10.0"), ("numpy", "1.26.4")]:
         make_wheel(folder, name, version)
     with serve(folder) as index:
