@@ -428,10 +428,19 @@ def test_the_command_line_upgrades_what_is_named(bench: CondaBench, small: Chann
     assert read_easyconfig(bench.easyconfig).packages == {"shared": "3.0=0"}
 
 
-def test_a_preview_leaves_nothing_behind(bench: CondaBench, small: Channel, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_preview_leaves_nothing_behind(
+    bench: CondaBench,
+    small: Channel,
+    tools: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     bench.write(inline(small.url, "left"))
     before = contents(bench.folder)
-    assert main([*bench.command, "--dry-run"]) == 0
+    # A preview fetches the tools, which it does not look for among the sources.
+    with serve_wheels(tools) as index:
+        monkeypatch.setenv("PIP_INDEX_URL", index.url)
+        assert main([*bench.command, "--dry-run"]) == 0
     assert "('left', '1.0', {" in capfd.readouterr().out
     assert contents(bench.folder) == before
 
