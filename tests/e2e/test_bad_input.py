@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.sdists import BY_SETUPTOOLS, make_sdist
 from tests.support.site import Site
-from tests.support.sources import make_source
 from tests.support.versions import every_easybuild
 from tests.support.wheels import Wheel, make_wheel
 
@@ -37,7 +37,8 @@ def test_wheels_for_another_python_or_platform(site: Site, pip_wheel: Wheel, whe
 
 
 def test_source_package_that_lacks_what_it_is_built_with(site: Site, pip_wheel: Wheel, tmp_path: Path) -> None:
-    out = site.refuse("venv", [pip_wheel, make_source(tmp_path, "raw")])
+    raw = Wheel("raw", "1.0", make_sdist(tmp_path, "raw", pyproject=BY_SETUPTOOLS))
+    out = site.refuse("venv", [pip_wheel, raw])
     assert "Building raw 1.0 in the container failed" in out
     assert "No matching distribution found for setuptools>=61" in out
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.download import fetch_wheel
+from tests.support.sdists import BY_SETUPTOOLS, make_sdist
 from tests.support.site import Site
-from tests.support.sources import make_source
 from tests.support.versions import every_easybuild, newest_easybuild
 from tests.support.wheels import Wheel, make_wheel
 from workbench import Machine
@@ -200,8 +200,9 @@ def test_source_packages_are_built_to_the_same_bytes(
 ) -> None:
     fetch_wheel(SETUPTOOLS[1], SETUPTOOLS[0], tmp_path)
     setuptools = Wheel("setuptools", "80.9.0", tmp_path / SETUPTOOLS[1])
-    old_name = make_source(tmp_path, "raw-two", stem="raw-two-1.0", suffix=".zip")
-    layer = [pip_wheel, setuptools, make_source(tmp_path, "raw-one"), old_name]
+    one_name = make_sdist(tmp_path, "raw-one", pyproject=BY_SETUPTOOLS)
+    old_name = make_sdist(tmp_path, "raw-two", pyproject=BY_SETUPTOOLS, stem="raw-two-1.0", suffix=".zip")
+    layer = [pip_wheel, setuptools, Wheel("raw-one", "1.0", one_name), Wheel("raw-two", "1.0", old_name)]
     places = [make_site(), make_site(name="another name")]
     for place in places:
         place.install("venv", layer, build_packages=["setuptools"])

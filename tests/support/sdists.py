@@ -14,6 +14,8 @@ from setuptools.build_meta import get_requires_for_build_wheel as static
 def get_requires_for_build_wheel(config_settings=None):
     return [*static(config_settings), {!r}]
 """
+# What a package of today says of its own build.
+BY_SETUPTOOLS = '[build-system]\nrequires = ["setuptools>=61"]\nbuild-backend = "setuptools.build_meta"\n'
 _ASKING = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
 
 
