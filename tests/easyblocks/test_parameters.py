@@ -12,7 +12,7 @@ from easybuild.tools.build_log import EasyBuildError
 Extension = Tuple[str, str, Dict[str, Any]]
 
 # Begins as SIF images do.
-IMAGE = b"#!/usr/bin/env run-singularity\n".ljust(32, b"\0") + b"SIF_MAGIC\0"
+IMAGE = b"#!/usr/bin/env run-singularity\n".ljust(32, b"\0") + b"SIF_MAGIC".ljust(16, b"\0") + b"an identifier..."
 HELLO = "hello-1.0-py3-none-any.whl"
 PIP = "pip-26.3-py3-none-any.whl"
 # What an image without an activation of its own needs at least.
