@@ -42,10 +42,11 @@ ACTIVATION_RECORD = 'activation.json'
 HARMLESS = ':'
 FORMER_ACTIVATIONS = ('WITH_CONDA', 'WITH_CONDA_VENV', 'WITH_VENV')
 
-# Commands of ours in bin/: those that are wrappers, with what they run in the container, and those that are not.
+# Commands of ours in bin/ that run another program than one of their name in the container.
 SHELL_COMMANDS = {'start-shell': ['/bin/bash', '--norc']}
-# The binds of the site and the recipe, one a line: wrappers look again which of them exist.
-BINDS_FILE = 'binds'
+# What all wrappers have in common, and what they read: the same settings that are in the module.
+START_SCRIPT = 'start.sh'
+SETTINGS_FILE = 'container.conf'
 # What job scripts find in the container at /runscripts.
 CONTAINER_SCRIPTS = ('conda-python-distributed', 'conda-python-simple', 'get-master', 'init-conda-venv')
 
@@ -340,7 +341,8 @@ class SifContainer(StagedEasyBlock):
 
         for name in self.container_scripts():
             self.install_script(os.path.join('runscripts', name), read_file(files_path('runscripts', name)))
-        write_file(os.path.join(self.installdir, BINDS_FILE), ''.join('%s\n' % bind for bind in self.cfg['binds']))
+        write_file(os.path.join(self.installdir, START_SCRIPT),
+                   self.fill_command_template(START_SCRIPT, VERB=self.cfg['start_with']))
         self.install_host_commands()
 
     def copy_image(self, source):
@@ -365,7 +367,8 @@ class SifContainer(StagedEasyBlock):
     def install_wrapper(self, name, program):
         """Install a command that runs a program, a list of words, in the container."""
         self.install_script(os.path.join('bin', name), self.fill_command_template(
-            'wrapper.sh', COMMAND=shell_words(name), PROGRAM=shell_words(*program), VERB=self.cfg['start_with']))
+            'wrapper.sh', COMMAND=shell_words(name), PROGRAM=shell_words(*program),
+            ROOT=shell_words(self.final_installdir)))
 
     def install_script(self, path, text):
         """Install an executable file."""
@@ -391,8 +394,12 @@ class SifContainer(StagedEasyBlock):
         """Install wrappers, and find out what activating does, unless the easyconfig says it."""
         super().post_processing_step()
         self.install_command_wrappers()
-        if not (self.measures_activation and self.activation_commands()):
-            return
+        if self.measures_activation and self.activation_commands():
+            self.measure_activation()
+        self.write_settings()
+
+    def measure_activation(self):
+        """Find out what activating does, and write it down for modules that are made later."""
         trace_msg("finding out what activating the environment sets")
         if not self.dry_run:
             self.measured_activation = self.changes_of_activating(*self.activated_environment())
@@ -420,10 +427,25 @@ class SifContainer(StagedEasyBlock):
 
     # Module
 
+    def write_settings(self):
+        """Write what the wrappers need: a line each, the kind of the setting, for variables their name, and the value."""
+        container_env, host_env = self.container_env(), self.cfg['host_env']
+        lines = ['image %s' % self.image_name]
+        lines += ['frozen %s' % os.path.join(folder, self.image_name) for folder in self.cfg['frozen_images']]
+        lines += ['runtime %s' % self.runtime] if self.runtime else []
+        lines += ['bind %s' % bind for bind in self.cfg['binds']]
+        lines += ['path %s' % folder for folder in self.container_path()]
+        lines += ['env %s %s' % (name, injected_value(container_env[name])) for name in sorted(container_env)]
+        lines += ['plain %s %s' % (name, container_env[name]) for name in sorted(container_env)]
+        lines += ['host %s %s' % (name, host_env[name]) for name in sorted(host_env)]
+        write_file(os.path.join(self.installdir, SETTINGS_FILE), ''.join('%s\n' % line for line in lines))
+
     def make_module_step(self, fake=False):
-        """Also for an image that is gone."""
+        """Also for an image that is gone, and with the settings of wrappers, which are those of the module."""
         if fake or self.dry_run:
             return super().make_module_step(fake=fake)
+        if self.module_only and os.path.isdir(self.installdir):
+            self.write_settings()
         # For the devel module, EasyBuild loads the module, which refuses without an image; making it must work.
         devel_module = update_build_option('generate_devel_module',
                                            build_option('generate_devel_module') and self.existing_image is not None)

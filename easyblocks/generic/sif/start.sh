@@ -1,0 +1,176 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154  # Who sources this has set name, program and root.
+# Sourced by each command in bin/: starts its program in the container.
+# It works out what it needs on the host where it runs, from container.conf: the module may be loaded here, may have
+# been loaded on another host (and Slurm brought its variables), may be another one, or none.
+# Nothing but the shell's own: a program started here would cost as much as all the rest.
+module=__MODULE__ suffix=__NAME__ verb=__VERB__
+own_root=EBROOT$suffix own_image=SIF$suffix own_runtime=SIFRUNTIME$suffix
+
+fail() {
+    echo "$name: $*" >&2
+    exit 127
+}
+
+if [[ -e /.singularity.d ]]; then
+    [[ ${CONTAINERROOT:-$root} = "$root" || $CONTAINERROOT -ef $root ]] ||
+        fail "this is the container of $CONTAINERROOT, and no other one can be started in it: leave it first"
+    mapfile -t found < <(type -aP -- "${program[0]}")
+    for real in "${found[@]}"; do
+        [[ $real -ef $0 ]] || exec "$real" "${program[@]:1}" "$@"
+    done
+    fail "there is no such command in this container"
+fi
+
+# Replaces $NAME, ${NAME} and ${NAME:-text} in a text by what the variables are here; fails where one is not set.
+expand() {
+    local rest=$1 variable
+    expanded=
+    while [[ $rest =~ ^([^\$]*)\$(([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(:-([^\}]*))?\})(.*)$ ]]; do
+        variable=${BASH_REMATCH[3]}${BASH_REMATCH[4]}
+        [[ -n ${!variable-} || -n ${BASH_REMATCH[5]} ]] || return
+        expanded+=${BASH_REMATCH[1]}${!variable:-${BASH_REMATCH[6]}}
+        rest=${BASH_REMATCH[7]}
+    done
+    expanded+=$rest
+    [[ $rest != *\$* ]]
+}
+
+is_on() {
+    local value=APPTAINER_$1 other=SINGULARITY_$1
+    value=${!value:-${!other-}}
+    [[ -n $value && $value != 0 && $value != false ]]
+}
+
+# Reads what an installation sets: its lists of images, binds, folders and variables.
+read_settings() {
+    local line rest form=env
+    # A runtime that the user has told not to evaluate values gets them as they are.
+    if is_on NO_EVAL || is_on COMPAT; then form=plain; fi
+    frozen=() binds=() path=() names=() values=() host=() installed_runtime=
+    while IFS= read -r line; do
+        rest=${line#* }
+        case ${line%% *} in
+            image) image_name=$rest ;;
+            frozen) frozen+=("$rest") ;;
+            runtime) installed_runtime=$rest ;;
+            bind) binds+=("$rest") ;;
+            path) path+=("$rest") ;;
+            "$form") names+=("${rest%% *}") values+=("${rest#* }") ;;
+            host) host+=("$rest") ;;
+        esac
+    done < "$1/container.conf"
+}
+
+# The name of the variable, of Apptainer or Singularity, whose list the runtime takes and the user may have begun.
+used_variable() {
+    local apptainer=APPTAINER$1 singularity=SINGULARITY$1
+    used=$prefix$1
+    if [[ $prefix = APPTAINER && -z ${!apptainer+set} && -n ${!singularity+set} ]]; then used=$singularity; fi
+}
+
+loaded=
+if [[ -n ${!own_root-} && ${!own_root} -ef $root ]]; then loaded=yes; fi
+
+# Another module of ours that is loaded: what it has set for its container is not for this one.
+others=: # Folders that are before PATH in its container.
+if [[ -z $loaded && -r ${CONTAINERROOT-}/container.conf ]]; then
+    read_settings "$CONTAINERROOT"
+    for variable in "${names[@]}"; do unset "APPTAINERENV_$variable" "SINGULARITYENV_$variable"; done
+    for entry in "${host[@]}"; do
+        variable=${entry%% *}
+        if [[ ${!variable-} = "${entry#* }" ]]; then unset "$variable"; fi
+    done
+    for folder in "${path[@]}"; do others+=$folder:; done
+fi
+
+read_settings "$root" || fail "the installation of $module is not complete: install it again with eb --rebuild"
+
+runtime=
+for candidate in "${!own_runtime-}" apptainer singularity "$installed_runtime"; do
+    case $candidate in
+        '') continue ;;
+        /*) [[ -x $candidate ]] || continue ;;
+        *)
+            hash -- "$candidate" 2> /dev/null || continue
+            candidate=${BASH_CMDS[$candidate]}
+            ;;
+    esac
+    runtime=$candidate
+    break
+done
+[[ -n $runtime ]] || fail "neither apptainer nor singularity is on PATH here, and the one of the installation," \
+    "${installed_runtime:-unknown}, is not there"
+prefix=${runtime##*/}
+prefix=${prefix^^}
+
+image=
+if [[ -n $loaded && ${!own_image-} && ${!own_image##*/} != "$image_name" ]]; then
+    # The user's own copy.
+    image=${!own_image}
+    [[ -e $image ]] || fail "$image is not there: unset $own_image, or load the module again (module load $module)"
+elif [[ -e $root/$image_name ]]; then
+    image=$root/$image_name
+else
+    for candidate in "${frozen[@]}"; do
+        if expand "$candidate" && [[ -e $expanded ]]; then
+            image=$expanded
+            break
+        fi
+    done
+fi
+[[ -n $image ]] || fail "the container image is not there. It was looked for at: $root/$image_name ${frozen[*]}"
+
+# Binds whose source exists here: ours before those of the user, and no other layer.
+binds+=("$root/runscripts:/runscripts:ro")
+if [[ -e $root/user-software.squashfs ]]; then
+    binds+=("$root/user-software.squashfs:/user-software:image-src=/,ro")
+else
+    binds+=("$root/user-software:/user-software")
+fi
+used_variable _BINDPATH
+given=${__EBSIF_BINDPATH:-$used}
+IFS=, read -r -a specs <<< "${!given-}"
+given=,${APPTAINER_BIND-},${SINGULARITY_BIND-},
+bindpath=
+for spec in "${binds[@]}"; do
+    if [[ -e ${spec%%:*} && $given != *",$spec,"* ]]; then bindpath+=$spec,; fi
+    given+=$spec,
+done
+for spec in "${specs[@]}"; do
+    case $spec in
+        *:/runscripts:ro | *:/user-software | *:/user-software:*) continue ;;
+    esac
+    if [[ $given != *",$spec,"* ]]; then bindpath+=$spec,; fi
+done
+export "$used=${bindpath%,}"
+
+if [[ -z $loaded || ${!own_runtime##*/} != "${runtime##*/}" ]]; then
+    for index in "${!names[@]}"; do
+        variable=${prefix}ENV_${names[index]} apptainer=APPTAINERENV_${names[index]} singularity=SINGULARITYENV_${names[index]}
+        # What the user has set is kept; what the module has set for another runtime, too.
+        value=${values[index]}
+        value=${!singularity-${!apptainer-$value}}
+        [[ -n ${!variable+set} ]] || export "$variable=$value"
+    done
+    used_variable ENV_PREPEND_PATH
+    given=${!used-}
+    if [[ -n $loaded ]]; then given=${APPTAINERENV_PREPEND_PATH-}:${SINGULARITYENV_PREPEND_PATH-}; fi
+    IFS=: read -r -a folders <<< "$given"
+    prepended=''
+    for folder in "${path[@]}"; do prepended+=$folder: others+=$folder:; done
+    for folder in "${folders[@]}"; do
+        if [[ -n $folder && $others != *":$folder:"* ]]; then prepended+=$folder:; fi
+    done
+    export "$used=${prepended%:}"
+fi
+
+if [[ -z $loaded ]]; then
+    for entry in "${host[@]}"; do
+        variable=${entry%% *}
+        [[ -n ${!variable+set} ]] || export "$variable=${entry#* }"
+    done
+    export "$own_root=$root" CONTAINERROOT="$root" "SIF=$image" "$own_image=$image" "$own_runtime=${runtime##*/}"
+    export RUNSCRIPTS="$root/runscripts" "RUNSCRIPTS$suffix=$root/runscripts"
+fi
+exec "$runtime" "$verb" "$image" "${program[@]}" "$@"

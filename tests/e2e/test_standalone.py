@@ -1,0 +1,146 @@
+"""A command of an installation works by its path alone, on whatever host: the module need not be loaded there."""
+
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.support.site import Site
+from tests.support.wheels import Wheel
+from workbench import easybuild
+
+pytestmark = pytest.mark.e2e
+
+# What a module tool, EasyBuild and we ourselves note down about a module that is loaded; USER_PATH is the host's PATH.
+NOTES = ("LMOD", "_LM", "__LMOD", "_ModuleTable", "MODULE", "LOADEDMODULES", "EB", "__EBSIF", "USER_PATH")
+HOST_ENV = {"HOST_VALUE": "from the module"}
+CONTAINER_ENV = {"ODD_VALUE": "$HOME `id` \\ \"  two", "PYTHONPATH": ""}
+
+
+@pytest.fixture(scope="session")
+def version() -> str:
+    """One version of EasyBuild is enough here: what is installed does not depend on it."""
+    return easybuild.DEFAULT
+
+
+@pytest.fixture(scope="module")
+def place(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
+    site = make_site()
+    (site.folder / "bound").mkdir()
+    binds = [f"{site.folder}/bound:/bound", f"{site.folder}/later:/later"]
+    for kind in ("venv", "conda"):
+        frozen = [str(site.folder / "frozen"), "$FROZEN/images"]
+        site.install(
+            kind, layer, binds=binds, host_env=HOST_ENV, container_env=CONTAINER_ENV, frozen_images=frozen
+        )
+    return site
+
+
+def alone(place: Site, kind: str, arguments: str, *, before: str = "", env: str = "") -> str:
+    """Return what a command prints that is called by its path, with hardly any variable."""
+    command = f"{before}\nenv -i {env} {place.installation(kind)}/bin/{arguments}"
+    done = place.login(command)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def variables(output: str) -> dict[str, str]:
+    pairs = (entry.split("=", 1) for entry in output.split("\0") if "=" in entry)
+    return {name: value for name, value in pairs if not name.startswith(NOTES) and name not in ("_", "PWD", "OLDPWD")}
+
+
+@pytest.mark.parametrize("kind", ["venv", "conda"])
+def test_the_environment_inside_is_that_of_the_module(place: Site, kind: str) -> None:
+    show = "start-shell -c 'env -0'"
+    loaded = variables(place.output(kind, show))
+    by_path = variables(place.login(f"{place.installation(kind)}/bin/{show}").stdout)
+    assert by_path == loaded
+    assert loaded["ODD_VALUE"] == CONTAINER_ENV["ODD_VALUE"]
+    assert loaded["HOST_VALUE"] == "from the module"
+
+
+@pytest.mark.parametrize("env", ["", "PATH=/usr/bin:/bin", "HOME=/nowhere PATH=/bin", "LC_ALL=C USER=somebody"])
+def test_nearly_nothing_of_an_environment_is_enough(place: Site, env: str) -> None:
+    program = "import hello, six; print(hello.__file__, six.__file__)"
+    assert alone(place, "venv", f"python -c {shlex.quote(program)}", env=env) == (
+        "/user-software/venv/demo/lib/python3.11/site-packages/hello.py "
+        "/opt/venv/lib/python3.11/site-packages/six.py\n"
+    )
+
+
+def test_a_link_a_copy_and_a_relative_path_lead_to_the_installation(place: Site, tmp_path: Path) -> None:
+    root = place.installation("venv")
+    (tmp_path / "my-python").symlink_to(root / "bin" / "python")
+    script = f"""
+        {tmp_path}/my-python -c 'import sys; print(sys.prefix)'
+        cp {root}/bin/python {tmp_path}/copy; {tmp_path}/copy -c 'import sys; print(sys.prefix)'
+        cd {root}/bin && ./hello a
+        cd .. && bin/hello b
+    """
+    prefix = "/user-software/venv/demo"
+    assert place.login(script).stdout.splitlines() == [prefix, prefix, "hello ['a']", "hello ['b']"]
+
+
+def test_a_folder_that_the_container_does_not_see_is_no_obstacle(place: Site, tmp_path: Path) -> None:
+    script = f"cd /opt && mkdir -p {tmp_path}/x && {place.installation('venv')}/bin/hello a"
+    assert place.login(script).stdout == "hello ['a']\n"
+
+
+def test_what_the_user_has_set_is_kept(place: Site) -> None:
+    env = "HOST_VALUE=mine APPTAINERENV_ODD_VALUE=own SINGULARITY_BINDPATH=/usr:/mine"
+    show = "start-shell -c 'echo $HOST_VALUE $ODD_VALUE; ls -d /mine /bound'"
+    assert alone(place, "venv", show, env=env).split() == ["mine", "own", "/bound", "/mine"]
+
+
+def test_the_image_is_looked_for_where_the_command_runs(place: Site) -> None:
+    image = place.installation("venv") / place.machine.bases["venv"].name
+    elsewhere = place.folder / "elsewhere" / "images"
+    elsewhere.mkdir(parents=True)
+    loaded = f"module load Demo/1.0-venv; mv {image} {elsewhere}/; export FROZEN={elsewhere.parent}; hello a"
+    try:
+        assert place.login(loaded).stdout == "hello ['a']\n"
+        assert alone(place, "venv", "hello b", env=f"FROZEN={elsewhere.parent}") == "hello ['b']\n"
+        done = place.login(f"{place.installation('venv')}/bin/hello")
+        assert done.returncode == 127
+        assert f"the container image is not there. It was looked for at: {image}" in done.stderr
+    finally:
+        (elsewhere / image.name).rename(image)
+
+
+def test_another_runtime_than_where_the_module_was_loaded(place: Site) -> None:
+    folder = place.folder / "singularity-only"
+    folder.mkdir()
+    (folder / "singularity").write_text(f'#!/bin/bash\nenv | grep -c ^SINGULARITYENV_ >&2\nexec {place.machine.runtime} "$@"\n')
+    (folder / "singularity").chmod(0o755)
+    script = f"""
+        PATH={folder}:$(echo "$PATH" | sed 's#{place.machine.runtime.parent}:##')
+        start-shell -c 'echo $VIRTUAL_ENV; hello a; ls -d /bound'
+    """
+    done = place.loaded("venv", script)
+    assert done.stdout.splitlines() == ["/user-software/venv/demo", "hello ['a']", "/bound"]
+    assert int(done.stderr.splitlines()[0]) > 5
+
+
+def test_with_another_module_loaded_the_command_is_that_of_its_own_installation(place: Site) -> None:
+    show = "'echo $CONDA_PREFIX; type -P python; type -P six; hello a'"
+    script = f"start-shell -c {show}; {place.installation('venv')}/bin/start-shell -c {show}"
+    lines = place.output("conda", script).splitlines()
+    assert lines == [
+        "/opt/miniconda3/envs/pytorch", "/user-software/venv/demo/bin/python", "hello ['a']",
+        "", "/user-software/venv/demo/bin/python", "hello ['a']",
+    ]  # fmt: skip
+
+
+def test_in_the_container_of_another_installation_it_says_where_it_is(place: Site) -> None:
+    other = place.installation("venv")
+    script = f"export APPTAINER_BIND={place.folder}; start-shell -c '{other}/bin/hello a'"
+    done = place.loaded("conda", script)
+    assert done.returncode == 127
+    assert f"this is the container of {place.installation('conda')}" in done.stderr
+
+
+def test_a_command_that_is_sourced_says_so(place: Site) -> None:
+    done = place.loaded("venv", "source hello; echo $?")
+    assert done.stdout == "1\n"
+    assert "hello: this is a program: run it, instead of sourcing it" in done.stderr
