@@ -46,9 +46,9 @@ FORMER_ACTIVATIONS = ('WITH_CONDA', 'WITH_CONDA_VENV', 'WITH_VENV')
 SHELL_COMMANDS = {'start-shell': ['/bin/bash', '--norc']}
 # What all wrappers have in common, and what they read: the same settings that are in the module.
 START_SCRIPT = 'start.sh'
-SETTINGS_FILE = 'container.conf'
+SETTINGS_FILE = os.path.join('runscripts', 'container.conf')
 # What job scripts find in the container at /runscripts.
-CONTAINER_SCRIPTS = ('conda-python-distributed', 'conda-python-simple', 'get-master', 'init-conda-venv')
+CONTAINER_SCRIPTS = ('conda-python-distributed', 'conda-python-simple', 'get-master', 'init-conda-venv', 'settings.sh')
 
 
 class SifContainer(StagedEasyBlock):
@@ -77,6 +77,10 @@ class SifContainer(StagedEasyBlock):
             'conflicts': [[], "Modules that cannot be loaded together with this one", CUSTOM],
             'host_env': [{}, "Environment variables that the module sets outside the container", CUSTOM],
             'container_env': [{}, "Environment variables that the module sets in the container", CUSTOM],
+            'start_env': [{}, "Environment variables that are worked out when a command starts, from $NAME, ${NAME} and "
+                              "${NAME:-text}, unless they are set", CUSTOM],
+            'start_folders': [[], "Names of variables in start_env whose value is a folder to make for the user alone",
+                              CUSTOM],
             'activation': [None, "Shell command that activates the environment of the image by hand", CUSTOM],
             'activation_env': [None, "Environment variables in the container that activating sets (default: found "
                                      "out at installation, together with activation_path)", CUSTOM],
@@ -242,7 +246,12 @@ class SifContainer(StagedEasyBlock):
                          "an absolute path without colon and line break")
         self.check_texts('frozen_images', self.cfg['frozen_images'], r'[/$][^\n:]*',
                          "an absolute path without colon and line break")
-        for name in ('activation_env', 'container_env', 'host_env'):
+        self.check_texts('start_env', self.cfg['start_env'].values(), START_VALUE,
+                         "a text in which $ begins $NAME, ${NAME} or ${NAME:-text}")
+        for name in self.cfg['start_folders']:
+            if name not in self.cfg['start_env']:
+                self.fail_parameter('start_folders', "%r is not in start_env", name)
+        for name in ('activation_env', 'container_env', 'host_env', 'start_env'):
             values = self.cfg[name] or {}
             self.check_texts(name, values, VARIABLE_NAME, "the name of an environment variable")
             self.check_texts(name, values.values(), VARIABLE_VALUE,
@@ -435,9 +444,10 @@ class SifContainer(StagedEasyBlock):
         lines += ['runtime %s' % self.runtime] if self.runtime else []
         lines += ['bind %s' % bind for bind in self.cfg['binds']]
         lines += ['path %s' % folder for folder in self.container_path()]
-        lines += ['env %s %s' % (name, injected_value(container_env[name])) for name in sorted(container_env)]
-        lines += ['plain %s %s' % (name, container_env[name]) for name in sorted(container_env)]
+        lines += ['env %s %s' % (name, container_env[name]) for name in sorted(container_env)]
         lines += ['host %s %s' % (name, host_env[name]) for name in sorted(host_env)]
+        lines += ['start %s %s' % entry for entry in self.cfg['start_env'].items()]
+        lines += ['folder %s' % name for name in self.cfg['start_folders']]
         write_file(os.path.join(self.installdir, SETTINGS_FILE), ''.join('%s\n' % line for line in lines))
 
     def make_module_step(self, fake=False):
@@ -551,6 +561,8 @@ class SifContainer(StagedEasyBlock):
         env.update({prefix + '_CLEANENV': '1', prefix + '_NO_HOME': '1', prefix + '_PWD': '/', prefix + '_QUIET': '1'})
         env.update((name, value) for name, value in os.environ.items()
                    if name.startswith((prefix, 'SIF', 'EBROOT', '__EBSIF')))
+        # Nor what values that are worked out at start may ask for.
+        env.update((name, '') for name in self.cfg['start_env'])
         wrapper = os.path.join(self.installdir, 'bin', 'start-shell')
         res = run_shell_cmd([wrapper, '-c', script, 'bash'] + commands, use_bash=False, env=env, stdin='',
                             split_stderr=True, fail_on_error=False, hidden=True)
@@ -568,7 +580,8 @@ class SifContainer(StagedEasyBlock):
 
     def compare_environments(self, by_hand, loaded, personal):
         """List what is wrong with the environment with the module loaded."""
-        return differences(by_hand, loaded, added=set(self.cfg['container_env']) | personal)
+        added = set(self.cfg['container_env']) | set(self.cfg['start_env']) | personal
+        return differences(by_hand, loaded, added=added)
 
     # Running things in the container
 

@@ -15,6 +15,10 @@ pytestmark = pytest.mark.e2e
 # What a module tool, EasyBuild and we ourselves note down about a module that is loaded; USER_PATH is the host's PATH.
 NOTES = ("LMOD", "_LM", "__LMOD", "_ModuleTable", "MODULE", "LOADEDMODULES", "EB", "__EBSIF", "USER_PATH")
 HOST_ENV = {"HOST_VALUE": "from the module"}
+START_ENV = {
+    "JOB_NOTE": "job ${SLURM_JOB_ID:-none} of ${PERSON:-nobody}",
+    "PRIVATE_CACHE": "${PRIVATE_TOP:-/tmp}/ebsif-test-${SLURM_JOB_ID:-none}",
+}
 CONTAINER_ENV = {"ODD_VALUE": "$HOME `id` \\ \"  two", "PYTHONPATH": ""}
 
 
@@ -32,8 +36,9 @@ def place(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
     for kind in ("venv", "conda"):
         frozen = [str(site.folder / "frozen"), "$FROZEN/images"]
         site.install(
-            kind, layer, binds=binds, host_env=HOST_ENV, container_env=CONTAINER_ENV, frozen_images=frozen
-        )
+            kind, layer, binds=binds, host_env=HOST_ENV, container_env=CONTAINER_ENV, frozen_images=frozen,
+            start_env=START_ENV, start_folders=["PRIVATE_CACHE"],
+        )  # fmt: skip
     return site
 
 
@@ -144,3 +149,14 @@ def test_a_command_that_is_sourced_says_so(place: Site) -> None:
     done = place.loaded("venv", "source hello; echo $?")
     assert done.stdout == "1\n"
     assert "hello: this is a program: run it, instead of sourcing it" in done.stderr
+
+
+def test_values_are_worked_out_where_the_command_starts(place: Site, tmp_path: Path) -> None:
+    show = "start-shell -c 'echo $JOB_NOTE; echo $PRIVATE_CACHE'"
+    loaded = place.output("venv", f"export SLURM_JOB_ID=7 PERSON='`id` \"x\" $HOME' PRIVATE_TOP={tmp_path}; {show}")
+    assert loaded.splitlines() == ["job 7 of `id` \"x\" $HOME", f"{tmp_path}/ebsif-test-7"]
+    assert (tmp_path / "ebsif-test-7").stat().st_mode & 0o777 == 0o700
+    by_hand = "$SIFRUNTIMEDEMO run $SIF conda-python-simple -c 'import os; print(os.environ[\"JOB_NOTE\"])'"
+    env = {"PRIVATE_TOP": "/dev/shm", "MIOPEN_USER_DB_PATH": "/dev/shm/ebsif-m", "MIOPEN_CUSTOM_CACHE_DIR": "/dev/shm/ebsif-m"}
+    assert place.output("venv", by_hand, env=env) == "job none of nobody\n"
+    assert place.output("venv", by_hand, env={**env, "JOB_NOTE": "mine"}) == "mine\n"

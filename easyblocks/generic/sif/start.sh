@@ -22,44 +22,20 @@ if [[ -e /.singularity.d ]]; then
     fail "there is no such command in this container"
 fi
 
-# Replaces $NAME, ${NAME} and ${NAME:-text} in a text by what the variables are here; fails where one is not set.
-expand() {
-    local rest=$1 variable
-    expanded=
-    while [[ $rest =~ ^([^\$]*)\$(([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(:-([^\}]*))?\})(.*)$ ]]; do
-        variable=${BASH_REMATCH[3]}${BASH_REMATCH[4]}
-        [[ -n ${!variable-} || -n ${BASH_REMATCH[5]} ]] || return
-        expanded+=${BASH_REMATCH[1]}${!variable:-${BASH_REMATCH[6]}}
-        rest=${BASH_REMATCH[7]}
-    done
-    expanded+=$rest
-    [[ $rest != *\$* ]]
-}
-
+# Tells whether the user has set one of the runtime's switches.
 is_on() {
     local value=APPTAINER_$1 other=SINGULARITY_$1
     value=${!value:-${!other-}}
     [[ -n $value && $value != 0 && $value != false ]]
 }
 
-# Reads what an installation sets: its lists of images, binds, folders and variables.
-read_settings() {
-    local line rest form=env
-    # A runtime that the user has told not to evaluate values gets them as they are.
-    if is_on NO_EVAL || is_on COMPAT; then form=plain; fi
-    frozen=() binds=() path=() names=() values=() host=() installed_runtime=
-    while IFS= read -r line; do
-        rest=${line#* }
-        case ${line%% *} in
-            image) image_name=$rest ;;
-            frozen) frozen+=("$rest") ;;
-            runtime) installed_runtime=$rest ;;
-            bind) binds+=("$rest") ;;
-            path) path+=("$rest") ;;
-            "$form") names+=("${rest%% *}") values+=("${rest#* }") ;;
-            host) host+=("$rest") ;;
-        esac
-    done < "$1/container.conf"
+# Sets a variable for the runtime, which evaluates values unless the user has told it not to.
+inject() {
+    local value=$2
+    if [[ -z $as_they_are ]]; then
+        value=${value//\\/\\\\} value=${value//\$/\\\$} value=${value//\`/\\\`}
+    fi
+    export "$1=$value"
 }
 
 # The name of the variable, of Apptainer or Singularity, whose list the runtime takes and the user may have begun.
@@ -69,13 +45,16 @@ used_variable() {
     if [[ $prefix = APPTAINER && -z ${!apptainer+set} && -n ${!singularity+set} ]]; then used=$singularity; fi
 }
 
+# shellcheck source=easyblocks/generic/sif/runscripts/settings.sh
+source "$root/runscripts/settings.sh" || fail "the installation of $module is not complete: install it again with eb --rebuild"
+
 loaded=
 if [[ -n ${!own_root-} && ${!own_root} -ef $root ]]; then loaded=yes; fi
 
 # Another module of ours that is loaded: what it has set for its container is not for this one.
 others=: # Folders that are before PATH in its container.
-if [[ -z $loaded && -r ${CONTAINERROOT-}/container.conf ]]; then
-    read_settings "$CONTAINERROOT"
+if [[ -z $loaded && -r ${CONTAINERROOT-}/runscripts/container.conf ]]; then
+    read_settings "$CONTAINERROOT/runscripts"
     for variable in "${names[@]}"; do unset "APPTAINERENV_$variable" "SINGULARITYENV_$variable"; done
     for entry in "${host[@]}"; do
         variable=${entry%% *}
@@ -84,7 +63,9 @@ if [[ -z $loaded && -r ${CONTAINERROOT-}/container.conf ]]; then
     for folder in "${path[@]}"; do others+=$folder:; done
 fi
 
-read_settings "$root" || fail "the installation of $module is not complete: install it again with eb --rebuild"
+read_settings "$root/runscripts" || fail "the installation of $module is not complete: install it again with eb --rebuild"
+as_they_are=
+if is_on NO_EVAL || is_on COMPAT; then as_they_are=yes; fi
 
 runtime=
 for candidate in "${!own_runtime-}" apptainer singularity "$installed_runtime"; do
@@ -147,11 +128,18 @@ export "$used=${bindpath%,}"
 
 if [[ -z $loaded || ${!own_runtime##*/} != "${runtime##*/}" ]]; then
     for index in "${!names[@]}"; do
-        variable=${prefix}ENV_${names[index]} apptainer=APPTAINERENV_${names[index]} singularity=SINGULARITYENV_${names[index]}
+        variable=${prefix}ENV_${names[index]}
+        apptainer=APPTAINERENV_${names[index]} singularity=SINGULARITYENV_${names[index]}
         # What the user has set is kept; what the module has set for another runtime, too.
-        value=${values[index]}
-        value=${!singularity-${!apptainer-$value}}
-        [[ -n ${!variable+set} ]] || export "$variable=$value"
+        if [[ -n ${!variable+set} ]]; then
+            continue
+        elif [[ -n ${!singularity+set} ]]; then
+            export "$variable=${!singularity}"
+        elif [[ -n ${!apptainer+set} ]]; then
+            export "$variable=${!apptainer}"
+        else
+            inject "$variable" "${values[index]}"
+        fi
     done
     used_variable ENV_PREPEND_PATH
     given=${!used-}
@@ -173,4 +161,10 @@ if [[ -z $loaded ]]; then
     export "$own_root=$root" CONTAINERROOT="$root" "SIF=$image" "$own_image=$image" "$own_runtime=${runtime##*/}"
     export RUNSCRIPTS="$root/runscripts" "RUNSCRIPTS$suffix=$root/runscripts"
 fi
+
+set_start_values
+for entry in "${start_values[@]}"; do
+    variable=${entry%% *} inside=${prefix}ENV_$variable
+    [[ -n ${!inside+set} ]] || inject "$inside" "${!variable}"
+done
 exec "$runtime" "$verb" "$image" "${program[@]}" "$@"

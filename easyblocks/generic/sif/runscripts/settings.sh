@@ -1,0 +1,72 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034  # Who sources this uses what it sets.
+# Sourced by the commands in bin/ on the host, and by scripts in the container: reads container.conf beside it, and sets
+# the variables whose values depend on who starts what where. Who sources this has a function `fail`.
+
+# Reads what an installation sets: its image, and lists of other images, binds, folders and variables.
+read_settings() {
+    local line rest
+    image_name='' installed_runtime='' frozen=() binds=() path=() names=() values=() host=()
+    start_values=() start_folders=()
+    while IFS= read -r line; do
+        rest=${line#* }
+        case ${line%% *} in
+            image) image_name=$rest ;;
+            frozen) frozen+=("$rest") ;;
+            runtime) installed_runtime=$rest ;;
+            bind) binds+=("$rest") ;;
+            path) path+=("$rest") ;;
+            env) names+=("${rest%% *}") values+=("${rest#* }") ;;
+            host) host+=("$rest") ;;
+            start) start_values+=("$rest") ;;
+            folder) start_folders+=("$rest") ;;
+        esac
+    done < "$1/container.conf"
+}
+
+# Replaces $NAME, ${NAME} and ${NAME:-text} in a text by what the variables are here; fails where one is not set.
+expand() {
+    local rest=$1 variable
+    # shellcheck disable=SC2016
+    local pattern='^([^$]*)\$(([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\})(.*)$'
+    expanded=
+    while [[ $rest =~ $pattern ]]; do
+        variable=${BASH_REMATCH[3]}${BASH_REMATCH[4]}
+        [[ -n ${!variable-} || -n ${BASH_REMATCH[5]} ]] || return
+        expanded+=${BASH_REMATCH[1]}${!variable:-${BASH_REMATCH[6]}}
+        rest=${BASH_REMATCH[7]}
+    done
+    [[ $rest != *\$* ]] && expanded+=$rest
+}
+
+# Sets the variables, each as `NAME text`, unless they are set, then makes the folders that variables name; one that is
+# empty names none.
+set_start_values() {
+    local entry variable
+    for entry in "${start_values[@]}"; do
+        variable=${entry%% *}
+        [[ -z ${!variable+set} ]] || continue
+        expand "${entry#* }" || fail "$variable is to be '${entry#* }', which names a variable that is not set here: set" \
+            "that one, or $variable itself"
+        export "$variable=$expanded"
+    done
+    for variable in "${start_folders[@]}"; do
+        [[ -z ${!variable} ]] || make_private_folder "${!variable}" "$variable"
+    done
+}
+
+# Makes a folder for this user alone. Below a folder in which everybody may write, such as /tmp, somebody else may have
+# made one of its name before, or one of the folders above it.
+make_private_folder() {
+    local folder=${1%/} above
+    # shellcheck disable=SC2174  # Folders above it are as the umask wants them.
+    [[ -d $folder ]] || mkdir -p -m 700 -- "$folder" || fail "the folder $folder cannot be made: choose another one by" \
+        "setting $2"
+    above=${folder%/*}
+    while [[ -n $above && ! -k $above ]]; do
+        folder=$above above=${above%/*}
+    done
+    [[ -n $above ]] || folder=${1%/}
+    [[ -O $folder && ! -L $folder && -O ${1%/} && ! -L ${1%/} ]] || fail "the folder $folder belongs to somebody else, or" \
+        "is a link: remove it, or choose another one by setting $2"
+}

@@ -1,0 +1,97 @@
+"""Values that are worked out when a command starts: plain variables with defaults, and folders for one user alone."""
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SETTINGS = Path(__file__).parents[2] / "easyblocks" / "generic" / "sif" / "runscripts" / "settings.sh"
+
+
+def bash(script: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+    """Run a script that has read the functions of the settings."""
+    text = f"fail() {{ echo \"$*\" >&2; exit 9; }}\nsource {shlex.quote(str(SETTINGS))}\n{script}"
+    env = {"PATH": "/usr/bin:/bin", **variables}
+    return subprocess.run(["bash", "-c", text], capture_output=True, text=True, check=False, env=env)
+
+
+def expand(text: str, **variables: str) -> str | None:
+    done = bash(f"expand {shlex.quote(text)} && printf %s \"$expanded\"", **variables)
+    return done.stdout if done.returncode == 0 else None
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("plain", "plain"),
+        ("$NAME", "value"),
+        ("${NAME}/${NAME}", "value/value"),
+        ("a${UNSET:-text}b", "atextb"),
+        ("${UNSET:-}", ""),
+        ("${EMPTY:-text}", "text"),
+        ("${NAME:-text}", "value"),
+        ("$NAME.d", "value.d"),
+        ("$UNSET", None),
+        ("${UNSET}", None),
+        ("$EMPTY", None),
+        ("$(id)", None),
+        ("${NAME%x}", None),
+        ("cost: $", None),
+        ("`id` \\ \"", "`id` \\ \""),
+    ],
+)
+def test_only_plain_variables_are_replaced(text: str, value: str | None) -> None:
+    assert expand(text, NAME="value", EMPTY="") == value
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20))
+@settings(max_examples=40)
+def test_what_a_variable_holds_is_never_evaluated(value: str) -> None:
+    assert expand("${NAME:-none}", NAME=value) == (value or "none")
+
+
+def test_a_value_that_names_a_variable_without_value_is_told() -> None:
+    done = bash("start_values=('CACHE $SCRATCH/cache') start_folders=(); set_start_values")
+    assert done.returncode == 9
+    assert "CACHE is to be '$SCRATCH/cache', which names a variable that is not set here" in done.stderr
+
+
+def test_what_is_set_stays() -> None:
+    script = "start_values=('CACHE $SCRATCH/cache') start_folders=(); set_start_values; echo $CACHE"
+    assert bash(script, CACHE="mine").stdout == "mine\n"
+
+
+def make(folder: Path) -> "subprocess.CompletedProcess[str]":
+    return bash(f"make_private_folder {shlex.quote(str(folder))} CACHE")
+
+
+def test_a_folder_is_made_for_its_user_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "one" / "two words"
+    assert make(folder).returncode == 0
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert make(folder).returncode == 0
+
+
+@pytest.mark.parametrize("below", ["", "deeper"])
+def test_a_folder_of_somebody_else_below_one_that_is_open_to_all_is_refused(tmp_path: Path, below: str) -> None:
+    everybodys = tmp_path / "open"
+    everybodys.mkdir()
+    everybodys.chmod(0o1777)
+    planted_folder = everybodys / "cache"
+    planted_folder.mkdir()
+    os.chown(planted_folder, 65534, 65534)
+    folder = planted_folder / below
+    done = make(folder)
+    assert done.returncode == 9
+    assert f"{planted_folder} belongs to somebody else" in done.stderr
+    assert "setting CACHE" in done.stderr
+
+
+def test_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "target").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    assert "is a link" in make(tmp_path / "link").stderr
