@@ -17,6 +17,7 @@ from ebsif.files import sha256
 from ebsif.finding import Finding
 from ebsif.generate import is_current, make_plan
 from ebsif.lock.sources import missing_files, source_path
+from ebsif.settings import merged
 from ebsif.site import RocmRange, read_site
 
 
@@ -32,7 +33,7 @@ def check_recipe(path: Path, console: Console) -> Iterator[Finding]:
     yield Finding("recipe", f"{path} is a recipe")
     yield from _base(plan.base)
     yield from _rocm(plan.base, plan.site.rocm)
-    yield from _binds([*plan.site.binds, *plan.recipe.binds])
+    yield from _binds(merged(plan.site.settings(plan.base.family), plan.recipe).binds)
     if plan.present is None:
         yield Finding("easyconfig", f"there is no {plan.target}: run `ebsif generate`", "error")
     elif is_current(plan):

@@ -10,14 +10,13 @@ from ebsif import document
 from ebsif.base.manifest import Kind
 from ebsif.document import Document
 from ebsif.lock.conda.environment import EnvironmentOrFile
+from ebsif.settings import ModuleSettings
 from ebsif.values import (
-    Bind,
     Command,
     ContainerPath,
     Date,
     EnvironmentName,
     ImageFile,
-    ModuleName,
     NamePart,
     PackageName,
     Requirement,
@@ -26,7 +25,6 @@ from ebsif.values import (
     Suffix,
     Text,
     Url,
-    Variables,
     Version,
     VirtualPackageName,
     VirtualPackageVersion,
@@ -75,7 +73,7 @@ class Expected(StrictModel):
     """Versions of notable packages, for the description."""
 
 
-class Recipe(StrictModel):
+class Recipe(ModuleSettings):
     """Which base, which packages, which commands."""
 
     format: RecipeFormat = str(FORMAT)
@@ -133,14 +131,6 @@ class Recipe(StrictModel):
     """Name of the venv; by default that of the software in lower case."""
     commands: list[Command] = Field(default_factory=list)
     """Commands of the base to have on ``PATH``; those of the layer's packages are there anyway."""
-    binds: list[Bind] = Field(default_factory=list)
-    """More binds, beside those of the site."""
-    host_env: Variables = Field(default_factory=dict)
-    """More variables outside the container."""
-    container_env: Variables = Field(default_factory=dict)
-    """More variables in the container."""
-    conflicts: list[ModuleName] = Field(default_factory=list)
-    """More modules that cannot be loaded together with this one."""
     user_site: bool = False
     """Whether Python in the container sees ``~/.local``."""
     homepage: Text | None = None

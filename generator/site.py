@@ -5,13 +5,14 @@ import os
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
 from ebsif import document
 from ebsif.errors import EbsifError
-from ebsif.values import Bind, Folder, ModuleName, SoftwareName, StrictModel, Text, Variables, Version
+from ebsif.settings import ModuleSettings, merged
+from ebsif.values import Folder, ModuleName, SoftwareName, StrictModel, Text, Version
 
 SUFFIX = ".yml"
 
@@ -54,7 +55,7 @@ class RocmRange(StrictModel):
     """The newest, with all its patch releases."""
 
 
-class Family(StrictModel):
+class Family(ModuleSettings):
     """Images that are named alike."""
 
     name: Text
@@ -67,9 +68,11 @@ class Family(StrictModel):
     match too. Its groups are called ``rocm`` or as packages."""
     software: dict[Text, SoftwareName] = Field(default_factory=dict)
     """How the software of a ``package`` is called in EasyBuild."""
+    start_with: Literal["exec", "run"] | None = None
+    """How to start commands in these images, where what an inspection finds is not enough."""
 
 
-class Site(StrictModel):
+class Site(ModuleSettings):
     """What is true of one machine."""
 
     name: SoftwareName
@@ -80,14 +83,6 @@ class Site(StrictModel):
     """Folders with images that may change, or patterns for such folders (``*``)."""
     frozen_images: list[FrozenFolder] = Field(default_factory=list)
     """Folders with images that nobody changes any more; `ebsif freeze` puts them into the first that can be used."""
-    binds: list[Bind] = Field(default_factory=list)
-    """Binds that every container here needs."""
-    host_env: Variables = Field(default_factory=dict)
-    """Variables outside the container, such as those of the network."""
-    container_env: Variables = Field(default_factory=dict)
-    """Variables in the container."""
-    conflicts: list[ModuleName] = Field(default_factory=list)
-    """Modules that cannot be loaded together with ours."""
     rocm: RocmRange | None = None
     """The versions of ROCm that the GPU driver supports."""
     cpu_masks: list[Text] = Field(default_factory=list)
@@ -98,6 +93,10 @@ class Site(StrictModel):
     """Modules to load before ours."""
     families: list[Family] = Field(default_factory=list)
     """The images that the site has, by the patterns of their names."""
+
+    def settings(self, family: str | None) -> ModuleSettings:
+        """Return what modules set for the images of a family, given its name; None for an image of none."""
+        return merged(self, *(one for one in self.families if one.name == family))
 
     def frozen_folders(self) -> list[Path]:
         """Return the folders of frozen images, without those whose ``$VARIABLE`` is not set here."""

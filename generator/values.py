@@ -6,7 +6,7 @@ from typing import Annotated
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from ebsif.inside.activation import CONTAINER_PATH, VARIABLE_NAME, VARIABLE_VALUE
+from ebsif.inside.activation import CONTAINER_PATH, START_VALUE, VARIABLE_NAME, VARIABLE_VALUE
 from ebsif.inside.text import BIND, COMMAND_NAME, ENVIRONMENT_NAME, MODULE_NAME, SHA256
 
 # Characters that no name and no path may have, for use in a class of characters.
@@ -87,6 +87,7 @@ Command = Annotated[str, _matching(COMMAND_NAME, "the name of a command")]
 Variable = Annotated[str, _matching(VARIABLE_NAME, "the name of an environment variable")]
 Variables = dict[Variable, Text]
 ModuleName = Annotated[str, _matching(MODULE_NAME, "the name of a module")]
+StartValue = Annotated[Text, _matching(START_VALUE, "a text in which $ only begins $NAME, ${NAME} or ${NAME:-text}")]
 PackageName = Annotated[
     str,
     _matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a Python package"),

@@ -19,7 +19,8 @@ import json
 import os
 import re
 
-from easybuild.easyblocks.generic._sifactivation import CONTAINER_PATH, RUNSCRIPTS, VARIABLE_NAME, VARIABLE_VALUE
+from easybuild.easyblocks.generic._sifactivation import CONTAINER_PATH, RUNSCRIPTS, START_VALUE, VARIABLE_NAME
+from easybuild.easyblocks.generic._sifactivation import VARIABLE_VALUE
 from easybuild.easyblocks.generic._sifactivation import activate_script, activation_changes, differences
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
@@ -127,8 +128,13 @@ class SifContainer(StagedEasyBlock):
         return [folder for folder in folders if '$' not in folder]
 
     @property
+    def frozen_paths(self):
+        """Paths of the image among the frozen ones; variables in them are for the module and the wrappers to replace"""
+        return [os.path.join(folder, self.image_name) for folder in self.cfg['frozen_images']]
+
+    @property
     def images(self):
-        """Paths at which the module looks for the image, in this order"""
+        """Paths at which the module would find the image here, in this order"""
         return [self.installed_image] + [os.path.join(folder, self.image_name) for folder in self.frozen_folders]
 
     @property
@@ -439,8 +445,7 @@ class SifContainer(StagedEasyBlock):
     def write_settings(self):
         """Write what the wrappers need: a line each, the kind of the setting, for variables their name, and the value."""
         container_env, host_env = self.container_env(), self.cfg['host_env']
-        lines = ['image %s' % self.image_name]
-        lines += ['frozen %s' % os.path.join(folder, self.image_name) for folder in self.cfg['frozen_images']]
+        lines = ['image %s' % self.image_name] + ['frozen %s' % path for path in self.frozen_paths]
         lines += ['runtime %s' % self.runtime] if self.runtime else []
         lines += ['bind %s' % bind for bind in self.cfg['binds']]
         lines += ['path %s' % folder for folder in self.container_path()]
@@ -472,7 +477,7 @@ class SifContainer(StagedEasyBlock):
         text = fill_template(read_file(files_path('module.' + extension)), {
             'NAME': value(self.env_name),
             'EASYCONFIG': value(os.path.basename(self.cfg.path)),
-            'IMAGES': value(self.images),
+            'IMAGES': value([self.installed_image] + self.frozen_paths),
             'BINDS': value([[bind.split(':')[0], bind] for bind in self.cfg['binds']]),
             'CONFLICTS': value(list(self.cfg['conflicts'])),
             'PATH': value(self.container_path()),

@@ -25,6 +25,8 @@ class ImageName:
         What the name says of each; None where it says nothing.
     with_
         What else it says is inside, such as ``horovod-0.28.1``.
+    start_with
+        How the family wants commands to be started; None where what an inspection finds is enough.
     """
 
     family: str
@@ -35,6 +37,7 @@ class ImageName:
     with_: tuple[str, ...] = ()
     variant: str | None = None
     date: str | None = None
+    start_with: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,11 @@ class Base:
         if self.manifest:
             return self.manifest.python.minor if self.manifest.python else None
         return self.name.python if self.name else None
+
+    @property
+    def family(self) -> str | None:
+        """Name of the family of images that its name belongs to."""
+        return self.name.family if self.name else None
 
     def known(self) -> Manifest:
         """Return the manifest of a base that is at hand.
@@ -123,15 +131,17 @@ def start_up(recipe: Recipe, base: Base) -> StartUp:
         module cannot do.
     """
     manifest, expected = base.manifest, recipe.expected
+    wanted = base.name.start_with if base.name else None
     if manifest:
         python = manifest.python.path if manifest.python else None
         activation = manifest.activation
         _check_usable(recipe, base, activation)
         return StartUp(
-            manifest.kind, python, manifest.start_with, activation.command, activation.env, tuple(activation.path)
-        )
+            manifest.kind, python, wanted or manifest.start_with, activation.command, activation.env,
+            tuple(activation.path),
+        )  # fmt: skip
     if expected:
-        return StartUp(expected.kind, expected.python, expected.start_with, expected.activation, None, ())
+        return StartUp(expected.kind, expected.python, wanted or expected.start_with, expected.activation, None, ())
     raise EbsifError(
         f"the image {base.file} is not at hand, and the recipe does not say what to expect in it (`expected:`)"
     )
@@ -157,6 +167,7 @@ def read_name(file: str, families: Iterable[Family]) -> ImageName | None:
         package = said.get("package", "")
         return ImageName(
             family=family.name,
+            start_with=family.start_with,
             software=family.software.get(package, package) or None,
             version=said.get("version", said.get(package)),
             rocm=said.get("rocm"),

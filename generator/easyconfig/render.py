@@ -16,6 +16,7 @@ from ebsif.lock import LayerRequest
 from ebsif.lock.model import Lock
 from ebsif.names import module_name, version_suffix
 from ebsif.recipe import Recipe
+from ebsif.settings import merged
 from ebsif.site import Site
 
 # Of each kind of layer: its easyblock, and where its environments lie.
@@ -158,12 +159,16 @@ def _conda(recipe: Recipe, base: Base) -> dict[str, Any]:
 
 def _module(recipe: Recipe, site: Site, base: Base, variables: Mapping[str, str]) -> dict[str, Any]:
     neutral = {"PYTHONPATH": ""} if recipe.layer != "none" and base.manifest and base.manifest.pythonpath else {}
+    of_site = site.settings(base.family)
+    settings = merged(of_site, recipe)
     group = {
         "commands": list(recipe.commands),
-        "binds": [*site.binds, *recipe.binds],
-        "conflicts": [*site.conflicts, *recipe.conflicts],
-        "host_env": {**site.host_env, **recipe.host_env},
-        "container_env": {**neutral, **site.container_env, **variables, **recipe.container_env},
+        "binds": settings.binds,
+        "conflicts": settings.conflicts,
+        "host_env": settings.host_env,
+        "container_env": {**neutral, **of_site.container_env, **variables, **recipe.container_env},
+        "start_env": settings.start_env,
+        "start_folders": settings.start_folders,
         "user_site": recipe.user_site,
     }
     return {name: value for name, value in group.items() if value}

@@ -105,6 +105,8 @@ def test_the_image_is_looked_for_where_the_command_runs(place: Site) -> None:
     loaded = f"module load Demo/1.0-venv; mv {image} {elsewhere}/; export FROZEN={elsewhere.parent}; hello a"
     try:
         assert place.login(loaded).stdout == "hello ['a']\n"
+        there = f"export FROZEN={elsewhere.parent}; module load Demo/1.0-venv; echo $SIF"
+        assert place.login(there).stdout == f"{elsewhere / image.name}\n"
         assert alone(place, "venv", "hello b", env=f"FROZEN={elsewhere.parent}") == "hello ['b']\n"
         done = place.login(f"{place.installation('venv')}/bin/hello")
         assert done.returncode == 127

@@ -33,9 +33,21 @@ if not runtime then
 end
 local prefix = runtime:upper()
 
+-- Folders of frozen images may begin with variables, as they are here; nil where one is not set.
+local function expanded(path)
+    local known = true
+    local text = path:gsub("%$({?)([%a_][%w_]*)}?", function(_, variable)
+        local value = os.getenv(variable)
+        if not value then known = false end
+        return value
+    end)
+    return known and text or nil
+end
+
 local sif
-for _, image in ipairs(images) do
-    if not sif and exists(image) then sif = image end
+for index, image in ipairs(images) do
+    local path = index == 1 and image or expanded(image)
+    if not sif and path and exists(path) then sif = path end
 end
 if not sif and mode() == "load" then
     LmodError("The container image of " .. myModuleFullName() .. " is gone. It was looked for at:\n  " ..

@@ -60,9 +60,21 @@ if {$runtime eq ""} {
 }
 set prefix [string toupper $runtime]
 
+# Folders of frozen images may begin with variables, as they are here; empty where one is not set.
+proc sif_expanded {path} {
+    set expanded ""
+    while {[regexp {^([^$]*)\$(\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))(.*)$} $path all before name braced plain after]} {
+        if {![info exists ::env($braced$plain)]} { return "" }
+        append expanded $before $::env($braced$plain)
+        set path $after
+    }
+    return $expanded$path
+}
+
 set sif ""
 foreach image $images {
-    if {$sif eq "" && [file isfile $image]} { set sif $image }
+    if {$image ne [lindex $images 0]} { set image [sif_expanded $image] }
+    if {$sif eq "" && $image ne "" && [file isfile $image]} { set sif $image }
 }
 if {$sif eq ""} {
     if {[module-info mode load]} {

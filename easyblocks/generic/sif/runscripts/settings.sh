@@ -42,7 +42,8 @@ expand() {
 # Sets the variables, each as `NAME text`, unless they are set, then makes the folders that variables name; one that is
 # empty names none.
 set_start_values() {
-    local entry variable
+    # A user without $USER, as cron and `env -i` start things, has a name all the same.
+    local entry variable EBSIF_IMAGE=${image_name%.sif} USER=${USER:-$(id -un)}
     for entry in "${start_values[@]}"; do
         variable=${entry%% *}
         [[ -z ${!variable+set} ]] || continue
