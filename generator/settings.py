@@ -1,12 +1,14 @@
 """What a module sets beside what its base needs, as a site, a family of images and a recipe say it."""
 
+from collections.abc import Iterable
+
 from pydantic import Field, model_validator
 
 from ebsif.values import Bind, ModuleName, StartValue, StrictModel, Variable, Variables
 
 
 class ModuleSettings(StrictModel):
-    """What a module sets, beside what its base needs; a recipe says more than a family of images, and that than a site."""
+    """What a module sets beside what its base needs, as a site, a family of images or a recipe says it."""
 
     binds: list[Bind] = Field(default_factory=list)
     """Folders and files of the machine that containers see."""
@@ -15,7 +17,7 @@ class ModuleSettings(StrictModel):
     container_env: Variables = Field(default_factory=dict)
     """Variables in the container."""
     start_env: dict[Variable, StartValue] = Field(default_factory=dict)
-    """Variables whose values are worked out when a command starts, from ``$NAME``, ``${NAME}`` and ``${NAME:-text}``."""
+    """Variables that commands work out when they start, from ``$NAME``, ``${NAME}`` and ``${NAME:-text}``."""
     start_folders: list[Variable] = Field(default_factory=list)
     """Variables of ``start_env`` whose value is a folder to make, for the user alone."""
     conflicts: list[ModuleName] = Field(default_factory=list)
@@ -30,13 +32,20 @@ class ModuleSettings(StrictModel):
 
 
 def merged(*settings: ModuleSettings) -> ModuleSettings:
-    """Return settings put together: lists one after the other, and of each variable the last value."""
-    lists = {
-        key: list(dict.fromkeys(value for one in settings for value in getattr(one, key)))
-        for key in ("binds", "start_folders", "conflicts")
-    }
-    variables = {
-        key: {name: value for one in settings for name, value in getattr(one, key).items()}
-        for key in ("host_env", "container_env", "start_env")
-    }
-    return ModuleSettings(**lists, **variables)
+    """Put settings together, those of the site first: lists one after another, of each variable the last value."""
+    return ModuleSettings(
+        binds=_once(one.binds for one in settings),
+        host_env=_last(one.host_env for one in settings),
+        container_env=_last(one.container_env for one in settings),
+        start_env=_last(one.start_env for one in settings),
+        start_folders=_once(one.start_folders for one in settings),
+        conflicts=_once(one.conflicts for one in settings),
+    )
+
+
+def _once(lists: Iterable[list[str]]) -> list[str]:
+    return list(dict.fromkeys(value for one in lists for value in one))
+
+
+def _last(variables: Iterable[dict[str, str]]) -> dict[str, str]:
+    return {name: value for one in variables for name, value in one.items()}

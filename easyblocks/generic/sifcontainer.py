@@ -78,7 +78,7 @@ class SifContainer(StagedEasyBlock):
             'conflicts': [[], "Modules that cannot be loaded together with this one", CUSTOM],
             'host_env': [{}, "Environment variables that the module sets outside the container", CUSTOM],
             'container_env': [{}, "Environment variables that the module sets in the container", CUSTOM],
-            'start_env': [{}, "Environment variables that are worked out when a command starts, from $NAME, ${NAME} and "
+            'start_env': [{}, "Environment variables that commands work out when they start, from $NAME, ${NAME} and "
                               "${NAME:-text}, unless they are set", CUSTOM],
             'start_folders': [[], "Names of variables in start_env whose value is a folder to make for the user alone",
                               CUSTOM],
@@ -443,7 +443,7 @@ class SifContainer(StagedEasyBlock):
     # Module
 
     def write_settings(self):
-        """Write what the wrappers need: a line each, the kind of the setting, for variables their name, and the value."""
+        """Write what the wrappers need, a line each: the kind of setting, the name of a variable, and the value."""
         container_env, host_env = self.container_env(), self.cfg['host_env']
         lines = ['image %s' % self.image_name] + ['frozen %s' % path for path in self.frozen_paths]
         lines += ['runtime %s' % self.runtime] if self.runtime else []

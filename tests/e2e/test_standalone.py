@@ -8,7 +8,6 @@ import pytest
 
 from tests.support.site import Site
 from tests.support.wheels import Wheel
-from workbench import easybuild
 
 pytestmark = pytest.mark.e2e
 
@@ -20,12 +19,6 @@ START_ENV = {
     "PRIVATE_CACHE": "${PRIVATE_TOP:-/tmp}/ebsif-test-${SLURM_JOB_ID:-none}",
 }
 CONTAINER_ENV = {"ODD_VALUE": "$HOME `id` \\ \"  two", "PYTHONPATH": ""}
-
-
-@pytest.fixture(scope="session")
-def version() -> str:
-    """One version of EasyBuild is enough here: what is installed does not depend on it."""
-    return easybuild.DEFAULT
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +111,8 @@ def test_the_image_is_looked_for_where_the_command_runs(place: Site) -> None:
 def test_another_runtime_than_where_the_module_was_loaded(place: Site) -> None:
     folder = place.folder / "singularity-only"
     folder.mkdir()
-    (folder / "singularity").write_text(f'#!/bin/bash\nenv | grep -c ^SINGULARITYENV_ >&2\nexec {place.machine.runtime} "$@"\n')
+    count = "env | grep -c ^SINGULARITYENV_ >&2"
+    (folder / "singularity").write_text(f'#!/bin/bash\n{count}\nexec {place.machine.runtime} "$@"\n')
     (folder / "singularity").chmod(0o755)
     script = f"""
         PATH={folder}:$(echo "$PATH" | sed 's#{place.machine.runtime.parent}:##')
@@ -159,6 +153,20 @@ def test_values_are_worked_out_where_the_command_starts(place: Site, tmp_path: P
     assert loaded.splitlines() == ["job 7 of `id` \"x\" $HOME", f"{tmp_path}/ebsif-test-7"]
     assert (tmp_path / "ebsif-test-7").stat().st_mode & 0o777 == 0o700
     by_hand = "$SIFRUNTIMEDEMO run $SIF conda-python-simple -c 'import os; print(os.environ[\"JOB_NOTE\"])'"
-    env = {"PRIVATE_TOP": "/dev/shm", "MIOPEN_USER_DB_PATH": "/dev/shm/ebsif-m", "MIOPEN_CUSTOM_CACHE_DIR": "/dev/shm/ebsif-m"}
+    caches = dict.fromkeys(["MIOPEN_USER_DB_PATH", "MIOPEN_CUSTOM_CACHE_DIR"], "/dev/shm/ebsif-test-miopen")
+    env = {"PRIVATE_TOP": "/dev/shm", **caches}
     assert place.output("venv", by_hand, env=env) == "job none of nobody\n"
     assert place.output("venv", by_hand, env={**env, "JOB_NOTE": "mine"}) == "mine\n"
+
+
+def test_where_there_is_no_runtime_at_all_it_says_so(place: Site, tmp_path: Path) -> None:
+    settings = place.installation("venv") / "runscripts" / "container.conf"
+    before = settings.read_text()
+    settings.write_text(before.replace(f"runtime {place.machine.runtime}", "runtime /gone/apptainer"))
+    try:
+        done = place.login(f"env -i {place.installation('venv')}/bin/hello")
+    finally:
+        settings.write_text(before)
+    assert done.returncode == 127
+    said = "neither apptainer nor singularity is on PATH here, and the one of the installation, /gone/apptainer, is not"
+    assert said in done.stderr

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from ebsif.base.image import ImageName, locate, read_name
 from ebsif.errors import EbsifError, InputError
-from ebsif.site import Site, read_site, site_names
+from ebsif.settings import ModuleSettings, merged
+from ebsif.site import Family, Site, read_site, site_names
 from workbench.images import BASES
 
 
@@ -152,3 +154,42 @@ def test_another_name_says_nothing(lumi: Site, file: str) -> None:
 @pytest.mark.parametrize("file", [base.sif for base in BASES])
 def test_the_names_of_the_demo_are_understood(file: str) -> None:
     assert read_name(file, read_site("local").families) is not None
+
+
+def names_of(file: str) -> set[str]:
+    """Return the variables that modules of LUMI set on the host for an image."""
+    site = read_site("lumi")
+    name = read_name(file, site.families)
+    assert name is not None
+    return set(site.settings(name.family).host_env)
+
+
+def test_images_of_amd_and_of_the_ai_factory_want_other_variables_on_lumi() -> None:
+    amd = names_of("lumi-pytorch-rocm-6.2.4-python-3.12-pytorch-v2.7.1-dockerhash-0d479e852886.sif")
+    laif = names_of("lumi-multitorch-full-u24r70f21m50t210-20260415_130625.sif")
+    assert {"NCCL_SOCKET_IFNAME", "NCCL_NET_GDR_LEVEL"} <= amd
+    # With both, jobs on many nodes hang.
+    assert not {name for name in laif if name.startswith("NCCL_")}
+    assert "FI_MR_CACHE_MONITOR" in laif - amd
+
+
+def test_a_family_says_more_than_its_site_and_a_recipe_more_than_both() -> None:
+    ours = Family(name="ours", pattern="ours.sif", host_env={"A": "family", "B": "family"}, binds=["/one", "/two"])
+    site = Site(name="here", description="x", host_env={"A": "site", "C": "site"}, binds=["/one"], families=[ours])
+    recipe = ModuleSettings(host_env={"B": "recipe"}, start_env={"D": "$USER"}, start_folders=["D"])
+    found = merged(site.settings("ours"), recipe)
+    assert found.host_env == {"A": "family", "B": "recipe", "C": "site"}
+    assert found.binds == ["/one", "/two"]
+    assert (found.start_env, found.start_folders) == ({"D": "$USER"}, ["D"])
+    assert site.settings(None).host_env == {"A": "site", "C": "site"}
+
+
+@pytest.mark.parametrize("value", ["$(id)", "${USER%x}", "cost: $", "${A:-$B}", "two\nlines"])
+def test_a_value_that_is_more_than_variables_and_defaults_is_refused(value: str) -> None:
+    with pytest.raises(ValidationError):
+        ModuleSettings(start_env={"CACHE": value})
+
+
+def test_a_folder_that_no_variable_names_is_refused() -> None:
+    with pytest.raises(ValidationError, match="start_folders: CACHE is not in start_env"):
+        ModuleSettings(start_folders=["CACHE"])
