@@ -276,6 +276,8 @@ class SifLayer(SifContainer):
         return {
             'base': {'file': self.image_name, 'sha256': self.src[0]['sha256']},
             'build_packages': self.locked_packages(build=True),
+            'environment': self.env_dir,
+            'format': LAYER_FORMAT,
             'packages': self.locked_packages(),
         }
 
@@ -346,7 +348,6 @@ class SifLayer(SifContainer):
         compressor = self.make_squashfs(image)
         record = self.layer_contents()
         record.update({
-            'format': LAYER_FORMAT,
             'compressor': compressor,
             'content_sha256': content_digest(self.layer_dir),
             'squashfs_sha256': compute_checksum(image, checksum_type='sha256'),

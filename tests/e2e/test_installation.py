@@ -101,6 +101,13 @@ def test_skip_refuses_a_layer_that_is_another_one(installed: Site, layer: list[W
     assert installed.output("venv", "hello") == "hello []\n"
 
 
+@newest_easybuild
+def test_skip_refuses_an_environment_of_another_name(installed: Site, layer: list[Wheel]) -> None:
+    done = installed.eb(installed.write("venv", layer, venv_name="other"), "--skip", "--rebuild")
+    assert done.returncode != 0
+    assert "use --rebuild instead of --skip" in done.stdout
+
+
 @every_easybuild
 def test_dry_run_installs_nothing(site: Site, layer: list[Wheel]) -> None:
     digest = hashlib.sha256(site.machine.bases["venv"].read_bytes()).hexdigest()
