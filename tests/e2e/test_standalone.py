@@ -116,10 +116,11 @@ def test_another_runtime_than_where_the_module_was_loaded(place: Site) -> None:
     (folder / "singularity").chmod(0o755)
     script = f"""
         PATH={folder}:$(echo "$PATH" | sed 's#{place.machine.runtime.parent}:##')
-        start-shell -c 'echo $VIRTUAL_ENV; hello a; ls -d /bound'
+        export SINGULARITY_BINDPATH=/usr:/mine
+        start-shell -c 'echo $VIRTUAL_ENV; hello a; ls -d /bound /mine'
     """
     done = place.loaded("venv", script)
-    assert done.stdout.splitlines() == ["/user-software/venv/demo", "hello ['a']", "/bound"]
+    assert done.stdout.splitlines() == ["/user-software/venv/demo", "hello ['a']", "/bound", "/mine"]
     assert int(done.stderr.splitlines()[0]) > 5
 
 

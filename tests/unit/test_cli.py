@@ -13,6 +13,7 @@ import yaml
 from ebsif import cli
 from ebsif.commands import COMMANDS, deploy
 from ebsif.errors import EbsifError
+from ebsif.site import site_names
 
 # None of them is needed to say what commands there are.
 SLOW_TO_IMPORT = {"cyclonedx", "jinja2", "packaging", "pydantic", "rich", "shtab", "yaml"}
@@ -80,7 +81,7 @@ def test_completion_for_bash_is_a_script(capsys: pytest.CaptureFixture[str]) -> 
     subprocess.run(["bash", "-n"], input=capsys.readouterr().out, text=True, check=True)
 
 
-@pytest.mark.parametrize("name", ["lumi", "local"])
+@pytest.mark.parametrize("name", site_names())
 def test_the_schema_of_sites_accepts_those_that_come_with_ebsif(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["schema", "site"])
     written = resources.files("ebsif").joinpath("sites").joinpath(f"{name}.yml").read_text()

@@ -110,8 +110,9 @@ else
     binds+=("$root/user-software:/user-software")
 fi
 used_variable _BINDPATH
+# The module may have been loaded for the other runtime, whose list this one does not read.
 given=${__EBSIF_BINDPATH:-$used}
-IFS=, read -r -a specs <<< "${!given-}"
+IFS=, read -r -a specs <<< "${!given-},${!used-}"
 given=,${APPTAINER_BIND-},${SINGULARITY_BIND-},
 bindpath=
 for spec in "${binds[@]}"; do
@@ -122,7 +123,8 @@ for spec in "${specs[@]}"; do
     case $spec in
         *:/runscripts:ro | *:/user-software | *:/user-software:*) continue ;;
     esac
-    if [[ $given != *",$spec,"* ]]; then bindpath+=$spec,; fi
+    if [[ -n $spec && $given != *",$spec,"* ]]; then bindpath+=$spec,; fi
+    given+=$spec,
 done
 export "$used=${bindpath%,}"
 
