@@ -545,7 +545,8 @@ class SifContainer(StagedEasyBlock):
             for name in sorted(os.listdir(os.path.join(self.installdir, folder))):
                 path = os.path.join(self.installdir, folder, name)
                 with open(path, 'rb') as handle:
-                    if b'python' not in handle.readline():
+                    # The settings beside the scripts are data.
+                    if os.access(path, os.X_OK) and b'python' not in handle.readline():
                         scripts.append(path)
         script = 'for path; do bash -n -- "$path" || echo "$path cannot be parsed"; done'
         return run_shell_cmd(['bash', '-c', script, 'bash'] + scripts, use_bash=False, hidden=True).output.splitlines()

@@ -18,7 +18,7 @@ START_ENV = {
     "JOB_NOTE": "job ${SLURM_JOB_ID:-none} of ${PERSON:-nobody}",
     "PRIVATE_CACHE": "${PRIVATE_TOP:-/tmp}/ebsif-test-${SLURM_JOB_ID:-none}",
 }
-CONTAINER_ENV = {"ODD_VALUE": "$HOME `id` \\ \"  two", "PYTHONPATH": ""}
+CONTAINER_ENV = {"ODD_VALUE": "$HOME `id` \\ \"  (two", "PYTHONPATH": ""}
 
 
 @pytest.fixture(scope="module")
