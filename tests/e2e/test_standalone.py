@@ -111,8 +111,9 @@ def test_the_image_is_looked_for_where_the_command_runs(place: Site) -> None:
 def test_another_runtime_than_where_the_module_was_loaded(place: Site) -> None:
     folder = place.folder / "singularity-only"
     folder.mkdir()
-    count = "env | grep -c ^SINGULARITYENV_ >&2"
-    (folder / "singularity").write_text(f'#!/bin/bash\n{count}\nexec {place.machine.runtime} "$@"\n')
+    # SingularityCE knows nothing of Apptainer's variables.
+    script = f'env | grep -c ^SINGULARITYENV_ >&2\nunset "${{!APPTAINER@}}"\nexec {place.machine.runtime} "$@"\n'
+    (folder / "singularity").write_text(f"#!/bin/bash\n{script}")
     (folder / "singularity").chmod(0o755)
     script = f"""
         PATH={folder}:$(echo "$PATH" | sed 's#{place.machine.runtime.parent}:##')
