@@ -14,10 +14,6 @@ pytestmark = pytest.mark.e2e
 # What a module tool, EasyBuild and we ourselves note down about a module that is loaded; USER_PATH is the host's PATH.
 NOTES = ("LMOD", "_LM", "__LMOD", "_ModuleTable", "MODULE", "LOADEDMODULES", "EB", "__EBSIF", "USER_PATH")
 HOST_ENV = {"HOST_VALUE": "from the module"}
-START_ENV = {
-    "JOB_NOTE": "job ${SLURM_JOB_ID:-none} of ${PERSON:-nobody}",
-    "PRIVATE_CACHE": "${PRIVATE_TOP:-/tmp}/ebsif-test-${SLURM_JOB_ID:-none}",
-}
 CONTAINER_ENV = {"ODD_VALUE": "$HOME `id` \\ \"  (two", "PYTHONPATH": ""}
 
 
@@ -26,11 +22,15 @@ def place(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
     site = make_site()
     (site.folder / "bound").mkdir()
     binds = [f"{site.folder}/bound:/bound", f"{site.folder}/later:/later"]
+    start_env = {
+        "JOB_NOTE": "job ${SLURM_JOB_ID:-none} of ${PERSON:-nobody}",
+        "PRIVATE_CACHE": f"${{PRIVATE_TOP:-{site.folder}}}/cache-${{SLURM_JOB_ID:-none}}",
+    }
     for kind in ("venv", "conda"):
         frozen = [str(site.folder / "frozen"), "$FROZEN/images"]
         site.install(
             kind, layer, binds=binds, host_env=HOST_ENV, container_env=CONTAINER_ENV, frozen_images=frozen,
-            start_env=START_ENV, start_folders=["PRIVATE_CACHE"],
+            start_env=start_env, start_folders=["PRIVATE_CACHE"],
         )  # fmt: skip
     return site
 
@@ -152,11 +152,11 @@ def test_a_command_that_is_sourced_says_so(place: Site) -> None:
 def test_values_are_worked_out_where_the_command_starts(place: Site, tmp_path: Path) -> None:
     show = "start-shell -c 'echo $JOB_NOTE; echo $PRIVATE_CACHE'"
     loaded = place.output("venv", f"export SLURM_JOB_ID=7 PERSON='`id` \"x\" $HOME' PRIVATE_TOP={tmp_path}; {show}")
-    assert loaded.splitlines() == ["job 7 of `id` \"x\" $HOME", f"{tmp_path}/ebsif-test-7"]
-    assert (tmp_path / "ebsif-test-7").stat().st_mode & 0o777 == 0o700
+    assert loaded.splitlines() == ["job 7 of `id` \"x\" $HOME", f"{tmp_path}/cache-7"]
+    assert (tmp_path / "cache-7").stat().st_mode & 0o777 == 0o700
     by_hand = "$SIFRUNTIMEDEMO run $SIF conda-python-simple -c 'import os; print(os.environ[\"JOB_NOTE\"])'"
-    caches = dict.fromkeys(["MIOPEN_USER_DB_PATH", "MIOPEN_CUSTOM_CACHE_DIR"], "/dev/shm/ebsif-test-miopen")
-    env = {"PRIVATE_TOP": "/dev/shm", **caches}
+    caches = dict.fromkeys(["MIOPEN_USER_DB_PATH", "MIOPEN_CUSTOM_CACHE_DIR"], f"{tmp_path}/miopen")
+    env = {"PRIVATE_TOP": str(tmp_path), **caches}
     assert place.output("venv", by_hand, env=env) == "job none of nobody\n"
     assert place.output("venv", by_hand, env={**env, "JOB_NOTE": "mine"}) == "mine\n"
 

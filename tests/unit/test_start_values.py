@@ -65,6 +65,15 @@ def test_what_is_set_stays() -> None:
     assert bash(script, CACHE="mine").stdout == "mine\n"
 
 
+def test_a_folder_is_made_for_a_value_that_was_worked_out_and_not_for_one_that_was_set(tmp_path: Path) -> None:
+    script = f"start_values=('CACHE {tmp_path}/ours') start_folders=(CACHE); set_start_values"
+    assert bash(script).returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["ours"]
+    # The user's own choice may be a folder of their project, which a colleague has made.
+    assert bash(script, CACHE=f"{tmp_path}/theirs").returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["ours"]
+
+
 def make(folder: Path) -> "subprocess.CompletedProcess[str]":
     return bash(f"make_private_folder {shlex.quote(str(folder))} CACHE")
 

@@ -39,8 +39,8 @@ expand() {
     [[ $rest != *\$* ]] && expanded+=$rest
 }
 
-# Sets the variables, each as `NAME text`, unless they are set, then makes the folders that variables name; one that is
-# empty names none.
+# Sets the variables, each as `NAME text`, and makes the folders that they name. A variable that is set already stays as it
+# is, and its folder is the affair of whoever has set it.
 set_start_values() {
     # A user without $USER, as cron and `env -i` start things, has a name all the same.
     local entry variable EBSIF_IMAGE=${image_name%.sif} USER=${USER:-$(id -un)}
@@ -50,9 +50,7 @@ set_start_values() {
         expand "${entry#* }" || fail "$variable is to be '${entry#* }', which names a variable that is not set here: set" \
             "that one, or $variable itself"
         export "$variable=$expanded"
-    done
-    for variable in "${start_folders[@]}"; do
-        [[ -z ${!variable} ]] || make_private_folder "${!variable}" "$variable"
+        [[ " ${start_folders[*]} " != *" $variable "* ]] || make_private_folder "$expanded" "$variable"
     done
 }
 
