@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from packaging.utils import canonicalize_name
+
 from ebsif.base.image import Base
 from ebsif.base.store import base_of
 from ebsif.console import Console
@@ -13,7 +15,7 @@ from ebsif.easyconfig.read import read_easyconfig
 from ebsif.easyconfig.render import render
 from ebsif.errors import EbsifError
 from ebsif.files import write_atomically
-from ebsif.lock import LayerRequest, check_format, check_upgraded, digest, fetch, is_outdated, request, resolve
+from ebsif.lock import LayerRequest, check_format, check_upgraded, digest, fetch, is_outdated, misfits, request, resolve
 from ebsif.lock.model import Lock
 from ebsif.lock.sources import image_folders, missing_files, source_path
 from ebsif.names import easyconfig_name, module_name
@@ -85,12 +87,15 @@ class Generated:
         The files of its layer.
     from_base
         Version of each package that the recipe needs and the base has; empty when the lock was kept.
+    warnings
+        What in the layer probably does not work on the base, a sentence each.
     """
 
     plan: Plan
     text: str
     lock: Lock | None
     from_base: Mapping[str, str] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
     @property
     def changed(self) -> bool:
@@ -165,15 +170,35 @@ def generate(
     if plan.lock_is_current and upgrade is None and plan.locked:
         if missing_files(plan.locked.files, sources):
             fetch(plan.locked, plan.request, plan.base, runtime, sources, console)
-        return Generated(plan, plan.text(plan.locked), plan.locked)
+        _check_exceptions(plan, plan.locked)
+        warnings = misfits(plan.locked, plan.request, plan.base.known(), sources, amd=plan.site.amd)
+        return Generated(plan, plan.text(plan.locked), plan.locked, warnings=warnings)
     previous = plan.locked if upgrade is None or upgrade else None
     if previous and is_outdated(previous):
         console.note(
             f"an older ebsif has locked {plan.target}, and did not note all that a lock depends on: it is locked anew, "
             "and keeps its versions where they still fit"
         )
-    resolved = resolve(plan.request, plan.base, runtime, sources, console, previous=previous, upgrade=upgrade or ())
-    return Generated(plan, plan.text(resolved.lock), resolved.lock, resolved.from_base)
+    resolved = resolve(
+        plan.request,
+        plan.base,
+        runtime,
+        sources,
+        console,
+        amd=plan.site.amd,
+        previous=previous,
+        upgrade=upgrade or (),
+    )
+    _check_exceptions(plan, resolved.lock)
+    return Generated(plan, plan.text(resolved.lock), resolved.lock, resolved.from_base, resolved.warnings)
+
+
+def _check_exceptions(plan: Plan, lock: Lock) -> None:
+    """Refuse exceptions for packages that nobody would import anyway."""
+    there = {file.key for file in lock.installed}
+    for name in plan.recipe.import_exceptions:
+        if canonicalize_name(name) not in there:
+            raise plan.document.error(("import_exceptions", name), f"{name} is not in the layer: remove the exception")
 
 
 def preview(plan: Plan, console: Console, *, upgrade: Sequence[str] | None = None) -> Generated:

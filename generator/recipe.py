@@ -120,9 +120,11 @@ class Recipe(ModuleSettings):
     pyproject: Pyproject | None = None
     """A ``pyproject.toml`` whose dependencies to have in the layer."""
     allow_base_packages: list[PackageName] = Field(default_factory=list)
-    """Packages of the base that the layer may replace."""
+    """Packages of the base that the layer may replace, or hide by packages of other names."""
     allow_source: list[PackageName] = Field(default_factory=list)
     """Packages that may be built from source, because they have no wheel."""
+    import_exceptions: dict[PackageName, Text] = Field(default_factory=dict)
+    """Packages of the layer that `eb` does not try to import: the reason, by name."""
     index: Url | None = None
     """A package index to use instead of the default one."""
     extra_indexes: list[Url] = Field(default_factory=list)

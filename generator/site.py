@@ -94,6 +94,11 @@ class Site(ModuleSettings):
     families: list[Family] = Field(default_factory=list)
     """The images that the site has, by the patterns of their names."""
 
+    @property
+    def amd(self) -> bool:
+        """Whether the machine has GPUs of AMD."""
+        return self.rocm is not None
+
     def settings(self, family: str | None) -> ModuleSettings:
         """Return what modules set for the images of a family, given its name; None for an image of none."""
         return merged(self, *(one for one in self.families if one.name == family))

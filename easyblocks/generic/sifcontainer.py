@@ -561,21 +561,27 @@ class SifContainer(StagedEasyBlock):
         """
         commands = sorted(set(os.listdir(os.path.join(self.installdir, 'bin'))) - set(self.host_commands()))
         script = read_file(files_path('check-commands.sh'))
+        res = self.run_through_wrapper('start-shell', ['-c', script, 'bash'] + commands)
+        if res.exit_code != EasyBuildExit.SUCCESS:
+            return None, ["the container does not start with the module loaded: %s" % res.stderr.strip()]
+        numbers, *problems = res.output.split('\0')
+        return parse_environment(read_numbers(numbers)), [problem for problem in problems if problem]
+
+    def run_through_wrapper(self, name, arguments, stdin=''):
+        """
+        Run a command of the installation as users do, and return what run_shell_cmd returns, with standard error apart.
+
+        It runs as if the builder had nothing: no variables, no home folder, no current folder.
+        """
         prefix = runtime_prefix(self.runtime)
         env = container_environment(self.runtime, {})
-        # As if the builder had nothing: no variables, no home folder, no current folder.
         env.update({prefix + '_CLEANENV': '1', prefix + '_NO_HOME': '1', prefix + '_PWD': '/', prefix + '_QUIET': '1'})
         env.update((name, value) for name, value in os.environ.items()
                    if name.startswith((prefix, 'SIF', 'EBROOT', '__EBSIF')))
         # Nor what values that are worked out at start may ask for.
         env.update((name, '') for name in self.cfg['start_env'])
-        wrapper = os.path.join(self.installdir, 'bin', 'start-shell')
-        res = run_shell_cmd([wrapper, '-c', script, 'bash'] + commands, use_bash=False, env=env, stdin='',
-                            split_stderr=True, fail_on_error=False, hidden=True)
-        if res.exit_code != EasyBuildExit.SUCCESS:
-            return None, ["the container does not start with the module loaded: %s" % res.stderr.strip()]
-        numbers, *problems = res.output.split('\0')
-        return parse_environment(read_numbers(numbers)), [problem for problem in problems if problem]
+        return run_shell_cmd([os.path.join(self.installdir, 'bin', name)] + arguments, use_bash=False, env=env,
+                             stdin=stdin, split_stderr=True, fail_on_error=False, hidden=True)
 
     def check_environment(self, loaded):
         """Compare the environment in the container with what activating by hand gives."""

@@ -75,7 +75,7 @@ class SifLayer(SifContainer):
 
     SUPPORTS_EXTS_LIST = True
 
-    PARAMETER_TYPES = dict(SifContainer.PARAMETER_TYPES, base_python=str)
+    PARAMETER_TYPES = dict(SifContainer.PARAMETER_TYPES, base_python=str, import_check=list)
 
     # Every environment has its own of these, whatever the image has.
     OWN_PACKAGES = {'pip'}
@@ -90,7 +90,11 @@ class SifLayer(SifContainer):
         extra_vars.update({
             'base_python': [None, "Python of the image (absolute path)", CUSTOM],
             'build_packages': [[], "Packages in exts_list that only serve to install or build the others", CUSTOM],
-            'allow_base_packages': [[], "Packages that may be in the layer although the image has them, too", CUSTOM],
+            'allow_base_packages': [[], "Packages that may be in the layer although the image has them, too, or others "
+                                        "with the same modules", CUSTOM],
+            'import_check': [None, "Packages of the layer that the sanity check imports (default: all Python packages "
+                                   "in exts_list)", CUSTOM],
+            'import_exceptions': [{}, "Packages that the sanity check does not import: the reason, by name", CUSTOM],
         })
         return extra_vars
 
@@ -190,9 +194,13 @@ class SifLayer(SifContainer):
             self.check_texts('exts_list', ext[2].get('checksums') or [], SHA256,
                              "the SHA256 of the file of %s" % ext[0])
         names = {canonical(ext[0]) for ext in self.cfg.get_ref('exts_list')}
-        for name in self.cfg['build_packages']:
-            if canonical(name) not in names:
-                self.fail_parameter('build_packages', "%r is not in exts_list", name)
+        for parameter in ('build_packages', 'import_check', 'import_exceptions'):
+            self.check_texts(parameter, self.cfg[parameter] or [], '.+', "the name of a package")
+            for name in self.cfg[parameter] or []:
+                if canonical(name) not in names:
+                    self.fail_parameter(parameter, "%r is not in exts_list", name)
+        self.check_texts('import_exceptions', self.cfg['import_exceptions'].values(), r'.*\S.*',
+                         "the reason for which a package is not imported")
         if self.cfg['base_python'] is not None:
             self.check_texts('base_python', [self.cfg['base_python']], r'/[^\s]*',
                              "the absolute path of the image's Python")
@@ -476,9 +484,10 @@ class SifLayer(SifContainer):
         problems = super().sanity_check_container()
         # A module can be made again for a layer that its user has changed.
         if self.has_packages and not self.module_only:
-            found = self.check_packages()
-            trace_msg("the layer has the packages of the easyconfig: %s" % ("FAILED" if found else "OK"))
-            problems.extend(found)
+            for title, found in (("the layer has the packages of the easyconfig", self.check_packages()),
+                                 ("packages can be imported", self.check_imports())):
+                trace_msg("%s: %s" % (title, "FAILED" if found else "OK"))
+                problems.extend(found)
         return problems
 
     def compare_environments(self, by_hand, loaded, personal):
@@ -502,7 +511,24 @@ class SifLayer(SifContainer):
 
     def check_options(self):
         """More arguments for the subcommand of layer.py that checks packages"""
-        return []
+        return ['--allow'] + self.cfg['allow_base_packages']
+
+    def check_imports(self):
+        """Import packages as users do, without GPUs; return what is wrong."""
+        if not self.env_python:
+            return []
+        exceptions = {canonical(name): reason for name, reason in self.cfg['import_exceptions'].items()}
+        for name in sorted(exceptions):
+            trace_msg("%s is not imported: %s" % (name, exceptions[name]))
+        wanted = self.locked_packages() if self.cfg['import_check'] is None else self.cfg['import_check']
+        names = [name for name in map(canonical, wanted) if name not in exceptions]
+        res = self.run_through_wrapper('python', ['-', 'import', self.env_dir] + names,
+                                       stdin=read_file(files_path('layer.py')))
+        self.log.debug("Importing packages: %s", res.stderr)
+        if res.exit_code != EasyBuildExit.SUCCESS:
+            return ["packages could not be imported: %s" % res.stderr.strip()]
+        return ["%s. Take another version or build of it, leave it out, or except it in 'import_exceptions', with the "
+                "reason" % problem for problem in json.loads(res.output.splitlines()[-1])['problems']]
 
     def layer_binds(self):
         """Bind specifications for the layer of the installation."""

@@ -109,4 +109,4 @@ class SifVenv(SifLayer):
 
     def check_options(self):
         """What is wrong with the packages of the image is not for the layer to mend."""
-        return ['--base', self.cfg['base_python']]
+        return super().check_options() + ['--base', self.cfg['base_python']]

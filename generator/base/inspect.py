@@ -117,6 +117,7 @@ class _Inspection:
             "packages": self._packages(
                 {probed["names"][key]: version for key, version in probed.get("packages", {}).items()}
             ),
+            "modules": dict(sorted(probed.get("modules", {}).items())),
             "commands": self._commands(probed.get("commands", [])),
             "activation": active,
             "venv_env": self._venv_env(command, python, start_with) if python else {},

@@ -101,6 +101,8 @@ class Manifest(StrictModel):
     """Its Python, if it has one that layers can be made with (3.8 or newer, with the modules venv and ensurepip)."""
     packages: dict[PackageSpelling, PackageSpelling]
     """Version of each installed Python package, by its own spelling of the name."""
+    modules: dict[Text, PackageSpelling] = Field(default_factory=dict)
+    """The package of each module that can be imported; not in manifests of earlier versions."""
     commands: list[Command]
     """The commands that Python packages brought."""
     activation: Activation

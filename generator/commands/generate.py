@@ -61,6 +61,8 @@ def report(made: Generated, console: Console) -> None:
     plan = made.plan
     if made.from_base:
         console.note("from the base: " + ", ".join(f"{name} {version}" for name, version in made.from_base.items()))
+    for warning in made.warnings:
+        console.warn(warning)
     if made.lock:
         console.note(f"in the layer: {len(made.lock.installed)} packages")
     if not plan.base.manifest:
@@ -84,4 +86,5 @@ def as_json(made: Generated) -> dict[str, object]:
         "base_sha256": made.plan.base.manifest.sha256 if made.plan.base.manifest else None,
         "packages": {file.name: file.version for file in sorted(files, key=lambda file: file.is_conda)},
         "from_base": dict(made.from_base),
+        "warnings": list(made.warnings),
     }

@@ -1,6 +1,6 @@
 """Writing easyconfigs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,7 +13,7 @@ from ebsif.errors import EbsifError
 from ebsif.inside.activation import CONDA_ENVS, VENVS
 from ebsif.jinja import templates
 from ebsif.lock import LayerRequest
-from ebsif.lock.model import Lock
+from ebsif.lock.model import PIP, Lock
 from ebsif.names import module_name, version_suffix
 from ebsif.recipe import Recipe
 from ebsif.settings import merged
@@ -101,7 +101,7 @@ def _groups(
         _image(recipe, site),
         python,
         _module(recipe, site, base, request.variables if request else {}),
-        _layer(recipe, lock, request.conda_packages if request else []),
+        _layer(recipe, lock, request),
     ]
 
 
@@ -174,12 +174,17 @@ def _module(recipe: Recipe, site: Site, base: Base, variables: Mapping[str, str]
     return {name: value for name, value in group.items() if value}
 
 
-def _layer(recipe: Recipe, lock: Lock | None, asked: Sequence[str]) -> dict[str, Any]:
-    there = {file.name for file in lock.conda} if lock else set()
+def _layer(recipe: Recipe, lock: Lock | None, request: LayerRequest | None) -> dict[str, Any]:
+    if lock is None or request is None:
+        return {"allow_base_packages": list(recipe.allow_base_packages)} if recipe.allow_base_packages else {}
+    there, imported = {file.name for file in lock.conda}, request.imported(lock)
+    every = [file.name for file in lock.installed if file.key != PIP.key]
     group = {
         # Where all packages of conda are asked for, those of all have wrappers anyway.
-        "command_packages": [] if there <= set(asked) else list(asked),
+        "command_packages": [] if there <= set(request.conda_packages) else list(request.conda_packages),
         "allow_base_packages": list(recipe.allow_base_packages),
-        "build_packages": list(lock.build_packages) if lock else [],
+        "import_check": [] if imported == every else imported,
+        "import_exceptions": dict(recipe.import_exceptions),
+        "build_packages": list(lock.build_packages),
     }
     return {name: value for name, value in group.items() if value}

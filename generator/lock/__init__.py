@@ -8,8 +8,9 @@ conda is large, and a recipe, which the two read, holds an environment of conda 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
 
 from packaging.utils import canonicalize_name
 
@@ -52,6 +53,13 @@ class LayerRequest:
         specs = self.conda.specs if self.conda else ()
         return [*(spec.text for spec in specs), *(name for name in self.pip.names if canonicalize_name(name) in locked)]
 
+    def imported(self, lock: Lock) -> list[str]:
+        """Return the packages that are asked for and in the layer, by name: each of them must work."""
+        urls = {PurePosixPath(urlsplit(line.text).path).name for line in self.pip.requirements if not line.name}
+        asked = {name.lower() for name in self.conda_packages}
+        asked |= {canonicalize_name(line.name) for line in self.pip.requirements if line.name}
+        return [file.name for file in lock.installed if file.key in asked or quote(file.filename) in urls]
+
     @property
     def conda_packages(self) -> list[str]:
         """The names of the packages that conda is asked for."""
@@ -73,10 +81,13 @@ class Resolved:
         The lock.
     from_base
         Version of each package that is asked for or depended on, and that the base has.
+    warnings
+        As `misfits` returns them.
     """
 
     lock: Lock
     from_base: Mapping[str, str]
+    warnings: Sequence[str]
 
 
 def request(recipe: "Recipe", document: "Document", base: "Base") -> LayerRequest | None:
@@ -141,6 +152,7 @@ def resolve(
     sources: Path,
     console: "Console",
     *,
+    amd: bool = False,
     previous: Lock | None = None,
     upgrade: Sequence[str] = (),
 ) -> Resolved:
@@ -150,6 +162,8 @@ def resolve(
     ----------
     sources
         The folder for the files.
+    amd
+        Whether the machine has GPUs of AMD.
     previous
         A lock whose versions to keep where that is possible.
     upgrade
@@ -173,8 +187,36 @@ def resolve(
             from ebsif.lock.pip import resolve as pip
 
             solution = pip.resolve(layer.pip, base, runtime, folder, console, previous=previous, upgrade=upgrade)
-    lock = Lock(digest(layer, base.known()), solution.files, solution.build_packages)
-    return Resolved(lock, solution.from_base)
+        lock = Lock(digest(layer, base.known()), solution.files, solution.build_packages)
+        with console.waiting("looking into packages"):
+            warnings = misfits(lock, layer, base.known(), folder, amd=amd)
+    return Resolved(lock, solution.from_base, warnings)
+
+
+def misfits(lock: Lock, layer: LayerRequest, base: "Manifest", folder: Path, *, amd: bool) -> list[str]:
+    """Return a sentence for each thing in a layer that probably does not work on the base that it sees.
+
+    Parameters
+    ----------
+    folder
+        Where the files of the lock lie.
+    amd
+        Whether the machine has GPUs of AMD.
+
+    Raises
+    ------
+    ConflictError
+        When a package hides a module that another one of the base brings.
+    FileError
+        When a wheel cannot be read.
+    """
+    from ebsif.lock.pip import fit
+
+    if layer.conda and not layer.conda.stack:
+        return []
+    asked = frozenset(canonicalize_name(name) for name in layer.imported(lock))
+    allowed = frozenset(canonicalize_name(name) for name in layer.pip.allow_base_packages)
+    return fit.misfits(lock.installed, folder, fit.Surroundings(base, amd, asked, allowed))
 
 
 def fetch(lock: Lock, layer: LayerRequest, base: "Base", runtime: "Runtime", sources: Path, console: "Console") -> None:

@@ -4,6 +4,7 @@ Works on a layer from inside the container, with a Python there (3.8 or newer); 
 Each subcommand prints one JSON document on standard output; anything else that there is to say goes to standard error.
 """
 import argparse
+import csv
 import importlib.util
 import json
 import os
@@ -11,10 +12,13 @@ import platform
 import py_compile
 import re
 import site
+import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 from concurrent.futures import ProcessPoolExecutor
+from typing import Collection, List
 
 try:
     from importlib import metadata
@@ -42,6 +46,28 @@ ADDED_BY = ('pip', 'uv')
 # These work on the environment that they belong to.
 BOUND_COMMAND = re.compile(r'(conda|mamba)(-.*)?|activate|deactivate')
 
+# A compiled module says in its name which Python it is for; another library is none.
+EXTENSION_MODULE = re.compile(r'(?P<name>\w+)\.(cpython-|abi3\.)[^/]*so')
+# What packages bring beside their modules by mistake.
+STRAY_MODULES = {'benchmarks', 'conftest', 'doc', 'docs', 'example', 'examples', 'setup', 'test', 'tests'}
+# Beginnings of packages that share their name with others, where that is not left to Python.
+SHARED = re.compile(r'extend_path|declare_namespace')
+
+# Imports modules that are named on the command line; the last line says what is wrong.
+IMPORT = """
+import importlib, sys, traceback
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except BaseException as err:
+        traceback.print_exc()
+        text = ' '.join(''.join(traceback.format_exception_only(type(err), err)).split())
+        sys.exit('`import %s` fails with %s' % (name, text))
+"""
+IMPORT_SECONDS = 900
+# On a login node there is none, and a layer must do without.
+NO_GPUS = dict.fromkeys(('CUDA_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES', 'ROCR_VISIBLE_DEVICES'), '')
+
 
 def canonical(name):
     """Name of a package as PyPI compares it (PEP 503)."""
@@ -62,6 +88,39 @@ def distributions(path=None):
 def packages(path=None):
     """Version of each installed package."""
     return {name: dist.version for name, dist in distributions(path).items()}
+
+
+def modules(paths: Collection[str]) -> List[str]:
+    """
+    Modules that somebody may import of a package which brings these files: those at the top, and the topmost in a
+    folder that packages share.
+
+    :param paths: files, relative to the folder for packages
+    """
+    packages = {os.path.dirname(path) for path in paths if os.path.basename(path).startswith('__init__.')}
+    found = set()
+    for path in paths:
+        folders, name = os.path.split(path)
+        compiled = EXTENSION_MODULE.fullmatch(name)
+        if not (name.endswith('.py') or compiled):
+            continue
+        parts = (folders.split('/') if folders else []) + [compiled.group('name') if compiled else name[:-len('.py')]]
+        top = next((depth for depth in range(1, len(parts)) if '/'.join(parts[:depth]) in packages), len(parts))
+        if all(part.isidentifier() for part in parts[:top]) and parts[0] not in STRAY_MODULES:
+            found.add('.'.join(parts[:top]))
+    return sorted(found)
+
+
+def files_of(dist):
+    """Files of an installed package, relative to the folder that it lies in; none where that was not written down."""
+    record = dist.read_text('RECORD')
+    return [row[0] for row in csv.reader(record.splitlines()) if row] if record else []
+
+
+def modules_of(dist):
+    """Modules of an installed package."""
+    paths = files_of(dist)
+    return modules(paths) if paths else sorted((dist.read_text('top_level.txt') or '').split())
 
 
 def is_venv():
@@ -101,6 +160,7 @@ def probe(args):
         found = distributions()
         here['packages'] = {name: dist.version for name, dist in found.items()}
         here['names'] = {name: dist.metadata['Name'] for name, dist in found.items()}
+        here['modules'] = {module: name for name, dist in found.items() for module in modules_of(dist)}
         here['commands'] = sorted({os.path.basename(path) for path in command_files() if with_python(path, 'python')})
     if args.wheels:
         here['unsupported'] = unsupported_wheels(args.installer, args.wheels)
@@ -263,6 +323,75 @@ def complaints(base, expected):
     return {line for line in pip_check(sys.executable) if canonical(line.split(' ')[0]) in expected}
 
 
+def hidden_modules(env, allowed):
+    """What the layer hides of the image: a sentence for each module that a package of another name has there."""
+    own = {os.path.realpath(folder) for folder in site_folders(env)}
+    below = {}
+    for dist in metadata.distributions():
+        folder = os.path.realpath(str(dist.locate_file('')))
+        if folder not in own:
+            below.setdefault(folder, []).append(dist)
+    for name, dist in sorted(distributions(own).items()):
+        for module in modules_of(dist):
+            path = module.replace('.', '/')
+            for folder, others in below.items():
+                there = next((path + end for end in ('/__init__.py', '.py') if os.path.exists(
+                    os.path.join(folder, path + end))), None)
+                if there is None or is_shared(str(dist.locate_file(there))):
+                    continue
+                owners = [other for other in others if there in files_of(other)] or [
+                    other for other in others if module in modules_of(other)]
+                owner = canonical(owners[0].metadata['Name']) if owners else module
+                if owner != name and not {name, owner} & allowed:
+                    yield ("%s of the layer hides the module %s of the image, which comes from %s. Leave %s out, or "
+                           "add %s to 'allow_base_packages' to replace it on purpose"
+                           % (name, module, owner if owners else "no package", name, owner))
+                    break
+
+
+def is_shared(path):
+    """Whether a file of a layer is the beginning of a package that shares its name with others."""
+    if not os.path.exists(path):
+        return False
+    with open(path, 'rb') as handle:
+        return bool(SHARED.search(handle.read(4096).decode('utf-8', 'replace')))
+
+
+def import_error(names, environment):
+    """Why modules cannot be imported by a Python of their own; None if they can."""
+    try:
+        done = subprocess.run([sys.executable, '-c', IMPORT] + names, env=environment, stdin=subprocess.DEVNULL,
+                              stdout=sys.stderr, stderr=subprocess.PIPE, timeout=IMPORT_SECONDS)
+    except subprocess.TimeoutExpired:
+        return "`import %s` has not finished after %d seconds" % (', '.join(names), IMPORT_SECONDS)
+    if done.returncode == 0:
+        return None
+    said = done.stderr.decode('utf-8', 'replace').strip()
+    print(said, file=sys.stderr)
+    if done.returncode < 0:
+        return "`import %s` ends Python with %s" % (', '.join(names), signal.Signals(-done.returncode).name)
+    return said.splitlines()[-1]
+
+
+def check_imports(args):
+    """What is wrong with packages of the layer that cannot be imported, as a list of sentences."""
+    there = {name: modules_of(dist) for name, dist in distributions(site_folders(args.env)).items()}
+    wanted = {name: there[name] for name in map(canonical, args.packages) if there.get(name)}
+    with tempfile.TemporaryDirectory() as home:
+        # An empty value stands for one that is worked out at start.
+        environment = {name: value for name, value in os.environ.items() if value}
+        environment.update(NO_GPUS, HOME=home)
+        # Most are imported much faster together, since they share what they import; each alone tells who is to blame.
+        if import_error([module for name in wanted for module in wanted[name]], environment) is None:
+            return {'problems': []}
+        problems = []
+        for name, names in wanted.items():
+            error = import_error(names, environment)
+            if error:
+                problems.append("%s does not work on this image: %s" % (name, error))
+    return {'problems': problems}
+
+
 def check(args):
     """What is wrong with the layer, as a list of sentences."""
     problems = []
@@ -278,6 +407,7 @@ def check(args):
     if args.base:
         for name in sorted(set(layer) - set(expected) - {'pip'}):
             problems.append("%s %s is in the layer, but not in exts_list" % (name, layer[name]))
+    problems.extend(hidden_modules(args.env, {canonical(name) for name in args.allow}))
     if args.base or (expected and importlib.util.find_spec('pip')):
         problems.extend("pip check: %s" % line for line in sorted(complaints(args.base, expected)))
     return {'problems': problems, 'packages': layer}
@@ -320,7 +450,13 @@ def main():
     sub.add_argument('env')
     sub.add_argument('expected', help="JSON: the version that each package should have")
     sub.add_argument('--base', help="Python of the base, when all other packages are there")
+    sub.add_argument('--allow', nargs='*', default=[], help="packages that may hide others of the base")
     sub.set_defaults(run=check)
+
+    sub = subparsers.add_parser('import', help=check_imports.__doc__)
+    sub.add_argument('env')
+    sub.add_argument('packages', nargs='*')
+    sub.set_defaults(run=check_imports)
 
     args = parser.parse_args()
     json.dump(args.run(args), sys.stdout)
