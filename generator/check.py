@@ -15,7 +15,8 @@ from ebsif.easyconfig.read import Easyconfig, read_container
 from ebsif.errors import ToolError
 from ebsif.files import sha256
 from ebsif.finding import Finding
-from ebsif.generate import is_current, make_plan
+from ebsif.generate import Plan, is_current, make_plan
+from ebsif.lock import misfits
 from ebsif.lock.sources import missing_files, source_path
 from ebsif.settings import merged
 from ebsif.site import RocmRange, read_site
@@ -39,6 +40,7 @@ def check_recipe(path: Path, console: Console) -> Iterator[Finding]:
     elif is_current(plan):
         yield Finding("easyconfig", f"{plan.target} is up to date")
         yield from _style(plan.target)
+        yield from _fit(plan)
     else:
         yield Finding("easyconfig", f"{plan.target} is out of date: run `ebsif generate`", "error")
 
@@ -61,6 +63,15 @@ def check_easyconfig(path: Path, site_name: str, console: Console) -> Iterator[F
     yield from _rocm(base, site.rocm)
     yield from _binds(easyconfig.binds)
     yield from _files(easyconfig, console)
+
+
+def _fit(plan: Plan) -> Iterator[Finding]:
+    """Tell what in the layer probably does not work on the base, as far as its files are at hand."""
+    if plan.request and plan.locked:
+        folder = source_path(plan.recipe.name)
+        if not missing_files(plan.locked.files, folder):
+            for found in misfits(plan.locked, plan.request, plan.base.known(), folder, amd=plan.site.amd):
+                yield Finding("fit", found, "warning")
 
 
 def _style(path: Path) -> Iterator[Finding]:

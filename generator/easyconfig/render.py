@@ -175,16 +175,16 @@ def _module(recipe: Recipe, site: Site, base: Base, variables: Mapping[str, str]
 
 
 def _layer(recipe: Recipe, lock: Lock | None, request: LayerRequest | None) -> dict[str, Any]:
-    if lock is None or request is None:
-        return {"allow_base_packages": list(recipe.allow_base_packages)} if recipe.allow_base_packages else {}
-    there, imported = {file.name for file in lock.conda}, request.imported(lock)
-    every = [file.name for file in lock.installed if file.key != PIP.key]
+    asked = request.conda_packages if request else []
+    imported = request.imported(lock) if request and lock else []
+    files = lock.installed if lock else []
     group = {
         # Where all packages of conda are asked for, those of all have wrappers anyway.
-        "command_packages": [] if there <= set(request.conda_packages) else list(request.conda_packages),
+        "command_packages": [] if {file.name for file in files if file.is_conda} <= set(asked) else asked,
         "allow_base_packages": list(recipe.allow_base_packages),
-        "import_check": [] if imported == every else imported,
+        # All Python packages are imported anyway.
+        "import_check": [] if imported == [file.name for file in files if file.key != PIP.key] else imported,
         "import_exceptions": dict(recipe.import_exceptions),
-        "build_packages": list(lock.build_packages),
+        "build_packages": list(lock.build_packages) if lock else [],
     }
     return {name: value for name, value in group.items() if value}

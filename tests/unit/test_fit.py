@@ -46,8 +46,8 @@ def test_a_build_for_cuda_on_a_torch_without_gpus(layer: Layer) -> None:
     layer.add("torchvision", "0.28.0", "torch==2.13.0", files={"torchvision/_C.so": CUDA_MODULE})
     layer.add("timm", "1.0", "torchvision")
     assert layer.told(make_manifest(packages=CPU), asked=("timm",)) == [
-        "torchvision 0.28.0 (1 kB) is built for torch with CUDA, and the base has torch 2.13.0+cpu (timm needs it): take "
-        "a build for the torch of the base, which its publisher may have in an index of its own "
+        "torchvision 0.28.0 (1 kB) is built for torch with CUDA, and the base has torch 2.13.0+cpu (timm needs it): "
+        "take a build for the torch of the base, which its publisher may have in an index of its own "
         "(https://download.pytorch.org/whl/cpu), to be added to `extra_indexes`; or another version; or leave it out"
     ]
 
@@ -144,5 +144,5 @@ def test_it_is_allowed_by_either_name(layer: Layer, allowed: str) -> None:
 def test_a_file_that_is_no_wheel_is_named(layer: Layer) -> None:
     layer.add("broken")
     layer.wheels[0].path.write_text("no zip")
-    with pytest.raises(FileError, match="broken-1.0-py3-none-any.whl cannot be read as a wheel"):
+    with pytest.raises(FileError, match=r"broken-1.0-py3-none-any\.whl cannot be read as a wheel"):
         layer.told(make_manifest())
