@@ -57,6 +57,13 @@ EXPECTED_DIFFERENCES = {
     'WITH_VENV': MODULE + ": job scripts that run it must keep working, without effect",
 }
 
+# The runtime lets programs find its own libraries there, behind all that an image or a module says.
+RUNTIME_LIBRARIES = '/.singularity.d/libs'
+# Variables that are lists of folders, in which those of ours and of the runtime do not count.
+FOLDERS = ('LD_LIBRARY_PATH', 'PATH')
+# To the runtime, the value of such a variable is no variable in the container, but folders behind its $PATH.
+FOLDERS_BEHIND_PATH = 'APPEND_PATH'
+
 # Where the container sees our scripts, the layer, and in the layer the environments of each kind.
 RUNSCRIPTS = '/runscripts'
 LAYER = '/user-software'
@@ -116,7 +123,7 @@ def differences(activated: Mapping[str, str], loaded: Mapping[str, str], added: 
     :param added: more variables that may differ
     :return: a sentence for each unexpected difference
     """
-    activated, loaded = (dict(env, PATH=comparable_path(env['PATH'])) if 'PATH' in env else env
+    activated, loaded = (dict(env, **{name: comparable_folders(env[name]) for name in FOLDERS if name in env})
                          for env in (activated, loaded))
     sentences = []
     for name in sorted(set(activated) | set(loaded)):
@@ -128,9 +135,9 @@ def differences(activated: Mapping[str, str], loaded: Mapping[str, str], added: 
     return sentences
 
 
-def comparable_path(path: str) -> str:
-    """$PATH without the scripts of the module, which are there on purpose, and without empty folders, which are not."""
-    return ':'.join(folder for folder in path.split(':') if folder not in ('', RUNSCRIPTS))
+def comparable_folders(path: str) -> str:
+    """Folders without those that are there on purpose, of the module and the runtime, and without empty ones."""
+    return ':'.join(folder for folder in path.split(':') if folder not in ('', RUNSCRIPTS, RUNTIME_LIBRARIES))
 
 
 def activation_changes(before: Mapping[str, str], after: Mapping[str, str], personal: Collection[str] = (),
@@ -157,13 +164,15 @@ def activation_changes(before: Mapping[str, str], after: Mapping[str, str], pers
         elif value is None:
             problem = "it unsets $%s, which can be set from outside the container, but not unset" % show_name(name)
         elif name == 'PATH':
-            front = front_folders(old or '', value)
-            if front is None:
-                problem = "it changes $PATH from %s to %s, which is more than absolute folders put before it" \
-                          % (show(old), show(value))
-            folders = front or []
+            folders, behind = added_folders(old or '', value)
+            if behind:
+                env[FOLDERS_BEHIND_PATH] = ':'.join(behind)
+            if not folders and not behind:
+                problem = "it changes $PATH from %s to %s, which is more than absolute folders put before and behind " \
+                          "it" % (show(old), show(value))
         elif re.fullmatch(VARIABLE_NAME, name) and re.fullmatch(VARIABLE_VALUE, value):
-            env[name] = value
+            # The runtime adds its own once more.
+            env[name] = re.sub('(:%s)+$' % re.escape(RUNTIME_LIBRARIES), '', value) if name in FOLDERS else value
         else:
             problem = "it sets $%s to %s, which cannot be passed into a container" % (show_name(name), show(value))
         if problem:
@@ -171,21 +180,29 @@ def activation_changes(before: Mapping[str, str], after: Mapping[str, str], pers
     return env, folders, problems
 
 
-def front_folders(before: str, after: str) -> Optional[List[str]]:
-    """Folders that were put before $PATH; None when it was changed in another way."""
-    if not after.endswith(':' + before):
-        return None
-    # An empty folder stands for the current one, where nothing should be run from.
-    folders = [folder for folder in after[:-len(before) - 1].split(':') if folder]
-    return folders if all(re.fullmatch(CONTAINER_PATH, folder) for folder in folders) else None
+def added_folders(before: str, after: str) -> Tuple[List[str], List[str]]:
+    """Folders that were put before and behind $PATH; none when it was changed in another way."""
+    old, new = before.split(':'), after.split(':')
+    for start in range(len(new) - len(old) + 1):
+        if new[start:start + len(old)] == old:
+            # An empty folder stands for the current one, where nothing should be run from.
+            front, behind = ([folder for folder in part if folder] for part in (new[:start], new[start + len(old):]))
+            if all(re.fullmatch(CONTAINER_PATH, folder) for folder in front + behind):
+                return front, behind
+    return [], []
 
 
-def without_pythonpath(env: Mapping[str, str], after: Mapping[str, str]) -> Variables:
-    """Variables that activating sets, for a layer: no $PYTHONPATH may put the packages of the image before its own."""
-    kept = {name: value for name, value in env.items() if name != 'PYTHONPATH'}
+def layer_pythonpath(after: Mapping[str, str]) -> str:
+    """$PYTHONPATH after activating, without what would put packages of the image before those of the layer."""
+    return ':'.join(folder for folder in after.get('PYTHONPATH', '').split(':') if folder.startswith(LAYER + '/'))
+
+
+def with_layer_pythonpath(env: Mapping[str, str], after: Mapping[str, str]) -> Variables:
+    """Variables that activating sets, for a layer: of $PYTHONPATH, only what packages of the layer have put there."""
+    changed = {name: value for name, value in env.items() if name != 'PYTHONPATH'}
     if after.get('PYTHONPATH'):
-        kept['PYTHONPATH'] = ''
-    return kept
+        changed['PYTHONPATH'] = layer_pythonpath(after)
+    return changed
 
 
 def show_name(name: str) -> str:

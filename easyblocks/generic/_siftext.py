@@ -30,6 +30,24 @@ SHA256 = r'[0-9a-f]{64}'
 
 # A wrapper of such a name would stand before what a login shell, a batch script or the wrappers themselves need.
 RESERVED_COMMANDS = ('apptainer', 'bash', 'env', 'sh', 'singularity')
+# What login shells, batch scripts, module tools and Slurm call by name on the host: packages of conda bring most of it.
+# A wrapper of such a name is made only where it is asked for.
+HOST_COMMANDS = (
+    # shells, and what their start-up files and job scripts use
+    'awk', 'basename', 'cat', 'chgrp', 'chmod', 'chown', 'cp', 'csh', 'cut', 'dash', 'date', 'dd', 'df',
+    'dircolors', 'dirname', 'du', 'echo', 'egrep', 'expr', 'false', 'fgrep', 'find', 'fish', 'gawk', 'getent',
+    'getopt', 'grep', 'groups', 'gunzip', 'gzip', 'head', 'hostname', 'id', 'install', 'kill', 'ksh', 'less', 'ln',
+    'locale', 'logname', 'ls', 'mkdir', 'mktemp', 'more', 'mv', 'nice', 'nohup', 'nproc', 'numactl', 'od', 'paste',
+    'pgrep', 'pkill', 'printenv', 'printf', 'ps', 'pwd', 'readlink', 'realpath', 'rm', 'rmdir', 'rsync', 'scp',
+    'sed', 'seq', 'setsid', 'sftp', 'sha256sum', 'sleep', 'sort', 'split', 'ssh', 'stat', 'stty', 'su', 'sudo',
+    'tail', 'tar', 'taskset', 'tcsh', 'tee', 'test', 'time', 'timeout', 'touch', 'tput', 'tr', 'true', 'tset',
+    'tty', 'uname', 'uniq', 'wc', 'which', 'who', 'whoami', 'xargs', 'yes', 'zcat', 'zsh',
+    # module tools, Lustre, and what packs the layer
+    'lfs', 'lua', 'mksquashfs', 'tclsh', 'unsquashfs',
+    # Slurm
+    'sacct', 'sacctmgr', 'salloc', 'sattach', 'sbatch', 'sbcast', 'scancel', 'scontrol', 'sdiag', 'seff', 'sinfo',
+    'sprio', 'squeue', 'sreport', 'srun', 'sshare', 'sstat', 'strigger',
+)
 
 # The templates and scripts lie beside the easyblock itself; --include-easyblocks only links the Python files.
 FILES_DIR = os.path.join(os.path.dirname(os.path.realpath(__file__)), 'sif')

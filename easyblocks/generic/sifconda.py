@@ -236,6 +236,12 @@ class SifConda(SifLayer):
             self.log.info("%s says: %s", script['name'], read_file(messages))
             remove_file(messages)
 
+    def finish_layer(self):
+        """Also activate the environment once: what hooks write then belongs to the layer, which nobody can write to."""
+        self.run_or_fail(['bash', '-c', '{ %s\n} >&2' % ' && '.join(self.activation_commands())],
+                         "activating the environment for the first time")
+        super().finish_layer()
+
     def layer_contents(self):
         """Also the conda packages"""
         contents = super().layer_contents()

@@ -25,7 +25,7 @@ from easybuild.easyblocks.generic._sifactivation import activate_script, activat
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
 from easybuild.easyblocks.generic._sifruntime import runtime_prefix, sif_id
-from easybuild.easyblocks.generic._siftext import BIND, COMMAND_NAME, MODULE_NAME, RESERVED_COMMANDS
+from easybuild.easyblocks.generic._siftext import BIND, COMMAND_NAME, HOST_COMMANDS, MODULE_NAME, RESERVED_COMMANDS
 from easybuild.easyblocks.generic._siftext import files_path, fill_template, lua_value, shell_words, tcl_value
 from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.framework.easyconfig import CUSTOM
@@ -42,6 +42,9 @@ ACTIVATION_RECORD = 'activation.json'
 # Old job scripts run "$WITH_CONDA && python ...": there is nothing left to do for it, so it does nothing.
 HARMLESS = ':'
 FORMER_ACTIVATIONS = ('WITH_CONDA', 'WITH_CONDA_VENV', 'WITH_VENV')
+
+# Where the host has what it cannot do without.
+SYSTEM_FOLDERS = ('/usr/local/bin', '/usr/bin', '/bin')
 
 # Commands of ours in bin/ that run another program than one of their name in the container.
 SHELL_COMMANDS = {'start-shell': ['/bin/bash', '--norc']}
@@ -204,7 +207,7 @@ class SifContainer(StagedEasyBlock):
 
     def reserved_commands(self):
         """Names of commands that no command of the container may take from ours and from the host's"""
-        return set(RESERVED_COMMANDS) | set(self.host_commands())
+        return set(RESERVED_COMMANDS) | set(self.host_commands()) | set(HOST_COMMANDS).difference(self.cfg['commands'])
 
     def container_scripts(self):
         """Scripts of ours that the container sees at /runscripts"""
@@ -374,8 +377,13 @@ class SifContainer(StagedEasyBlock):
         """Install a command outside the container for each of the commands inside."""
         left_out = sorted(set(self.container_commands()) - set(self.wrapped_commands()))
         if left_out:
-            print_msg("no wrapper for these commands: it would stand before one of the host or of the module, or the "
-                      "name is odd: %s", ', '.join(repr(name) for name in left_out), log=self.log)
+            print_msg("no wrapper for these commands: it would stand before one that shells, batch scripts or the "
+                      "module need ('commands' may ask for it all the same), or the name is odd: %s",
+                      ', '.join(repr(name) for name in left_out), log=self.log)
+        hidden = [name for name in self.wrapped_commands()
+                  if any(os.path.exists(os.path.join(folder, name)) for folder in SYSTEM_FOLDERS)]
+        if hidden:
+            trace_msg("commands that stand before the host's while the module is loaded: %s" % ', '.join(hidden))
         for name in self.wrapped_commands():
             self.install_wrapper(name, [name])
 
@@ -603,6 +611,10 @@ class SifContainer(StagedEasyBlock):
         res = self.run_in_container(['bash', '-c', script], verb=self.cfg['start_with'], binds=self.layer_binds())
         if res.exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("Could not get the environment in the container: %s", res.stderr.strip())
+        refused = [line for line in res.stderr.splitlines() if 'Read-only file system' in line]
+        if refused and self.sanity_check_module_loaded:
+            print_warning("Activating the environment writes to the image or the layer, where nothing can be written "
+                          "later: %s", '; '.join(refused))
         return parse_activated(res.output)
 
     def layer_binds(self):

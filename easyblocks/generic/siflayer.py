@@ -29,7 +29,7 @@ import stat
 import tarfile
 import zipfile
 
-from easybuild.easyblocks.generic._sifactivation import LAYER, without_pythonpath
+from easybuild.easyblocks.generic._sifactivation import LAYER, layer_pythonpath, with_layer_pythonpath
 from easybuild.easyblocks.generic._sifpackages import MINIMUM_PYTHON, PYTHON_ENV, SOURCE_SUFFIXES, canonical
 from easybuild.easyblocks.generic._sifpackages import is_conda_package, is_file_of, is_wheel
 from easybuild.easyblocks.generic._sifsquashfs import BLOCK_SIZE, COMPRESSORS, content_digest, mksquashfs_command
@@ -163,8 +163,8 @@ class SifLayer(SifContainer):
     def container_path(self):
         """The environment goes before all of the image."""
         path, own = super().container_path(), os.path.join(self.env_dir, 'bin')
-        # What activating was found to do includes it.
-        return path[:1] + [own] + [folder for folder in path[1:] if folder != own]
+        # What activating was found to do includes it, and hooks may have put others before it.
+        return path if own in path else path[:1] + [own] + path[1:]
 
     def container_scripts(self):
         """Also those for Python packages"""
@@ -301,7 +301,7 @@ class SifLayer(SifContainer):
     def changes_of_activating(self, before, after, personal):
         """Also see to it that no PYTHONPATH puts the packages of the image before those of the layer."""
         changes = super().changes_of_activating(before, after, personal)
-        changes['env'] = without_pythonpath(changes['env'], after)
+        changes['env'] = with_layer_pythonpath(changes['env'], after)
         return changes
 
     def finish_layer(self):
@@ -493,9 +493,10 @@ class SifLayer(SifContainer):
     def compare_environments(self, by_hand, loaded, personal):
         """Also see to it that no PYTHONPATH of the image puts its packages before those of the layer."""
         problems = super().compare_environments(by_hand, loaded, personal)
-        if loaded.get('PYTHONPATH') and 'PYTHONPATH' not in self.cfg['container_env']:
+        expected, found = layer_pythonpath(by_hand), loaded.get('PYTHONPATH', '')
+        if found != expected and 'PYTHONPATH' not in self.cfg['container_env']:
             problems.append("the image sets $PYTHONPATH to %s, which Python searches before the layer; to undo that, "
-                            "add 'PYTHONPATH': '' to 'container_env'" % loaded['PYTHONPATH'])
+                            "add 'PYTHONPATH': %r to 'container_env'" % (found, expected))
         return problems
 
     def _sanity_check_step_extensions(self):

@@ -109,6 +109,20 @@ def test_variables_of_hooks_are_there_without_activating(place: Site, kind: str)
     assert inside(place, kind, 'printf %s "$HOOKED_HOME"') == f"{PREFIX}/share/hooked"
 
 
+def test_what_hooks_extend_is_extended(place: Site, kind: str) -> None:
+    hooked = f"{PREFIX}/share/hooked"
+    path = inside(place, kind, 'printf %s "$PATH"').split(":")
+    assert path.index(f"{hooked}/bin") < path.index(f"{PREFIX}/bin")
+    assert path[-1] == "/opt/behind"
+    assert inside(place, kind, 'printf %s "$PYTHONPATH"') == f"{hooked}/python"
+    assert place.output(kind, "python -c 'import hooked_python; print(hooked_python.HOOKED)'") == "True\n"
+    assert inside(place, kind, 'printf %s "$LD_LIBRARY_PATH"') == f"{PREFIX}/lib:/.singularity.d/libs"
+
+
+def test_what_hooks_write_when_they_run_first_is_in_the_layer(place: Site, kind: str) -> None:
+    assert inside(place, kind, f"cat {PREFIX}/share/hooked/first") == "of the first time\n"
+
+
 def test_link_script_has_run_in_the_container(place: Site, kind: str) -> None:
     assert inside(place, kind, f"cat {PREFIX}/share/linked/made.txt") == f"{PREFIX}\nlinked\n1.0\n"
 
@@ -118,7 +132,7 @@ def test_loading_the_module_is_activating(place: Site, kind: str) -> None:
     image, layer = place.machine.bases[kind], place.installation(kind) / SQUASHFS
     by_hand = place.login(
         f"apptainer {verb} --cleanenv --bind {layer}:/user-software:image-src=/,ro {image} "
-        "bash -c 'source /user-software/conda/bin/activate demo && exec env -0'"
+        "bash -c 'source /user-software/conda/bin/activate demo >&2 && exec env -0'"
     )
     assert by_hand.returncode == 0, by_hand.stderr
     loaded = variables(place.output(kind, f"$SIFRUNTIMEDEMO {verb} --cleanenv $SIF env -0"))

@@ -27,6 +27,15 @@ __version__ = {version!r}
 def main():
     print(json.dumps({{"argv": sys.argv[1:], "version": __version__}}))
 """
+# All that hooks of packages do: they print, extend variables, put folders before and behind PATH, and write.
+_HOOK = """\
+echo "hooked says hello"
+export HOOKED_HOME="$CONDA_PREFIX/share/hooked"
+export PATH="$HOOKED_HOME/bin:$PATH:/opt/behind"
+export PYTHONPATH="$HOOKED_HOME/python:$PYTHONPATH"
+export LD_LIBRARY_PATH="$CONDA_PREFIX/lib:$LD_LIBRARY_PATH"
+if [ ! -e "$HOOKED_HOME/first" ]; then echo "of the first time" >"$HOOKED_HOME/first"; fi
+"""
 _POST_LINK = """#!/bin/sh
 mkdir -p "$PREFIX/share/linked"
 printf '%s\\n' "$PREFIX" "$PKG_NAME" "$PKG_VERSION" >"$PREFIX/share/linked/made.txt"
@@ -120,7 +129,7 @@ def _make_with_prefix(folder: Path) -> None:
 
 
 def _make_with_scripts(folder: Path) -> None:
-    setting = f'export HOOKED_VALUE={shlex.quote(HOOKED_VALUE)}\nexport HOOKED_HOME="$CONDA_PREFIX/share/hooked"\n'
+    setting = f"export HOOKED_VALUE={shlex.quote(HOOKED_VALUE)}\n{_HOOK}"
     make_package(
         folder,
         "hooked",
@@ -128,6 +137,7 @@ def _make_with_scripts(folder: Path) -> None:
             "etc/conda/activate.d/hooked.sh": setting,
             "etc/conda/deactivate.d/hooked.sh": "unset HOOKED_VALUE HOOKED_HOME\n",
             "share/hooked/README": "Found by $HOOKED_HOME.\n",
+            "share/hooked/python/hooked_python.py": "HOOKED = True\n",
         },
     )
     post_link, pre_link = "bin/.linked-post-link.sh", "bin/.prelinked-pre-link.sh"

@@ -11,7 +11,7 @@ from easybuild.easyblocks.generic._sifactivation import (
     differences,
     parse_activated,
     parse_environment,
-    without_pythonpath,
+    with_layer_pythonpath,
 )
 
 from tests.support import activation
@@ -91,7 +91,6 @@ def test_activating_may_change_nothing() -> None:
         ({"OLD": "1", "a\nb": "x"}, "'a\\nb'", "it sets $'a\\nb' to 'x', which"),
         ({"OLD": "1", "\udcff": "x"}, "'\\udcff'", "it sets $'\\udcff' to 'x', which"),
         ({"OLD": "1", "BASH_FUNC_f%%": "() { :; }"}, "BASH_FUNC_f%%", "it sets $BASH_FUNC_f%% to"),
-        ({"OLD": "1", "PATH": "/bin:/x"}, "PATH", "it changes $PATH from '/bin' to '/bin:/x', which is more than"),
         ({"OLD": "1", "PATH": "/xx/bin"}, "PATH", "it changes $PATH from '/bin' to '/xx/bin'"),
         ({"OLD": "1", "PATH": "x:/bin"}, "PATH", "it changes $PATH from '/bin' to 'x:/bin'"),
         ({"OLD": "1", "PATH": "/x\n:/bin"}, "PATH", "it changes $PATH from '/bin' to '/x\\n:/bin'"),
@@ -125,10 +124,37 @@ def test_an_empty_folder_before_path_is_left_out() -> None:
     assert differences({"PATH": "/x::/bin"}, {"PATH": "/runscripts:/x:/bin"}) == []
 
 
-def test_a_layer_undoes_a_pythonpath_whoever_has_set_it() -> None:
-    assert without_pythonpath({"A": "1", "PYTHONPATH": "/x"}, {"PYTHONPATH": "/x"}) == {"A": "1", "PYTHONPATH": ""}
-    assert without_pythonpath({"A": "1"}, {"PYTHONPATH": "/of/the/image"}) == {"A": "1", "PYTHONPATH": ""}
-    assert without_pythonpath({"A": "1"}, {}) == {"A": "1"}
+@pytest.mark.parametrize(
+    ("before", "after", "env", "folders"),
+    [
+        ("/bin", "/x:/y:/bin", {}, ["/x", "/y"]),
+        ("/bin", "/bin:/z", {"APPEND_PATH": "/z"}, []),
+        ("/usr/bin:/bin", "/x:/usr/bin:/bin:/y:/z", {"APPEND_PATH": "/y:/z"}, ["/x"]),
+    ],
+)
+def test_folders_before_and_behind_path(before: str, after: str, env: dict[str, str], folders: list[str]) -> None:
+    assert activation_changes({"PATH": before}, {"PATH": after}) == (env, folders, [])
+
+
+@pytest.mark.parametrize("after", ["/bin:/usr/bin", "/usr/bin", "/x:/bin", "relative:/usr/bin:/bin"])
+def test_other_changes_of_path_are_refused(after: str) -> None:
+    ((name, _),) = activation_changes({"PATH": "/usr/bin:/bin"}, {"PATH": after})[2]
+    assert name == "PATH"
+
+
+def test_the_libraries_of_the_runtime_are_left_to_the_runtime() -> None:
+    before, after = "/.singularity.d/libs", "/layer/lib:/opt/lib:/.singularity.d/libs"
+    env, _, _ = activation_changes({"LD_LIBRARY_PATH": before}, {"LD_LIBRARY_PATH": after})
+    assert env == {"LD_LIBRARY_PATH": "/layer/lib:/opt/lib"}
+    assert differences({"LD_LIBRARY_PATH": "/layer/lib"}, {"LD_LIBRARY_PATH": f"/layer/lib:{before}"}) == []
+
+
+def test_a_layer_keeps_its_own_pythonpath_and_undoes_that_of_the_image() -> None:
+    own = "/user-software/conda/envs/x/python"
+    assert with_layer_pythonpath({"A": "1", "PYTHONPATH": "/x"}, {"PYTHONPATH": "/x"}) == {"A": "1", "PYTHONPATH": ""}
+    assert with_layer_pythonpath({"A": "1"}, {"PYTHONPATH": "/of/the/image"}) == {"A": "1", "PYTHONPATH": ""}
+    assert with_layer_pythonpath({}, {"PYTHONPATH": f"{own}:/of/the/image:"}) == {"PYTHONPATH": own}
+    assert with_layer_pythonpath({"A": "1"}, {}) == {"A": "1"}
 
 
 def activated(*commands: str, **variables: str) -> tuple[dict[str, str], set[str]]:
