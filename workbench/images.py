@@ -55,7 +55,7 @@ class Base:
     @property
     def key(self) -> str:
         """A hash of all that goes into the image."""
-        content = store.tree_key(_PARTS, [*(_PARTS / part for part in self.parts), _requirements(self.requirements)])
+        content = store.tree_key(_PARTS, [*(_PARTS / part for part in self.parts), requirements(self.requirements)])
         steps = [inspect.getsource(step) for step in (_add_part, _pack)]
         return store.key(_rootfs_key(), _COMPRESSION, self.sif, self.parts, content, *steps)
 
@@ -109,7 +109,7 @@ def prepare(cache: Path, base: Base, runtime: Path, progress: Progress) -> None:
             tree = work / "tree"
             run(["cp", "--archive", "--reflink=auto", rootfs, tree])
             for part in base.parts:
-                _add_part(tree, _PARTS / part, wheels, _requirements(base.requirements))
+                _add_part(tree, _PARTS / part, wheels, requirements(base.requirements))
             _pack(tree, work / base.sif, runtime)
             run([runtime, "exec", "--cleanenv", "--no-home", work / base.sif, "bash", "-c", base.proof])
             store.remove_tree(tree)
@@ -120,7 +120,8 @@ def _folder(cache: Path, base: Base) -> Path:
     return cache / f"base-{base.name}-{base.key}"
 
 
-def _requirements(name: str) -> Path:
+def requirements(name: str) -> Path:
+    """Return the file of requirements of a name."""
     return _PARTS / "requirements" / f"{name}.txt"
 
 
@@ -152,10 +153,10 @@ def _prepare_rootfs(cache: Path, progress: Progress) -> Path:
     return final
 
 
-def _prepare_wheels(cache: Path, requirements: str, progress: Progress) -> Path:
+def _prepare_wheels(cache: Path, name: str, progress: Progress) -> Path:
     """Return the folder with the wheels that a file of requirements names, as pip finds them on this machine."""
-    listed = _requirements(requirements)
-    final = wheels_folder(cache, requirements, listed.read_text())
+    listed = requirements(name)
+    final = wheels_folder(cache, name, listed.read_text())
     download_wheels(final, listed, progress)
     return final
 

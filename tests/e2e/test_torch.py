@@ -1,13 +1,15 @@
 """The demo's easyconfigs on bases with the real torch."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from ebsif.easyconfig.read import read_easyconfig
+from tests.support.index import serve
 from tests.support.site import Site
+from tests.support.wheels import make_wheel
 from workbench import easybuild, store, wheels
 
 pytestmark = pytest.mark.e2e
@@ -142,6 +144,57 @@ def test_accelerate_launch_sees_base_and_layer(installed: tuple[Site, str, str])
     assert done.returncode == 0, done.stderr
     layer = "/user-software/venv/pytorch/lib/python3.11/site-packages"
     assert done.stdout == f"cpu {packages}/torch/__init__.py {layer}/pytorch_lightning/__init__.py\n"
+
+
+@pytest.fixture(scope="module")
+def vision(place: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Path]]:
+    """Makes a recipe for torchvision, of an index that has it for CUDA, and another one that has it for processors.
+
+    What is for processors is a stand-in: a module that imports torch.
+    """
+    folder = tmp_path_factory.mktemp("index")
+    shutil.copytree(wheels.find(store.cache_root(), wheels.VISION), folder, dirs_exist_ok=True)
+    (folder / "other").mkdir()
+    files = {"torchvision/__init__.py": "import torch\n__version__ = '0.28.0+cpu'\n"}
+    make_wheel(folder / "other", "torchvision", "0.28.0+cpu", files=files, requires=["torch==2.13.0"])
+    with serve(folder) as index:
+
+        def recipe(indexes: str) -> Path:
+            path = place.folder / f"vision-{indexes}.yml"
+            path.write_text(
+                f"name: PyTorch\nversion: 2.13.0\nvariant: vision-{indexes}\npackages: [torchvision]\n"
+                f"base: {place.machine.bases['venv-torch']}\n"
+                + (f"extra_indexes: [{index.other_url}]\n" if indexes == "both" else "")
+            )
+            done = place.login(f"ebsif generate {path}", env={"PIP_INDEX_URL": index.url})
+            assert done.returncode == 0, done.stderr
+            (place.folder / f"{indexes}.said").write_text(done.stderr)
+            return next(place.folder.glob(f"PyTorch-*-vision-{indexes}.eb"))
+
+        yield recipe
+
+
+def test_a_package_for_another_torch_is_told_at_generate_and_refused_by_eb(
+    place: Site, vision: Callable[[str], Path]
+) -> None:
+    easyconfig = vision("one")
+    told = (place.folder / "one.said").read_text()
+    assert "torchvision 0.28.0 (8 MB) is built for torch with CUDA, and the base has torch 2.13.0+cpu: take" in told
+    assert "https://download.pytorch.org/whl/cpu" in told
+    done = place.eb(easyconfig)
+    assert done.returncode != 0
+    said = " ".join(done.stdout.split())
+    assert "torchvision does not work on this image: `import torchvision` fails with RuntimeError: operator" in said
+
+
+def test_the_build_for_the_torch_of_the_base_installs_and_imports(place: Site, vision: Callable[[str], Path]) -> None:
+    easyconfig = vision("both")
+    assert "CUDA" not in (place.folder / "both.said").read_text()
+    done = place.eb(easyconfig)
+    assert done.returncode == 0, done.stdout
+    program = "import torchvision; print(torchvision.__version__)"
+    run = place.login(f"module load PyTorch/{easyconfig.stem.removeprefix('PyTorch-')} && python -c '{program}'")
+    assert run.stdout == "0.28.0+cpu\n", run.stderr
 
 
 def test_easyconfig_passes_easybuilds_checks(place: Site, easyconfig: Path) -> None:

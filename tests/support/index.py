@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
+from urllib.parse import unquote
 
 from packaging.utils import canonicalize_name
 
@@ -57,7 +58,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.requests.append(self.path)
-        _, kind, name = self.path.rstrip("/").split("/", 2)
+        _, kind, name = unquote(self.path).rstrip("/").split("/", 2)
         if kind == "files":
             self._send((self.folder / name).read_bytes(), "application/octet-stream", cut=self.cut)
             return
