@@ -12,6 +12,8 @@ pytestmark = pytest.mark.e2e
 
 ODD = ["$(touch pwned)", "two words", "; touch pwned", "`touch pwned`"]
 RESERVED = ["apptainer", "bash", "env", "make-squashfs", "sh", "singularity", "start-shell"]
+# The host's shells, module tools and Slurm need these; of them, only awk is asked for.
+NEEDED = ["awk", "id", "lua", "srun", "uname"]
 
 
 @pytest.fixture(scope="module")
@@ -21,12 +23,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def place(make_site: Callable[..., Site], layer: list[Wheel], folder: Path) -> Site:
-    scripts = {f"odd-1.0.data/scripts/{name}": "#!python\nprint('ran')\n" for name in [*ODD, *RESERVED]}
+    scripts = {f"odd-1.0.data/scripts/{name}": "#!python\nprint('ran')\n" for name in [*ODD, *RESERVED, *NEEDED]}
     odd = make_wheel(folder, "odd", files={"odd.py": "", **scripts})
     site = make_site()
     site.install(
         "venv",
         [*layer, odd],
+        commands=["python3", "awk"],
         binds=[f"{site.folder}/here:/one", f"{site.folder}/there:/two"],
         container_env={"ODD_VALUE": "$HOME `id` \\ \""},
     )
@@ -46,20 +49,20 @@ def binds(place: Site) -> tuple[Path, Path]:
 def test_names_that_packages_bring_are_never_code(place: Site) -> None:
     assert list(place.folder.rglob("pwned")) == []
     assert {path.name for path in (place.installation("venv") / "bin").iterdir()} == {
-        "hello", "list-packages", "make-squashfs", "pip", "pip3", "pip3.11", "python", "python3", "start-shell",
+        "awk", "hello", "list-packages", "make-squashfs", "pip", "pip3", "pip3.11", "python", "python3", "start-shell",
         "unmake-squashfs",
     }  # fmt: skip
 
 
 def test_no_package_stands_before_the_runtime_the_shell_or_the_modules_own_commands(place: Site) -> None:
-    script = "hello; start-shell -c 'echo in $VIRTUAL_ENV'; type -P bash; type -P env"
+    script = "hello; start-shell -c 'echo in $VIRTUAL_ENV'; type -P bash; type -P env; type -P uname; awk"
     assert place.output("venv", script).splitlines() == [
-        "hello []", "in /user-software/venv/demo", "/usr/bin/bash", "/usr/bin/env"
+        "hello []", "in /user-software/venv/demo", "/usr/bin/bash", "/usr/bin/env", "/usr/bin/uname", "ran"
     ]  # fmt: skip
 
 
 def test_all_commands_are_looked_at_in_four_starts_of_a_container(place: Site, tmp_path: Path) -> None:
-    """However many there are: this installation has ten wrappers."""
+    """However many there are: this installation has eleven wrappers."""
     log, runtime = tmp_path / "starts", tmp_path / "apptainer"
     runtime.write_text(f'#!/bin/bash\necho start >> {log}\nexec {place.machine.runtime} "$@"\n')
     runtime.chmod(0o755)
