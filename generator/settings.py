@@ -27,6 +27,11 @@ class ModuleSettings(StrictModel):
     gpu: Literal["rocm", "nvidia", "none"] | None = None
     """Whose GPU the runtime brings into containers, with the host's libraries for it."""
 
+    @property
+    def variables(self) -> list[str]:
+        """The names of all variables that are set."""
+        return list(dict.fromkeys([*self.host_env, *self.container_env, *self.start_env]))
+
     @model_validator(mode="after")
     def _folders_are_named(self) -> "ModuleSettings":
         unknown = [name for name in self.start_folders if name not in self.start_env]
