@@ -3,14 +3,15 @@
 import difflib
 from collections.abc import Iterable
 
-# What programs read, by how the names begin: the names that sites and recipes are likely to set, and those near to them.
+# What programs read, by how the names begin: what sites and recipes are likely to set, and what is near to that.
 _KNOWN = {
     # https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/env.html; RCCL reads the same names.
     "NCCL": (
-        "ALGO", "BUFFSIZE", "COLLNET_ENABLE", "CROSS_NIC", "DEBUG", "DEBUG_FILE", "DEBUG_SUBSYS", "IB_DISABLE", "IB_HCA",
-        "IB_TC", "IB_TIMEOUT", "MAX_CTAS", "MAX_NCHANNELS", "MIN_CTAS", "MIN_NCHANNELS", "NET", "NET_GDR_LEVEL",
-        "NET_GDR_READ", "NET_PLUGIN", "NSOCKS_PERTHREAD", "NTHREADS", "NVLS_ENABLE", "P2P_DISABLE", "P2P_LEVEL", "PROTO",
-        "SHM_DISABLE", "SOCKET_FAMILY", "SOCKET_IFNAME", "SOCKET_NTHREADS", "TOPO_FILE", "TUNER_PLUGIN",
+        "ALGO", "BUFFSIZE", "COLLNET_ENABLE", "CROSS_NIC", "DEBUG", "DEBUG_FILE", "DEBUG_SUBSYS", "IB_DISABLE",
+        "IB_HCA", "IB_TC", "IB_TIMEOUT", "MAX_CTAS", "MAX_NCHANNELS", "MIN_CTAS", "MIN_NCHANNELS", "NET",
+        "NET_GDR_LEVEL", "NET_GDR_READ", "NET_PLUGIN", "NSOCKS_PERTHREAD", "NTHREADS", "NVLS_ENABLE", "P2P_DISABLE",
+        "P2P_LEVEL", "PROTO", "SHM_DISABLE", "SOCKET_FAMILY", "SOCKET_IFNAME", "SOCKET_NTHREADS", "TOPO_FILE",
+        "TUNER_PLUGIN",
     ),
     # https://docs.habana.ai/en/latest/PyTorch/PyTorch_Scaling_Guide, and https://pytorch.org/docs/stable/distributed.html
     "HCCL": ("SOCKET_IFNAME",),

@@ -84,8 +84,8 @@ class SifContainer(StagedEasyBlock):
                               "${NAME:-text} and ${NAME:+text}, unless they are set", CUSTOM],
             'start_folders': [[], "Names of variables in start_env whose value is a folder to make for the user alone",
                               CUSTOM],
-            'gpu': ['none', "Whose GPU the runtime brings into the container, with the host's libraries for it: 'rocm', "
-                            "'nvidia' or 'none'", CUSTOM],
+            'gpu': ['none', "Whose GPU the runtime brings into the container, with the host's libraries for it: "
+                            "'rocm', 'nvidia' or 'none'", CUSTOM],
             'activation': [None, "Shell command that activates the environment of the image by hand", CUSTOM],
             'activation_env': [None, "Environment variables in the container that activating sets (default: found "
                                      "out at installation, together with activation_path)", CUSTOM],

@@ -217,7 +217,9 @@ def test_images_of_lumi_bring_rocm_themselves(lumi: Site) -> None:
     assert lumi.gpu == "none"
 
 
-@pytest.mark.parametrize("value", ["$(id)", "${USER%x}", "cost: $", "${A:-$B}", "${A:+${B}}", "${A:+$(id)}", "two\nlines"])
+@pytest.mark.parametrize(
+    "value", ["$(id)", "${USER%x}", "cost: $", "${A:-$B}", "${A:+${B}}", "${A:+$(id)}", "two\nlines"]
+)
 def test_a_value_that_is_more_than_variables_and_defaults_is_refused(value: str) -> None:
     with pytest.raises(ValidationError):
         ModuleSettings(start_env={"CACHE": value})
