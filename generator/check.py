@@ -18,8 +18,8 @@ from ebsif.finding import Finding
 from ebsif.generate import Plan, is_current, make_plan
 from ebsif.lock import misfits
 from ebsif.lock.sources import missing_files, source_path
-from ebsif.settings import merged
 from ebsif.site import RocmRange, read_site
+from ebsif.slips import slips
 
 
 def check_recipe(path: Path, console: Console) -> Iterator[Finding]:
@@ -34,7 +34,8 @@ def check_recipe(path: Path, console: Console) -> Iterator[Finding]:
     yield Finding("recipe", f"{path} is a recipe")
     yield from _base(plan.base)
     yield from _rocm(plan.base, plan.site.rocm)
-    yield from _binds(merged(plan.site.settings(plan.base.family), plan.recipe).binds)
+    yield from _binds(plan.settings.binds)
+    yield from _variables(plan.settings.variables)
     if plan.present is None:
         yield Finding("easyconfig", f"there is no {plan.target}: run `ebsif generate`", "error")
     elif is_current(plan):
@@ -62,6 +63,7 @@ def check_easyconfig(path: Path, site_name: str, console: Console) -> Iterator[F
     yield from _image_checksum(easyconfig, base, console)
     yield from _rocm(base, site.rocm)
     yield from _binds(easyconfig.binds)
+    yield from _variables(easyconfig.variables)
     yield from _files(easyconfig, console)
 
 
@@ -133,6 +135,12 @@ def _binds(binds: list[str]) -> Iterator[Finding]:
     missing = [bind for bind in binds if not Path(bind.split(":")[0]).exists()]
     if missing:
         yield Finding("binds", f"this machine does not have, and so does not bind: {', '.join(missing)}", "warning")
+
+
+def _variables(names: list[str]) -> Iterator[Finding]:
+    for name, meant in slips(names).items():
+        found = f"{name} looks like a slip: {meant} may be meant"
+        yield Finding("variables", found, "warning", f"correct the name, if {name} is not one of your own")
 
 
 def _files(easyconfig: Easyconfig, console: Console) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ from ebsif.lock.sources import image_folders, missing_files, source_path
 from ebsif.names import easyconfig_name, module_name
 from ebsif.recipe import Recipe, read_recipe
 from ebsif.runtime import find_runtime
+from ebsif.settings import ModuleSettings, merged
 from ebsif.site import Site, read_site
 
 
@@ -57,6 +58,11 @@ class Plan:
     target: Path
     present: str | None
     locked: Lock | None
+
+    @property
+    def settings(self) -> ModuleSettings:
+        """What the module sets, as site, family of images and recipe say it."""
+        return merged(self.site.settings(self.base.family), self.recipe)
 
     @property
     def inputs(self) -> str | None:

@@ -1,6 +1,7 @@
 """What a module sets beside what its base needs, as a site, a family of images and a recipe say it."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -17,11 +18,19 @@ class ModuleSettings(StrictModel):
     container_env: Variables = Field(default_factory=dict)
     """Variables in the container."""
     start_env: dict[Variable, StartValue] = Field(default_factory=dict)
-    """Variables that commands work out when they start, from ``$NAME``, ``${NAME}`` and ``${NAME:-text}``."""
+    """Variables that commands work out when they start, from ``$NAME``, ``${NAME}``, ``${NAME:-text}`` and
+    ``${NAME:+text}``."""
     start_folders: list[Variable] = Field(default_factory=list)
     """Variables of ``start_env`` whose value is a folder to make, for the user alone."""
     conflicts: list[ModuleName] = Field(default_factory=list)
     """Modules that cannot be loaded together with ours."""
+    gpu: Literal["rocm", "nvidia", "none"] | None = None
+    """Whose GPU the runtime brings into containers, with the host's libraries for it."""
+
+    @property
+    def variables(self) -> list[str]:
+        """The names of all variables that are set."""
+        return list(dict.fromkeys([*self.host_env, *self.container_env, *self.start_env]))
 
     @model_validator(mode="after")
     def _folders_are_named(self) -> "ModuleSettings":
@@ -32,7 +41,7 @@ class ModuleSettings(StrictModel):
 
 
 def merged(*settings: ModuleSettings) -> ModuleSettings:
-    """Put settings together, those of the site first: lists one after another, of each variable the last value."""
+    """Put settings together, those of the site first: lists one after another, else the last value."""
     return ModuleSettings(
         binds=_once(one.binds for one in settings),
         host_env=_last(one.host_env for one in settings),
@@ -40,6 +49,7 @@ def merged(*settings: ModuleSettings) -> ModuleSettings:
         start_env=_last(one.start_env for one in settings),
         start_folders=_once(one.start_folders for one in settings),
         conflicts=_once(one.conflicts for one in settings),
+        gpu=next((one.gpu for one in reversed(settings) if one.gpu), None),
     )
 
 

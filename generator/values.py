@@ -87,7 +87,9 @@ Command = Annotated[str, _matching(COMMAND_NAME, "the name of a command")]
 Variable = Annotated[str, _matching(VARIABLE_NAME, "the name of an environment variable")]
 Variables = dict[Variable, Text]
 ModuleName = Annotated[str, _matching(MODULE_NAME, "the name of a module")]
-StartValue = Annotated[Text, _matching(START_VALUE, "a text in which $ only begins $NAME, ${NAME} or ${NAME:-text}")]
+StartValue = Annotated[
+    Text, _matching(START_VALUE, "a text in which $ only begins $NAME, ${NAME}, ${NAME:-text} or ${NAME:+text}")
+]
 PackageName = Annotated[
     str,
     _matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a Python package"),

@@ -23,8 +23,10 @@ VARIABLE_NAME = r'[A-Za-z_][A-Za-z0-9_]*'
 # What can be injected into a container: no line breaks and other control characters, but tabs; and no surrogates, which
 # stand for bytes that are not UTF-8.
 VARIABLE_VALUE = r'[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*'
-# Values that are worked out when a command starts: from $NAME, ${NAME} and ${NAME:-text}, and nothing else.
-START_VALUE = r'([^$]|\$(%(name)s|\{%(name)s(:-[^}$]*)?\}))*' % {'name': VARIABLE_NAME}
+# Values that are worked out when a command starts: from $NAME, ${NAME}, ${NAME:-text}, and ${NAME:+text}, in whose text
+# $NAME may be; and nothing else.
+START_VALUE = r'([^$]|\$(%(name)s|\{%(name)s(:-[^}$]*|:\+([^}$]|\$%(name)s)*)?\}))*' \
+    % {'name': VARIABLE_NAME + r'(?![A-Za-z0-9_])'}
 # Folders of the container; a colon separates them.
 CONTAINER_PATH = r'/[^:\x00-\x1f\x7f\ud800-\udfff]*'
 

@@ -51,6 +51,8 @@ SHELL_COMMANDS = {'start-shell': ['/bin/bash', '--norc']}
 # What all wrappers have in common, and what they read: the same settings that are in the module.
 START_SCRIPT = 'start.sh'
 SETTINGS_FILE = os.path.join('runscripts', 'container.conf')
+# What the names of the runtime's switches for GPUs end with, behind APPTAINER_ and SINGULARITY_.
+GPU_SWITCHES = {'none': '', 'rocm': 'ROCM', 'nvidia': 'NV'}
 # What job scripts find in the container at /runscripts.
 CONTAINER_SCRIPTS = ('conda-python-distributed', 'conda-python-simple', 'get-master', 'init-conda-venv', 'settings.sh')
 
@@ -81,10 +83,12 @@ class SifContainer(StagedEasyBlock):
             'conflicts': [[], "Modules that cannot be loaded together with this one", CUSTOM],
             'host_env': [{}, "Environment variables that the module sets outside the container", CUSTOM],
             'container_env': [{}, "Environment variables that the module sets in the container", CUSTOM],
-            'start_env': [{}, "Environment variables that commands work out when they start, from $NAME, ${NAME} and "
-                              "${NAME:-text}, unless they are set", CUSTOM],
+            'start_env': [{}, "Environment variables that commands work out when they start, from $NAME, ${NAME}, "
+                              "${NAME:-text} and ${NAME:+text}, unless they are set", CUSTOM],
             'start_folders': [[], "Names of variables in start_env whose value is a folder to make for the user alone",
                               CUSTOM],
+            'gpu': ['none', "Whose GPU the runtime brings into the container, with the host's libraries for it: "
+                            "'rocm', 'nvidia' or 'none'", CUSTOM],
             'activation': [None, "Shell command that activates the environment of the image by hand", CUSTOM],
             'activation_env': [None, "Environment variables in the container that activating sets (default: found "
                                      "out at installation, together with activation_path)", CUSTOM],
@@ -244,7 +248,8 @@ class SifContainer(StagedEasyBlock):
         if self.cfg['patches']:
             self.fail_parameter('patches', "an image stays as it is, and so does what packages bring: nothing can be "
                                            "patched")
-        for name, choices in (('image_install', ('copy', 'link')), ('start_with', ('exec', 'run'))):
+        for name, choices in (('image_install', ('copy', 'link')), ('start_with', ('exec', 'run')),
+                              ('gpu', tuple(GPU_SWITCHES))):
             if self.cfg[name] not in choices:
                 self.fail_parameter(name, "%r is none of %s", self.cfg[name], ', '.join(choices))
         self.check_texts('commands', self.cfg['commands'], COMMAND_NAME, "the name of a command")
@@ -256,7 +261,7 @@ class SifContainer(StagedEasyBlock):
         self.check_texts('frozen_images', self.cfg['frozen_images'], r'[/$][^\n:]*',
                          "an absolute path without colon and line break")
         self.check_texts('start_env', self.cfg['start_env'].values(), START_VALUE,
-                         "a text in which $ begins $NAME, ${NAME} or ${NAME:-text}")
+                         "a text in which $ begins $NAME, ${NAME}, ${NAME:-text} or ${NAME:+text}")
         for name in self.cfg['start_folders']:
             if name not in self.cfg['start_env']:
                 self.fail_parameter('start_folders', "%r is not in start_env", name)
@@ -455,6 +460,7 @@ class SifContainer(StagedEasyBlock):
         container_env, host_env = self.container_env(), self.cfg['host_env']
         lines = ['image %s' % self.image_name] + ['frozen %s' % path for path in self.frozen_paths]
         lines += ['runtime %s' % self.runtime] if self.runtime else []
+        lines += ['gpu %s' % GPU_SWITCHES[self.cfg['gpu']]] if self.cfg['gpu'] != 'none' else []
         lines += ['bind %s' % bind for bind in self.cfg['binds']]
         lines += ['path %s' % folder for folder in self.container_path()]
         lines += ['env %s %s' % (name, container_env[name]) for name in sorted(container_env)]
@@ -487,6 +493,7 @@ class SifContainer(StagedEasyBlock):
             'EASYCONFIG': value(os.path.basename(self.cfg.path)),
             'IMAGES': value([self.installed_image] + self.frozen_paths),
             'BINDS': value([[bind.split(':')[0], bind] for bind in self.cfg['binds']]),
+            'GPU': value(GPU_SWITCHES[self.cfg['gpu']]),
             'CONFLICTS': value(list(self.cfg['conflicts'])),
             'PATH': value(self.container_path()),
             'CONTAINER_ENV': value([[key, injected_value(container_env[key]), container_env[key]]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ebsif.console import Console
 from ebsif.generate import Generated, eb_finds_image, generate, is_current, make_plan, preview, write
+from ebsif.slips import slips
 
 EXAMPLE = "ebsif generate PyTorch-2.13.0-cpu-python-3.11-singularity-mine.yml"
 
@@ -72,6 +73,8 @@ def report(made: Generated, console: Console) -> None:
             f"eb will not find the image {plan.base.path}: `ebsif freeze` copies it to where eb looks, or add its "
             "folder to EASYBUILD_SOURCEPATH"
         )
+    for name, meant in slips(plan.settings.variables).items():
+        console.warn(f"{name} looks like a slip: {meant} may be meant")
     console.say(f"{plan.target}: " + ("written" if made.changed else "unchanged"))
 
 

@@ -100,6 +100,12 @@ class Easyconfig:
         return self._texts("binds")
 
     @property
+    def variables(self) -> list[str]:
+        """The names of the variables that the easyconfig sets, but for those of activating the base."""
+        parameters = ("host_env", "container_env", "start_env")
+        return list(dict.fromkeys(name for parameter in parameters for name in self._names(parameter)))
+
+    @property
     def build_packages(self) -> tuple[str, ...]:
         """The names of the packages in `files` that are not installed."""
         return tuple(self._texts("build_packages"))
@@ -177,6 +183,12 @@ class Easyconfig:
         if not all(map(_is_text, values)):
             self._refuse(parameter, "it must be a list of texts")
         return values
+
+    def _names(self, parameter: str) -> list[str]:
+        named = self.parameters.get(parameter, {})
+        if not (isinstance(named, dict) and all(map(_is_text, named))):
+            self._refuse(parameter, "it must be a dictionary with names of variables")
+        return list(named)
 
     def _refuse(self, parameter: str, message: str) -> NoReturn:
         raise InputError(self.path, [(self.lines.get(parameter), f"{parameter}: {message}")])

@@ -169,6 +169,7 @@ def _module(recipe: Recipe, site: Site, base: Base, variables: Mapping[str, str]
         "container_env": {**neutral, **of_site.container_env, **variables, **recipe.container_env},
         "start_env": settings.start_env,
         "start_folders": settings.start_folders,
+        "gpu": settings.gpu if settings.gpu != "none" else None,
         "user_site": recipe.user_site,
     }
     return {name: value for name, value in group.items() if value}

@@ -17,7 +17,7 @@ def installed(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
     """Two installations, with modules in Lua and in Tcl."""
     site = make_site()
     site.install("venv", layer, binds=BINDS, conflicts=["other-container"])
-    site.install("conda", layer)
+    site.install("conda", layer, gpu="nvidia")
     for kind in ["venv", "conda"]:
         site.using(tool="EnvironmentModules").make_module(kind)
     return site
@@ -37,6 +37,59 @@ def test_binds_whose_source_does_not_exist_are_left_out(place: Site) -> None:
 def test_a_bind_that_the_user_has_already_is_not_made_twice(place: Site) -> None:
     done = place.login("export APPTAINER_BIND=/srv:/bound:ro; module load Demo/1.0-venv; python -c 'print(1)'")
     assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def bindings(place: Site, variable: str) -> None:
+    """Make a module that only binds, as sites have it, to places where ours does too, but written otherwise."""
+    folder = place.folder / "modules" / "all" / "bindings"
+    folder.mkdir(exist_ok=True)
+    (folder / "1.0").write_text(f"#%Module\nsetenv {variable} /usr/share:/bound/,/etc/debian_version:/a\\ file,/srv\n")
+
+
+@pytest.mark.parametrize("variable", ["SINGULARITY_BIND", "APPTAINER_BIND"])
+@pytest.mark.parametrize("modules", ["bindings/1.0 Demo/1.0-venv", "Demo/1.0-venv bindings/1.0"])
+def test_a_module_that_binds_to_the_same_places_can_be_loaded_too(place: Site, modules: str, variable: str) -> None:
+    bindings(place, variable)
+    look = "test -d /bound/zoneinfo && test -e /user-software/venv && grep -c ' /bound ' /proc/self/mountinfo"
+    done = place.login(f'module load {modules}; start-shell -c "{look}"')
+    assert done.stdout == "1\n"
+    assert [line for line in done.stderr.splitlines() if "is preferred" not in line] == []
+
+
+def test_what_another_module_has_bound_before_is_not_bound_again_by_hand(place: Site) -> None:
+    bindings(place, "APPTAINER_BIND")
+    done = place.login("module load bindings/1.0 Demo/1.0-venv; $SIFRUNTIMEDEMO exec $SIF test -d /bound/zoneinfo")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+GPU_SETUP = "APPTAINER_DEBUG=1 {} 2>&1 | grep -o 'for nv GPU setup'"
+
+
+def test_the_runtime_brings_in_the_gpu_by_module_by_hand_and_by_path(place: Site) -> None:
+    wrapper, by_hand = "start-shell -c true", "$SIFRUNTIMEDEMO exec $SIF true"
+    alone = f"env -i APPTAINER_DEBUG=1 {place.installation('conda')}/bin/{wrapper} 2>&1 | grep -o 'for nv GPU setup'"
+    loaded = place.loaded("conda", f"{GPU_SETUP.format(wrapper)}; {GPU_SETUP.format(by_hand)}; {wrapper}")
+    assert (loaded.stdout, loaded.stderr) == ("for nv GPU setup\n" * 2, "")
+    assert place.login(alone).stdout == "for nv GPU setup\n"
+    assert place.output("venv", f"{GPU_SETUP.format(wrapper)}; true") == ""
+
+
+@pytest.mark.parametrize("own", ["APPTAINER_NV=0", "SINGULARITY_NV=0"])
+def test_a_gpu_that_the_user_has_switched_off_stays_off(place: Site, own: str) -> None:
+    show = "env | grep -E '^(APPTAINER|SINGULARITY)_NV=' | sort"
+    script = f"export {own}\nmodule load Demo/1.0-conda; {show}; module unload Demo; {show}"
+    assert place.login(script).stdout.split() == ["APPTAINER_NV=0", "SINGULARITY_NV=0", own]
+    alone = f"env -i {own} APPTAINER_DEBUG=1 {place.installation('conda')}/bin/start-shell -c true 2>&1 | grep -c GPU"
+    assert place.login(alone).stdout == "0\n"
+
+
+def test_a_module_without_gpu_takes_it_away_from_the_one_before(place: Site) -> None:
+    show = "env | grep -c -E '^(APPTAINER|SINGULARITY)_NV='"
+    script = f"module load Demo/1.0-conda; {show}; module switch Demo/1.0-conda Demo/1.0-venv; {show}"
+    assert place.login(script).stdout.split() == ["2", "0"]
+    # A command of the other installation, called by its path, does not have it either.
+    other = f"{place.installation('venv')}/bin/start-shell -c true"
+    assert place.output("conda", f"{GPU_SETUP.format(other)}; true") == ""
 
 
 def test_singularity_is_spoken_to_where_there_is_no_apptainer(place: Site) -> None:

@@ -104,6 +104,7 @@ def test_build_packages_of_pip_are_not_installed_and_those_of_conda_are(write: A
         ("binds = '/scratch'", "binds", r"demo\.eb:1: binds: it must be a list"),
         ("binds = [1]", "binds", r"demo\.eb:1: binds: it must be a list of texts"),
         ("exts_list = ['six']", "packages", r"demo\.eb:1: exts_list: each entry must be a name, a version, and "),
+        ("host_env = ['NCCL_DEBUG']", "variables", r"demo\.eb:1: host_env: it must be a dictionary with names of"),
         ("exts_list = [('six', '1.0', {'checksums': ['md5']})]", "files", "the first checksum of six must be a SHA256"),
     ],
 )

@@ -88,10 +88,10 @@ def test_packages_without_a_layer_are_refused(tmp_path: Path) -> None:
 
 
 def test_each_image_of_lumi_has_a_recipe() -> None:
-    assert len(FOR_LUMI) == 20
+    assert len(FOR_LUMI) == 21
     software = [read_recipe(path)[0].name for path in FOR_LUMI]
     counts = {name: software.count(name) for name in set(software)}
-    assert counts == {"PyTorch": 12, "jax": 4, "TensorFlow": 1, "mpi4py": 1, "rocm": 2}
+    assert counts == {"PyTorch": 13, "jax": 4, "TensorFlow": 1, "mpi4py": 1, "rocm": 2}
 
 
 def test_no_two_recipes_for_lumi_have_the_same_image() -> None:

@@ -112,6 +112,11 @@ def test_values_of_site_and_recipe_come_together(parameters: Any) -> None:
     assert found["conflicts"] == ["other", "mine"]
 
 
+def test_a_gpu_is_named_where_the_runtime_brings_one(parameters: Any) -> None:
+    assert parameters(recipe(), site(gpu="rocm"), base(), None)["gpu"] == "rocm"
+    assert "gpu" not in parameters(recipe(gpu="none"), site(gpu="rocm"), base(), None)
+
+
 def test_an_image_that_is_not_at_hand_has_no_checksum_and_that_is_said(parameters: Any) -> None:
     unknown = recipe(expected={"kind": "conda", "python": "/opt/python", "activation": "source /opt/activate"})
     text = render(unknown, "x.yml", site(), Base("x.sif"), None)

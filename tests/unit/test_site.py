@@ -123,6 +123,10 @@ def test_a_pattern_with_a_misspelt_group_is_refused(tmp_path: Path) -> None:
             ImageName("LUMI AI Factory", "PyTorch", "2.10", "7.0", variant="full", date="20260415"),
         ),
         (
+            "lumi-multitorch-plus-u24r70f21m50t210-20260807_115122.sif",
+            ImageName("LUMI AI Factory", "PyTorch", "2.10", "7.0", variant="plus", date="20260807"),
+        ),
+        (
             "lumi-multitorch-torch-u24r70f21m50t210-20260415_130625.sif",
             ImageName("LUMI AI Factory", "PyTorch", "2.10", "7.0", date="20260415"),
         ),
@@ -133,6 +137,11 @@ def test_a_pattern_with_a_misspelt_group_is_refused(tmp_path: Path) -> None:
         (
             "lumi-multitorch-libfabric-u24r70f21m50t210-20260415_130625.sif",
             ImageName("LUMI AI Factory", "libfabric", "2.1", "7.0", date="20260415"),
+        ),
+        (
+            # A newer libfabric.
+            "lumi-multitorch-libfabric-u24r70f26m50t210-20260807_115122.sif",
+            ImageName("LUMI AI Factory", "libfabric", "2.6", "7.0", date="20260807"),
         ),
         (
             "lumi-multitorch-rocm-u24r70f21m50t210-20260415_130625.sif",
@@ -184,7 +193,33 @@ def test_a_family_says_more_than_its_site_and_a_recipe_more_than_both() -> None:
     assert site.settings(None).host_env == {"A": "site", "C": "site"}
 
 
-@pytest.mark.parametrize("value", ["$(id)", "${USER%x}", "cost: $", "${A:-$B}", "two\nlines"])
+@pytest.mark.parametrize(
+    ("said", "counts"),
+    [
+        ((None, None, None), None),
+        (("rocm", None, None), "rocm"),
+        (("rocm", "nvidia", None), "nvidia"),
+        (("rocm", None, "none"), "none"),
+    ],
+)
+def test_of_site_family_and_recipe_the_last_that_names_a_gpu_counts(
+    said: tuple[str | None, ...], counts: str | None
+) -> None:
+    assert merged(*(ModuleSettings.model_validate({"gpu": gpu}) for gpu in said)).gpu == counts
+
+
+def test_a_gpu_of_somebody_else_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"mine.yml:3: gpu: .*'rocm', 'nvidia' or 'none'"):
+        read_site(str(write_site(tmp_path, "gpu: intel\n")))
+
+
+def test_images_of_lumi_bring_rocm_themselves(lumi: Site) -> None:
+    assert lumi.gpu == "none"
+
+
+@pytest.mark.parametrize(
+    "value", ["$(id)", "${USER%x}", "cost: $", "${A:-$B}", "${A:+${B}}", "${A:+$(id)}", "two\nlines"]
+)
 def test_a_value_that_is_more_than_variables_and_defaults_is_refused(value: str) -> None:
     with pytest.raises(ValidationError):
         ModuleSettings(start_env={"CACHE": value})

@@ -35,6 +35,11 @@ def expand(text: str, **variables: str) -> str | None:
         ("${EMPTY:-text}", "text"),
         ("${NAME:-text}", "value"),
         ("$NAME.d", "value.d"),
+        ("${NAME:+/a/$NAME/b}c", "/a/value/bc"),
+        ("${UNSET:+/a/$UNSET/b}c", "c"),
+        ("${EMPTY:+text}", ""),
+        ("${NAME:+$NAME}e", "valuee"),
+        ("${NAME:+$UNSET}", None),
         ("$UNSET", None),
         ("${UNSET}", None),
         ("$EMPTY", None),
@@ -52,12 +57,18 @@ def test_only_plain_variables_are_replaced(text: str, value: str | None) -> None
 @settings(max_examples=40)
 def test_what_a_variable_holds_is_never_evaluated(value: str) -> None:
     assert expand("${NAME:-none}", NAME=value) == (value or "none")
+    assert expand("${NAME:+($NAME)}", NAME=value) == (f"({value})" if value else "")
 
 
 def test_a_value_that_names_a_variable_without_value_is_told() -> None:
     done = bash("start_values=('CACHE $SCRATCH/cache') start_folders=(); set_start_values")
     assert done.returncode == 9
     assert "CACHE is to be '$SCRATCH/cache', which names a variable that is not set here" in done.stderr
+
+
+def test_where_nothing_comes_out_nothing_is_set() -> None:
+    script = "start_values=('CACHE ${PROJECT:+/scratch/$PROJECT/cache}') start_folders=(CACHE); set_start_values"
+    assert bash(f"{script}; echo ${{CACHE-unset}}").stdout == "unset\n"
 
 
 def test_what_is_set_stays() -> None:

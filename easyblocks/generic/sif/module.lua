@@ -6,6 +6,7 @@ local binds = __BINDS__              -- source on the host, bind specification
 local container_path = __PATH__
 local container_env = __CONTAINER_ENV__    -- name, value for the runtime to evaluate, value as it is
 local host_env = __HOST_ENV__
+local gpu = __GPU__                  -- what the name of the runtime's switch for it ends with, or nothing
 local conflicts = __CONFLICTS__
 local easyconfig = __EASYCONFIG__
 
@@ -58,13 +59,20 @@ family("ebsif")
 for _, other in ipairs(conflicts) do conflict(other) end
 
 -- Binds go into the runtime's second list of binds: the first, which users and other modules set, stays theirs.
+-- What is bound there already, as written here or elsewhere to the same place, wins: the runtime would complain.
 local specs = {}
 local user_specs = "," .. (os.getenv("APPTAINER_BIND") or "") .. "," .. (os.getenv("SINGULARITY_BIND") or "") .. ","
 local function bind(spec)
     if not user_specs:find("," .. spec .. ",", 1, true) then specs[#specs + 1] = spec end
 end
+local function destination(spec)
+    local source, place = spec:match("^([^:]*):?([^:]*)")
+    return ((place ~= "" and place or source):gsub("/+$", ""))
+end
+local taken = {}
+for spec in user_specs:gmatch("[^,]+") do taken[destination(spec)] = true end
 for _, entry in ipairs(binds) do
-    if exists(entry[1]) then bind(entry[2]) end
+    if exists(entry[1]) and not taken[destination(entry[2])] then bind(entry[2]) end
 end
 local runscripts = pathJoin(root, "runscripts")
 if exists(runscripts) then bind(runscripts .. ":/runscripts:ro") end
@@ -111,4 +119,15 @@ pushenv("CONTAINERROOT", root)
 pushenv("SIFRUNTIME" .. name, runtime)
 for _, entry in ipairs(host_env) do
     pushenv(entry[1], entry[2])
+end
+
+-- Both names, since a command may start where the other runtime is. What the user has set is kept.
+local function own(variable)
+    local value = os.getenv(variable)
+    return value ~= "" and value or nil
+end
+if gpu ~= "" then
+    local switches = { "APPTAINER_" .. gpu, "SINGULARITY_" .. gpu }
+    local value = own(switches[1]) or own(switches[2]) or "1"
+    for _, switch in ipairs(switches) do pushenv(switch, own(switch) or value) end
 end

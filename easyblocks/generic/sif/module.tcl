@@ -9,6 +9,8 @@ set container_path __PATH__
 # name, value for the runtime to evaluate, value as it is
 set container_env __CONTAINER_ENV__
 set host_env __HOST_ENV__
+# what the name of the runtime's switch for the GPU ends with, or nothing
+set gpu __GPU__
 set conflicts __CONFLICTS__
 set easyconfig __EASYCONFIG__
 
@@ -87,8 +89,19 @@ if {[llength [info commands family]]} { family ebsif }
 foreach other $conflicts { conflict $other }
 
 # Binds go into the runtime's second list of binds: the first, which users and other modules set, stays theirs.
-set specs [list]
+# What is bound there already, as written here or elsewhere to the same place, wins: the runtime would complain.
+proc sif_destination {spec} {
+    lassign [split $spec :] source place
+    if {$place eq ""} { set place $source }
+    return [string trimright $place /]
+}
 set user_specs ",[sif_getenv APPTAINER_BIND],[sif_getenv SINGULARITY_BIND],"
+set taken [list]
+foreach spec [split $user_specs ,] { if {$spec ne ""} { lappend taken [sif_destination $spec] } }
+set kept [list]
+foreach entry $binds { if {[sif_destination [lindex $entry 1]] ni $taken} { lappend kept $entry } }
+set binds $kept
+set specs [list]
 set runscripts $root/runscripts
 lappend binds [list $runscripts $runscripts:/runscripts:ro]
 if {[file isfile $root/user-software.squashfs]} {
@@ -134,4 +147,14 @@ foreach variable [list RUNSCRIPTS RUNSCRIPTS$name] { sif_setenv $variable $runsc
 sif_setenv CONTAINERROOT $root
 sif_setenv SIFRUNTIME$name $runtime
 foreach entry $host_env { sif_setenv [lindex $entry 0] [lindex $entry 1] }
+
+# Both names, since a command may start where the other runtime is. What the user has set is kept.
+if {$gpu ne ""} {
+    set switches [list APPTAINER_$gpu SINGULARITY_$gpu]
+    set value 1
+    foreach switch [lreverse $switches] { if {[sif_before $switch] ne ""} { set value [sif_before $switch] } }
+    foreach switch $switches {
+        if {[sif_before $switch] eq ""} { sif_setenv $switch $value } else { sif_setenv $switch [sif_before $switch] }
+    }
+}
 setenv __EBSIF_LOADED $name

@@ -60,6 +60,9 @@ if [[ -z $loaded && -r ${CONTAINERROOT-}/runscripts/container.conf ]]; then
         variable=${entry%% *}
         if [[ ${!variable-} = "${entry#* }" ]]; then unset "$variable"; fi
     done
+    for variable in "APPTAINER_$gpu" "SINGULARITY_$gpu"; do
+        if [[ -n $gpu && ${!variable-} = 1 ]]; then unset "$variable"; fi
+    done
     for folder in "${path[@]}"; do others+=$folder:; done
 fi
 
@@ -102,29 +105,50 @@ else
 fi
 [[ -n $image ]] || fail "the container image is not there. It was looked for at: $root/$image_name ${frozen[*]}"
 
-# Binds whose source exists here: ours before those of the user, and no other layer.
-binds+=("$root/runscripts:/runscripts:ro")
-if [[ -e $root/user-software.squashfs ]]; then
-    binds+=("$root/user-software.squashfs:/user-software:image-src=/,ro")
-else
-    binds+=("$root/user-software:/user-software")
-fi
+# Where a bind is seen in the container.
+destination() {
+    place=${1#*:} place=${place%%:*}
+    [[ $1 = *:* && -n $place ]] || place=${1%%:*}
+    place=${place%/}
+}
+
+# Ours before those of the user, and no other layer.
+binds_set=${APPTAINER_BIND-},${SINGULARITY_BIND-}
+own=("$root/runscripts:/runscripts:ro" "$root/user-software:/user-software")
+[[ ! -e $root/user-software.squashfs ]] || own[1]=$root/user-software.squashfs:/user-software:image-src=/,ro
+bindpath='' taken=:/runscripts:/user-software:
+for spec in "${own[@]}"; do
+    if [[ -e ${spec%%:*} && ,$binds_set, != *",$spec,"* ]]; then bindpath+=$spec,; fi
+done
+# What the user or another module has bound to a place wins: the runtime takes the first, and complains of another.
+IFS=, read -r -a specs <<< "$binds_set"
+for spec in "${specs[@]}"; do
+    destination "$spec"
+    taken+=$place:
+done
+# Those whose source exists here.
+for spec in "${binds[@]}"; do
+    destination "$spec"
+    if [[ $taken != *":$place:"* && -e ${spec%%:*} ]]; then bindpath+=$spec,; fi
+    taken+=$place:
+done
 used_variable _BINDPATH
 # The module may have been loaded for the other runtime, whose list this one does not read.
 given=${__EBSIF_BINDPATH:-$used}
 IFS=, read -r -a specs <<< "${!given-},${!used-}"
-given=,${APPTAINER_BIND-},${SINGULARITY_BIND-},
-bindpath=
-for spec in "${binds[@]}"; do
-    if [[ -e ${spec%%:*} && $given != *",$spec,"* ]]; then bindpath+=$spec,; fi
-    given+=$spec,
-done
+added=
 for spec in "${specs[@]}"; do
     case $spec in
-        *:/runscripts:ro | *:/user-software | *:/user-software:*) continue ;;
+        '') continue ;;
+        ro | rw | id=* | image-src=*) # Options of the one before it.
+            [[ -z $added ]] || bindpath+=$spec,
+            continue
+            ;;
     esac
-    if [[ -n $spec && $given != *",$spec,"* ]]; then bindpath+=$spec,; fi
-    given+=$spec,
+    destination "$spec"
+    added=
+    if [[ $taken != *":$place:"* ]]; then added=yes bindpath+=$spec,; fi
+    taken+=$place:
 done
 export "$used=${bindpath%,}"
 
@@ -164,9 +188,15 @@ if [[ -z $loaded ]]; then
     export RUNSCRIPTS="$root/runscripts" "RUNSCRIPTS$suffix=$root/runscripts"
 fi
 
+if [[ -n $gpu ]]; then
+    apptainer=APPTAINER_$gpu singularity=SINGULARITY_$gpu
+    export "$apptainer=${!apptainer:-${!singularity:-1}}"
+    export "$singularity=${!singularity:-${!apptainer}}"
+fi
+
 set_start_values
 for entry in "${start_values[@]}"; do
     variable=${entry%% *} inside=${prefix}ENV_$variable
-    [[ -n ${!inside+set} ]] || inject "$inside" "${!variable}"
+    [[ -z ${!variable+set} || -n ${!inside+set} ]] || inject "$inside" "${!variable}"
 done
 exec "$runtime" "$verb" "$image" "${program[@]}" "$@"

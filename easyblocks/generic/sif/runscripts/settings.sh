@@ -6,7 +6,7 @@
 # Reads what an installation sets: its image, and lists of other images, binds, folders and variables.
 read_settings() {
     local line rest
-    image_name='' installed_runtime='' frozen=() binds=() path=() names=() values=() host=()
+    image_name='' installed_runtime='' gpu='' frozen=() binds=() path=() names=() values=() host=()
     start_values=() start_folders=()
     while IFS= read -r line; do
         rest=${line#* }
@@ -14,6 +14,7 @@ read_settings() {
             image) image_name=$rest ;;
             frozen) frozen+=("$rest") ;;
             runtime) installed_runtime=$rest ;;
+            gpu) gpu=$rest ;;
             bind) binds+=("$rest") ;;
             path) path+=("$rest") ;;
             env) names+=("${rest%% *}") values+=("${rest#* }") ;;
@@ -24,31 +25,43 @@ read_settings() {
     done < "$1/container.conf"
 }
 
-# Replaces $NAME, ${NAME} and ${NAME:-text} in a text by what the variables are here; fails where one is not set.
+# Replaces $NAME, ${NAME}, ${NAME:-text} and ${NAME:+text} in a text by what the variables are here; fails where one is not
+# set. What a variable holds is never looked into.
 expand() {
-    local rest=$1 variable
+    local rest=$1 text='' match variable
     # shellcheck disable=SC2016
-    local pattern='^([^$]*)\$(([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\})(.*)$'
-    expanded=
+    local pattern='^([^$]*)\$(([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)(:[-+]([^}]*))?\})(.*)$'
     while [[ $rest =~ $pattern ]]; do
-        variable=${BASH_REMATCH[3]}${BASH_REMATCH[4]}
-        [[ -n ${!variable-} || -n ${BASH_REMATCH[5]} ]] || return
-        expanded+=${BASH_REMATCH[1]}${!variable:-${BASH_REMATCH[6]}}
-        rest=${BASH_REMATCH[7]}
+        match=("${BASH_REMATCH[@]}")
+        variable=${match[3]}${match[4]} rest=${match[7]}
+        text+=${match[1]}
+        case ${match[5]} in
+            :+*)
+                if [[ -n ${!variable-} ]]; then
+                    expand "${match[6]}" || return
+                    text+=$expanded
+                fi
+                ;;
+            *)
+                [[ -n ${!variable-} || -n ${match[5]} ]] || return
+                text+=${!variable:-${match[6]}}
+                ;;
+        esac
     done
-    [[ $rest != *\$* ]] && expanded+=$rest
+    [[ $rest != *\$* ]] && expanded=$text$rest
 }
 
 # Sets the variables, each as `NAME text`, and makes the folders that they name. A variable that is set already stays as it
-# is, and its folder is the affair of whoever has set it.
+# is, and its folder is the affair of whoever has set it. Where nothing comes out, nothing is set.
 set_start_values() {
     # A user without $USER, as cron and `env -i` start things, has a name all the same.
-    local entry variable EBSIF_IMAGE=${image_name%.sif} USER=${USER:-$(id -un)}
+    local entry variable expanded EBSIF_IMAGE=${image_name%.sif} USER=${USER:-$(id -un)}
     for entry in "${start_values[@]}"; do
         variable=${entry%% *}
         [[ -z ${!variable+set} ]] || continue
         expand "${entry#* }" || fail "$variable is to be '${entry#* }', which names a variable that is not set here: set" \
             "that one, or $variable itself"
+        [[ -n $expanded ]] || continue
         export "$variable=$expanded"
         [[ " ${start_folders[*]} " != *" $variable "* ]] || make_private_folder "$expanded" "$variable"
     done
