@@ -88,6 +88,7 @@ Variable = Annotated[str, _matching(VARIABLE_NAME, "the name of an environment v
 Variables = dict[Variable, Text]
 ModuleName = Annotated[str, _matching(MODULE_NAME, "the name of a module")]
 StartValue = Annotated[Text, _matching(START_VALUE, "a text in which $ only begins $NAME, ${NAME} or ${NAME:-text}")]
+PythonVersion = Annotated[str, _matching(r"3\.\d+\.\d+", "the full version of a Python, such as 3.12.3")]
 PackageName = Annotated[
     str,
     _matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a Python package"),
