@@ -11,6 +11,8 @@ from ebsif.files import read_text
 from ebsif.values import (
     Command,
     ContainerPath,
+    GlibcVersion,
+    Machine,
     PackageSpelling,
     PythonVersion,
     Sha256,
@@ -80,9 +82,9 @@ class Facts(StrictModel):
     """The program of its Python."""
     python_version: PythonVersion | None = None
     """The full version of that, such as 3.12.3."""
-    machine: Text | None = None
+    machine: Machine | None = None
     """The kind of processor that it is for, as ``uname -m`` says."""
-    glibc: Text | None = None
+    glibc: GlibcVersion | None = None
     """Version of the C library."""
     activation: Text | None = None
     """The command that activates its environment."""

@@ -2,9 +2,10 @@
 
 The formats are those of the releases of lumi-ai-factory/laifs-container-recipes. ``<image>.json`` has two lists,
 ``apt`` and ``pip``, of objects with ``name`` and ``version``: the first is what dpkg-query says, the second what
-``pip list --format=json`` prints (containerfiles/torch/Venv_Torch); images without a Python environment of their own
-have no ``pip``. ``<image>.md`` ends with lines of ``sha256sum`` for the image's files, and ``<release>.sha256`` has such
-lines for all files of the release (recipes/lumi-multitorch/lumi-multitorch-template.yaml, its script after the build).
+``pip list --format=json`` prints (containerfiles/torch/Venv_Torch); images without a Python environment of their
+own have no ``pip``. ``<image>.md`` ends with lines of ``sha256sum`` for the image's files, and ``<release>.sha256``
+has such lines for all files of the release (recipes/lumi-multitorch/lumi-multitorch-template.yaml, the script that
+it writes).
 """
 
 import re

@@ -34,11 +34,10 @@ def manifest_of(image: Path, console: Console) -> Manifest:
     manifest = stored_manifest(image)
     if manifest is None:
         manifest = inspect_image(image, find_runtime(), console)
-        published = publishers_manifest(manifest_path(image))
-        verify(image, manifest.sha256, [Stated(manifest_path(image), published.sha256)] if published else [])
         make_cache(_CACHE)
         write_atomically(_cached(image), manifest.to_json().encode(), 0o644)
-        return manifest
+    published = publishers_manifest(manifest_path(image))
+    verify(image, manifest.sha256, [Stated(manifest_path(image), published.sha256)] if published else [])
     # The same image may have another name here.
     return manifest.model_copy(update={"file": image.name})
 
@@ -128,6 +127,6 @@ def base_of(recipe: Recipe, document: Document, site: Site, console: Console) ->
         raise document.error(
             ("base",),
             f"there is no image {recipe.base} (looked for beside the recipe and in {places}), and the recipe does not "
-            "say what to expect in it (`expected:`); `ebsif inspect` can make a manifest from its publisher's list, too",
+            "say what to expect in it (`expected:`); `ebsif inspect` makes a manifest from its publisher's list, too",
         )
     return base

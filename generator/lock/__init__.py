@@ -137,7 +137,7 @@ def is_outdated(lock: Lock) -> bool:
 def resolve(
     layer: LayerRequest,
     base: "Base",
-    runtime: "Runtime",
+    runtime: "Runtime | None",
     sources: Path,
     console: "Console",
     *,
@@ -148,6 +148,8 @@ def resolve(
 
     Parameters
     ----------
+    runtime
+        Runs containers of the base; None when its image is not at hand, which only a layer of pip does without.
     sources
         The folder for the files.
     previous
@@ -166,6 +168,7 @@ def resolve(
         if layer.conda:
             from ebsif.lock.conda import resolve as conda
 
+            assert runtime, "an environment of conda is only locked where the image is"
             solution = conda.resolve(
                 layer.conda, layer.pip, base, runtime, folder, console, previous=previous, upgrade=upgrade
             )
@@ -177,12 +180,15 @@ def resolve(
     return Resolved(lock, solution.from_base)
 
 
-def fetch(lock: Lock, layer: LayerRequest, base: "Base", runtime: "Runtime", sources: Path, console: "Console") -> None:
+def fetch(
+    lock: Lock, layer: LayerRequest, base: "Base", runtime: "Runtime | None", sources: Path, console: "Console"
+) -> None:
     """Put the files of a lock into a folder: all of them, or none; raises as `resolve` does."""
     with staged(sources) as folder:
         if layer.conda:
             from ebsif.lock.conda import resolve as conda
 
+            assert runtime, "an environment of conda is only locked where the image is"
             conda.fetch(lock, layer.conda, layer.pip, base, runtime, folder, console)
         else:
             from ebsif.lock.pip import resolve as pip
