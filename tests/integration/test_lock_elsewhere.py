@@ -124,24 +124,37 @@ def test_the_lock_is_the_one_that_the_image_gives(twice: Twice, index: Index) ->
 
 
 @on_venv
-@pytest.mark.parametrize(
-    ("packages", "found"),
-    [
-        ("application", {"application": "1.0", "helper": "1.0"}),
-        ("eleven", {"eleven": "1.0", "tail": "1.0"}),
-        ("native", {"native": "2.0"}),
-        ("wants_extra", {"wants_extra": "1.0", "psutil": "7.0"}),
-        ("old\nallow_base_packages: [six]", {"old": "1.0", "six": "1.16.0"}),
-    ],
-)
-def test_markers_platforms_extras_and_the_packages_of_the_base_count_as_in_the_image(
-    twice: Twice, index: Index, packages: str, found: dict[str, str]
-) -> None:
-    assert twice.same(f"index: {index.url}\npackages:\n- {packages}") == found
+def test_markers_platforms_and_extras_of_the_bases_packages_count_as_in_the_image(twice: Twice, index: Index) -> None:
+    assert twice.same(f"index: {index.url}\npackages: [eleven, native, wants_extra]") == {
+        "eleven": "1.0", "tail": "1.0", "native": "2.0", "wants_extra": "1.0", "psutil": "7.0"
+    }  # fmt: skip
+
+
+@on_venv
+def test_a_package_of_the_base_may_be_replaced(twice: Twice, index: Index) -> None:
+    recipe = f"index: {index.url}\npackages: [old]\nallow_base_packages: [six]"
+    assert twice.same(recipe) == {"old": "1.0", "six": "1.16.0"}
+
+
+@on_venv
+@pytest.mark.parametrize(("processor", "native"), [("x86_64", "4.0"), ("aarch64", "6.0")])
+def test_this_processorand_its_python_do_not_count(twice: Twice, index: Index, processor: str, native: str) -> None:
+    make_wheel(index.folder, "native", "6.0", tag="cp312-cp312-manylinux_2_28_aarch64")
+    make_wheel(index.folder, "twelve", requires=[
+        "native", 'helper; python_full_version == "3.12.30" and platform_machine == "aarch64"',
+        'nosuch; python_version != "3.12"',
+    ])  # fmt: skip
+    manifest = twice.elsewhere.known()
+    assert manifest.python
+    python = manifest.python.model_copy(update={"version": "3.12.30"})
+    other = manifest.model_copy(update={"python": python, "machine": processor})
+    lock = twice.lock(Base(twice.elsewhere.file, None, other), f"index: {index.url}\npackages: [twelve]").lock
+    helper = {"helper": "1.0"} if processor == "aarch64" else {}
+    assert {file.name: file.version for file in lock.pip if file != PIP} == {"twelve": "1.0", "native": native} | helper
 
 
 def test_the_python_that_pip_takes_for_its_own_is_that_of_the_image(twice: Twice) -> None:
-    """What pip in the image says of itself, but for the kernel and for which of equal tags come first."""
+    """What pip in the image says of itself, but for the kernel."""
     target = target_of(twice.elsewhere)
     assert target.elsewhere
     script = "import json; from pip._vendor.packaging import markers, tags; print(json.dumps([dict(markers." \

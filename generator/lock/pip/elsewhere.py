@@ -3,7 +3,7 @@
 It is the same pip, so that it chooses what it would choose in the image. Its own options for another platform tell it
 which wheels fit, but not what environment markers are compared with, which it would take from the Python that it runs
 on; and its resolver must see the packages of the base, many of which are on no index. ``uv pip compile`` knows the
-markers, but wants every package of the base on an index, and its choices are not those of pip.
+markers, but must be given files for packages on no index, too, and does not report what it found as pip does.
 """
 
 import json
