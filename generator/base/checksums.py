@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ebsif.errors import EbsifError
+from ebsif.errors import EbsifError, FileError
 from ebsif.files import read_text
 
 # What files of checksums are called. One of a release lists all its files, as laifs-container-recipes makes it
@@ -41,9 +41,10 @@ def stated_of(path: Path) -> list[Stated]:
 
     They are files of checksums by their name, and the file's own ``.md``. A file that does not list it states nothing.
     """
-    if not path.parent.is_dir():
-        return []
-    beside = sorted(other for other in path.parent.iterdir() if _may_list(other, path) and other.is_file())
+    try:
+        beside = sorted(other for other in path.parent.iterdir() if _may_list(other, path) and other.is_file())
+    except OSError as error:
+        raise FileError(f"cannot look for checksums of {path} in its folder: {error.strerror}") from error
     return [Stated(other, found) for other in beside for found in dict.fromkeys(_listed(other, path.name))]
 
 

@@ -97,10 +97,12 @@ def _read(listing: Path) -> _Listing:
 
 def _completed(told: Facts, apt: Mapping[str, str], image: Path) -> Facts:
     """Return the facts with what the packages of the system and the files of checksums say."""
-    stated = {one.sha256: one.file for one in stated_of(image)}
+    stated = {one.sha256: str(one.file) for one in stated_of(image)}
+    if told.sha256:
+        stated.setdefault(told.sha256, "what was told")
     if len(stated) > 1:
-        files = ", ".join(map(str, stated.values()))
-        raise EbsifError(f"the publisher's files say different SHA256 of {image.name} ({files}): fetch them again")
+        places = ", ".join(stated.values())
+        raise EbsifError(f"there are different SHA256 of {image.name}, in {places}: fetch the publisher's files again")
     machines = {match[1] for match in map(_BINUTILS.fullmatch, apt) if match}
     found = Facts(
         python_version=_python_version(told, apt),

@@ -101,13 +101,16 @@ def test_a_list_that_is_not_the_published_one_is_refused(tmp_path: Path, capsys:
 
 def test_checksums_that_contradict_each_other_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     listing = publish(tmp_path)
+    message = refused(listing, capsys, *FACTS, "--fact", f"sha256={'d' * 64}")
+    assert f"different SHA256 of {IMAGE}.sif, in {tmp_path}/release.sha256, what was told" in message
     listing.with_suffix(".md").write_text(f"{'d' * 64}  {IMAGE}.sif\n")
-    assert "say different SHA256" in refused(listing, capsys, *FACTS)
+    assert f"in {listing.with_suffix('.md')}, {tmp_path}/release.sha256:" in refused(listing, capsys, *FACTS)
 
 
 @pytest.mark.parametrize(
     ("content", "where"),
-    [("[]", "the whole"), ('{"pip": []}', "apt"), ('{"apt": [{"name": "x"}]}', "apt.0.version"), ("\r\n", "the whole")],
+    [("[]", "the whole"), ('{"pip": []}', "apt"), ('{"apt": [{"name": "x"}]}', "apt.0.version"), ("\r\n", "the whole"),
+     ("[" * 100_000, "the whole"), ('{"apt": [{"name": "\\ud800", "version": "1"}]}', "the whole")],
 )
 def test_what_is_no_list_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, where: str
