@@ -91,7 +91,10 @@ def _style(path: Path) -> Iterator[Finding]:
 
 
 def _base(base: Base) -> Iterator[Finding]:
-    if base.path is None:
+    if base.path is None and base.manifest:
+        found = f"the image {base.file} is not at hand: what its publisher says of it was taken"
+        yield Finding("image", found, "warning")
+    elif base.path is None:
         yield Finding("image", f"the image {base.file} is not at hand: nothing in it was checked", "warning")
     else:
         yield Finding("image", f"the image is {base.path}")

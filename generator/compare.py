@@ -124,7 +124,7 @@ def _base_settings(manifest: Manifest) -> dict[str, str]:
         "libfabric": manifest.libfabric,
         "starts with": manifest.start_with,
         "PYTHONPATH": manifest.pythonpath,
-        **{f"activation: ${name}": value for name, value in manifest.activation.env.items()},
+        **{f"activation: ${name}": value for name, value in (manifest.activation.env or {}).items()},
     }
     return {name: value for name, value in facts.items() if value is not None}
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from ebsif.base.image import Base
+from ebsif.base.manifest import SUFFIX
 from ebsif.base.store import base_of
 from ebsif.console import Console
 from ebsif.document import Document
@@ -133,14 +134,29 @@ def make_plan(path: Path, console: Console, *, folder: Path | None = None) -> Pl
     site = read_site(recipe.site, path.parent)
     base = base_of(recipe, document, site, console)
     wanted = request(recipe, document, base)
-    if wanted and not base.manifest:
-        raise document.error(("base",), f"the image {base.file} is not at hand, and packages can only be locked on it")
+    if wanted and base.path is None:
+        _check_without_image(recipe, document, base)
     target = (folder or path.parent) / easyconfig_name(recipe, base)
     there = read_easyconfig(target) if target.exists() else None
     if there and there.lock:
         check_format(there.lock, target)
     present = target.read_text(encoding="utf-8") if there else None
     return Plan(path, recipe, document, site, base, wanted, target, present, there.lock if there else None)
+
+
+def _check_without_image(recipe: Recipe, document: Document, base: Base) -> None:
+    """Refuse a recipe that can only be locked where its image is."""
+    missing = f"the image {base.file} is not at hand, and "
+    if base.manifest is None:
+        raise document.error(
+            ("base",),
+            f"{missing}packages can only be locked on it, or on what its publisher says of it: `ebsif inspect` on the "
+            f"publisher's list makes {base.file}{SUFFIX}, which belongs beside the recipe",
+        )
+    if recipe.layer == "conda":
+        raise document.error(("layer",), f"{missing}an environment of conda can only be locked on it")
+    if recipe.allow_source:
+        raise document.error(("allow_source",), f"{missing}only its Python can tell how source packages are built")
 
 
 def is_current(plan: Plan) -> bool:
@@ -171,7 +187,7 @@ def generate(
             raise EbsifError(f"{plan.path} asks for no packages: there is nothing to upgrade")
         return Generated(plan, plan.text(None), None)
     check_upgraded(upgrade or (), plan.request, plan.locked, plan.target)
-    runtime = find_runtime()
+    runtime = find_runtime() if plan.base.path else None
     sources = sources or source_path(plan.recipe.name)
     if plan.lock_is_current and upgrade is None and plan.locked:
         if missing_files(plan.locked.files, sources):

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ebsif.base.manifest import Manifest
-from ebsif.base.store import stored_manifest
+from ebsif.base.manifest import SUFFIX, Manifest
+from ebsif.base.store import publishers_manifest, stored_manifest
 from ebsif.deploy import installed_files
 from ebsif.easyconfig.read import read_container
 from ebsif.errors import FileError
@@ -23,14 +23,14 @@ class Image:
     frozen
         Whether it lies among the images that nobody changes any more.
     size
-        Its size in bytes.
+        Its size in bytes; None when it is not at hand, and only what its publisher says of it is.
     manifest
         Its manifest; None when nobody has inspected it.
     """
 
     path: Path
     frozen: bool
-    size: int
+    size: int | None
     manifest: Manifest | None
 
 
@@ -63,12 +63,25 @@ def images(site: Site) -> Iterator[Image]:
         for path in sorted(folder.glob("*.sif")):
             if path.exists():  # and is no link that leads nowhere
                 yield Image(path, folder in frozen, path.stat().st_size, _manifest(path))
+        for beside in sorted(folder.glob(f"*.sif{SUFFIX}")):
+            path = beside.with_name(beside.name.removesuffix(SUFFIX))
+            published = None if path.exists() else _published(beside)
+            if published:
+                yield Image(path, folder in frozen, None, published)
 
 
 def _manifest(image: Path) -> Manifest | None:
     """Return the manifest of an image; None when it cannot be used, which `ebsif inspect` explains."""
     try:
         return stored_manifest(image)
+    except FileError:
+        return None
+
+
+def _published(path: Path) -> Manifest | None:
+    """Return a manifest from the publisher's files; None when it cannot be used."""
+    try:
+        return publishers_manifest(path)
     except FileError:
         return None
 

@@ -61,7 +61,7 @@ def _proposed(name: str, base: Base) -> dict[str, Any]:
         "layer": "venv" if python else "none",
         "commands": ["python3", f"python{python.minor}"] if python else [],
     }
-    values["commands"] += [command for command in COMMANDS if command in base.known().commands]
+    values["commands"] += [command for command in COMMANDS if command in (base.known().commands or ())]
     return {key: value for key, value in values.items() if value}
 
 

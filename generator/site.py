@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from ebsif import document
+from ebsif.base.manifest import Facts
 from ebsif.errors import EbsifError
 from ebsif.settings import ModuleSettings, merged
 from ebsif.values import Folder, ModuleName, SoftwareName, StrictModel, Text, Version
@@ -70,6 +71,8 @@ class Family(ModuleSettings):
     """How the software of a ``package`` is called in EasyBuild."""
     start_with: Literal["exec", "run"] | None = None
     """How to start commands in these images, where what an inspection finds is not enough."""
+    facts: Facts = Facts()
+    """What is true of its images and not in the lists of packages that their publisher gives, for `ebsif inspect`."""
 
 
 class Site(ModuleSettings):
@@ -102,6 +105,10 @@ class Site(ModuleSettings):
     def settings(self, family: str | None) -> ModuleSettings:
         """Return what modules set for the images of a family, given its name; None for an image of none."""
         return merged(self, *(one for one in self.families if one.name == family))
+
+    def facts(self, family: str | None) -> Facts:
+        """Return what is true of the images of a family, given its name."""
+        return next((one.facts for one in self.families if one.name == family), Facts())
 
     def frozen_folders(self) -> list[Path]:
         """Return the folders of frozen images, without those whose ``$VARIABLE`` is not set here."""

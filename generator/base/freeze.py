@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ebsif.base.checksums import Stated, stated_of, verify
 from ebsif.base.inspect import identity, inspect_image
 from ebsif.base.manifest import Manifest, read_manifest
-from ebsif.base.store import manifest_path
+from ebsif.base.store import manifest_path, publishers_manifest
 from ebsif.console import Console
 from ebsif.errors import EbsifError, OutdatedError
 from ebsif.files import copy_new, make_folder, sha256, write_atomically
@@ -24,11 +25,14 @@ class Frozen:
         What is in it.
     is_new
         Whether it was copied now; else it was there already.
+    verified_with
+        The files that state its SHA256, with which it was compared.
     """
 
     image: Path
     manifest: Manifest
     is_new: bool
+    verified_with: tuple[Path, ...] = ()
 
 
 def freeze(source: Path, folder: Path, runtime: Runtime, console: Console) -> Frozen:
@@ -37,21 +41,37 @@ def freeze(source: Path, folder: Path, runtime: Runtime, console: Console) -> Fr
     Raises
     ------
     EbsifError
-        When another image of the name is there, or the folder cannot be written to; then nothing is changed.
+        When another image of the name is there, its publisher states another SHA256, or the folder cannot be written
+        to; then nothing is changed.
     """
     source = source.resolve()
     identity(source)
     target = folder / source.name
-    if target.exists():
-        return _again(source, target, runtime, console)
+    stated = [*stated_of(source), *_stated_by_manifest(target)]
+    wanted = sha256(source, console) if stated or target.exists() else None
+    if wanted:
+        verify(source, wanted, stated)
+    verified_with = tuple(dict.fromkeys(one.file for one in stated))
+    if wanted and target.exists():
+        return Frozen(target, _again(source, wanted, target, runtime, console), False, verified_with)
     make_folder(folder, "choose another one with --to")
     copy_new(source, target, console)
-    return Frozen(target, _with_manifest(target, runtime, console), is_new=True)
+    found = sha256(target, console)
+    if wanted and found != wanted:
+        target.unlink()
+        raise EbsifError(f"{source} was changed while it was copied, and the copy was removed: freeze it again")
+    return Frozen(target, _with_manifest(target, runtime, console, found), True, verified_with)
 
 
-def _again(source: Path, target: Path, runtime: Runtime, console: Console) -> Frozen:
-    """Verify an image that is frozen already."""
-    found, wanted = sha256(target, console), sha256(source, console)
+def _stated_by_manifest(target: Path) -> list[Stated]:
+    """Return what a manifest from the publisher's files says of an image that was not there yet."""
+    manifest = publishers_manifest(manifest_path(target))
+    return [Stated(manifest_path(target), manifest.sha256)] if manifest else []
+
+
+def _again(source: Path, wanted: str, target: Path, runtime: Runtime, console: Console) -> Manifest:
+    """Verify an image that is frozen already, and return its manifest."""
+    found = sha256(target, console)
     if found != wanted:
         raise EbsifError(
             f"another image is at {target}: it has SHA256 {found}, and {source} has {wanted}. Frozen images are never "
@@ -63,14 +83,14 @@ def _again(source: Path, target: Path, runtime: Runtime, console: Console) -> Fr
         manifest = read_manifest(beside) if beside.exists() else None
     except OutdatedError:
         manifest = None
-    if manifest is None:
-        return Frozen(target, _with_manifest(target, runtime, console, known_sha256=found), is_new=False)
+    if manifest is None or manifest.source == "publisher":
+        return _with_manifest(target, runtime, console, found)
     if manifest.sha256 != found:
         raise EbsifError(f"{beside} is the manifest of another image: remove it, and run `ebsif freeze` again")
-    return Frozen(target, manifest, is_new=False)
+    return manifest
 
 
-def _with_manifest(image: Path, runtime: Runtime, console: Console, known_sha256: str | None = None) -> Manifest:
+def _with_manifest(image: Path, runtime: Runtime, console: Console, known_sha256: str) -> Manifest:
     manifest = inspect_image(image, runtime, console, known_sha256=known_sha256)
     write_atomically(manifest_path(image), manifest.to_json().encode(), 0o444)
     return manifest

@@ -51,7 +51,7 @@ class Base:
     path
         Where it lies; None when it is not at hand.
     manifest
-        What is in it; None when it is not at hand.
+        What is in it: found out if it is at hand, else as its publisher says; None when nobody says.
     name
         What its name says, if the site knows images with such names.
     """
@@ -81,12 +81,12 @@ class Base:
         return self.name.family if self.name else None
 
     def known(self) -> Manifest:
-        """Return the manifest of a base that is at hand.
+        """Return the manifest of a base.
 
         Raises
         ------
         EbsifError
-            When it is not.
+            When there is none.
         """
         if self.manifest is None:
             raise EbsifError(f"the image {self.file} is not at hand, so ebsif cannot inspect it")

@@ -8,13 +8,24 @@ from pydantic import Field, ValidationError
 
 from ebsif.errors import FileError, OutdatedError
 from ebsif.files import read_text
-from ebsif.values import Command, ContainerPath, PackageSpelling, Sha256, StrictModel, Text, Variables
+from ebsif.values import (
+    Command,
+    ContainerPath,
+    GlibcVersion,
+    Machine,
+    PackageSpelling,
+    PythonVersion,
+    Sha256,
+    StrictModel,
+    Text,
+    Variables,
+)
 
 Kind = Literal["conda", "conda-active", "venv", "bare"]
 
 # Raise this when a field is added or changes its meaning. Format 2 added `Activation.unusable`, and lists the commands
-# of conda's noarch packages.
-Format = Literal[2]
+# of conda's noarch packages. Format 3 added `Manifest.source`, and says what nobody has found out.
+Format = Literal[3]
 FORMAT: int = get_args(Format)[0]
 
 SUFFIX = ".manifest.json"
@@ -54,32 +65,56 @@ class Activation(StrictModel):
 
     command: str | None = None
     """What a person would type in the container; None when there is nothing to type."""
-    env: Variables = Field(default_factory=dict)
-    """The variables that it sets, but for ``PATH``."""
+    env: Variables | None = Field(default_factory=dict)
+    """The variables that it sets, but for ``PATH``; None when nobody has tried."""
     path: list[ContainerPath] = Field(default_factory=list)
     """The folders that it puts before ``PATH``."""
     unusable: dict[Text, Text] = Field(default_factory=dict)
     """The changes that a module cannot make from outside the container: what activating does with each variable."""
 
 
+class Facts(StrictModel):
+    """What a person knows of a base that is not at hand."""
+
+    kind: Kind | None = None
+    """What Python environment it has."""
+    python: ContainerPath | None = None
+    """The program of its Python."""
+    python_version: PythonVersion | None = None
+    """The full version of that, such as 3.12.3."""
+    machine: Machine | None = None
+    """The kind of processor that it is for, as ``uname -m`` says."""
+    glibc: GlibcVersion | None = None
+    """Version of the C library."""
+    activation: Text | None = None
+    """The command that activates its environment."""
+    start_with: Literal["exec", "run"] | None = None
+    """How to start commands in it."""
+    sha256: Sha256 | None = None
+    """SHA256 of the image file."""
+
+
 class Manifest(StrictModel):
     """What is in a base."""
 
-    format: Format = 2
+    format: Format = 3
     """Version of this format."""
+    source: Literal["inspection", "publisher"] = "inspection"
+    """Who says it: ebsif, which has looked into the image, or the files of its publisher, when the image was not there.
+    What these do not say is null."""
     file: str
     """Name of the image file."""
     sha256: Sha256
     """SHA256 of the image file."""
-    size: Annotated[int, Field(ge=0, lt=2**63)]
+    size: Annotated[int, Field(ge=0, lt=2**63)] | None
     """Size of the image file in bytes."""
-    id: str
+    id: str | None
     """The identifier (UUID) in the image file's header, by which another image of the same size is told apart."""
     kind: Kind
     """What Python environment it has: of conda, of conda and active already, a venv, or none."""
     start_with: Literal["exec", "run"]
     """How to start commands: ``run`` when its own runscript prepares the environment, else ``exec``."""
-    labels: dict[str, str]
+    labels: dict[str, str] | None
     """The labels of the image."""
     os: OperatingSystem | None
     """The operating system, where the image tells."""
@@ -103,11 +138,11 @@ class Manifest(StrictModel):
     """Version of each installed Python package, by its own spelling of the name."""
     modules: dict[Text, PackageSpelling] = Field(default_factory=dict)
     """The package of each module that can be imported; not in manifests of earlier versions."""
-    commands: list[Command]
+    commands: list[Command] | None
     """The commands that Python packages brought."""
     activation: Activation
     """What activating the base's own environment does."""
-    venv_env: Variables
+    venv_env: Variables | None
     """What activating a venv of the name ``{venv}`` sets besides ``VIRTUAL_ENV`` and ``PATH``."""
 
     def to_json(self) -> str:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ebsif.base.checksums import Stated, verify
 from ebsif.base.image import Base, locate, read_name
 from ebsif.base.inspect import identity, inspect_image
 from ebsif.base.manifest import SUFFIX, Manifest, read_manifest
@@ -35,13 +36,14 @@ def manifest_of(image: Path, console: Console) -> Manifest:
         manifest = inspect_image(image, find_runtime(), console)
         make_cache(_CACHE)
         write_atomically(_cached(image), manifest.to_json().encode(), 0o644)
-        return manifest
+    published = publishers_manifest(manifest_path(image))
+    verify(image, manifest.sha256, [Stated(manifest_path(image), published.sha256)] if published else [])
     # The same image may have another name here.
     return manifest.model_copy(update={"file": image.name})
 
 
 def stored_manifest(image: Path) -> Manifest | None:
-    """Return the manifest of an image; None when there is none, or only one of an older format.
+    """Return the manifest of an image; None when there is none of the current format by an inspection.
 
     Raises
     ------
@@ -50,6 +52,8 @@ def stored_manifest(image: Path) -> Manifest | None:
     """
     found = identity(image)
     beside = _read_beside(manifest_path(image))
+    if beside and beside.source == "publisher":
+        beside = None  # somebody can look into the image itself now
     if beside and (beside.id, beside.size) != (found.id, found.size):
         raise FileError(
             f"{manifest_path(image)} is the manifest of another image than {image}: if the image is the right one, "
@@ -59,6 +63,12 @@ def stored_manifest(image: Path) -> Manifest | None:
         return beside
     cached = _read_cached(_cached(image))
     return cached if cached and (cached.id, cached.size) == (found.id, found.size) else None
+
+
+def publishers_manifest(path: Path) -> Manifest | None:
+    """Return a manifest from the files of an image's publisher; None when there is none of the current format."""
+    manifest = _read_beside(path)
+    return manifest if manifest and manifest.source == "publisher" else None
 
 
 def _read_beside(path: Path) -> Manifest | None:
@@ -83,7 +93,7 @@ def _cached(image: Path) -> Path:
 
 
 def find_base(image: str, site: Site, folder: Path, console: Console) -> Base:
-    """Return what is known of an image: from what is in it if it is at hand, else from its name.
+    """Return what is known of an image: from what is in it if it is at hand, else from its publisher and its name.
 
     Parameters
     ----------
@@ -92,7 +102,15 @@ def find_base(image: str, site: Site, folder: Path, console: Console) -> Base:
     """
     path = locate(image, site, folder)
     file = Path(image).name
-    return Base(file, path, manifest_of(path, console) if path else None, read_name(file, site.families))
+    manifest = manifest_of(path, console) if path else _published(image, site, folder)
+    return Base(file, path, manifest, read_name(file, site.families))
+
+
+def _published(image: str, site: Site, folder: Path) -> Manifest | None:
+    """Return the manifest that was made of the publisher's files, where the image itself would be."""
+    path = locate(image + SUFFIX, site, folder)
+    manifest = publishers_manifest(path) if path else None
+    return manifest and manifest.model_copy(update={"file": Path(image).name})
 
 
 def base_of(recipe: Recipe, document: Document, site: Site, console: Console) -> Base:
@@ -104,11 +122,11 @@ def base_of(recipe: Recipe, document: Document, site: Site, console: Console) ->
         When the image is not at hand, and the recipe does not say what to expect in it.
     """
     base = find_base(recipe.base, site, document.path.parent, console)
-    if base.path is None and recipe.expected is None:
+    if base.manifest is None and recipe.expected is None:
         places = ", ".join(str(folder) for folder in site.image_folders()) or "no folder, since the site names none"
         raise document.error(
             ("base",),
             f"there is no image {recipe.base} (looked for beside the recipe and in {places}), and the recipe does not "
-            "say what to expect in it (`expected:`)",
+            "say what to expect in it (`expected:`); `ebsif inspect` makes a manifest from its publisher's list, too",
         )
     return base

@@ -28,10 +28,14 @@ def run(options: argparse.Namespace, console: Console) -> int:
     folder = options.to or frozen_folder(read_site(options.site))
     frozen = freeze(options.image, folder, find_runtime(), console)
     if options.json:
-        console.json({"image": str(frozen.image), "sha256": frozen.manifest.sha256, "new": frozen.is_new})
+        verified_with = [str(file) for file in frozen.verified_with]
+        made = {"image": str(frozen.image), "sha256": frozen.manifest.sha256, "new": frozen.is_new}
+        console.json({**made, "verified_with": verified_with})
     else:
         console.say(f"{frozen.image}: " + ("frozen" if frozen.is_new else "frozen already, and unchanged"))
-        console.note(f"SHA256 {frozen.manifest.sha256}")
+        publisher = ", ".join(map(str, frozen.verified_with))
+        said = f", as in {publisher}" if publisher else "; no file beside the image says which one was published"
+        console.note(f"SHA256 {frozen.manifest.sha256}{said}")
     return 0
 
 

@@ -68,6 +68,11 @@ def report(made: Generated, console: Console) -> None:
         console.note(f"in the layer: {len(made.lock.installed)} packages")
     if not plan.base.manifest:
         console.warn(f"the image {plan.base.file} is not at hand: the easyconfig has no SHA256 for it")
+    elif plan.base.path is None:
+        console.warn(
+            f"the image {plan.base.file} is not at hand: what its publisher lists was taken for what it has, and "
+            "`ebsif generate` judges again where it is"
+        )
     elif not eb_finds_image(plan):
         console.warn(
             f"eb will not find the image {plan.base.path}: `ebsif freeze` copies it to where eb looks, or add its "

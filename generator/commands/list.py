@@ -51,11 +51,12 @@ def _place(image: Image) -> str:
 
 def _facts(image: Image) -> str:
     manifest = image.manifest
+    size = "not at hand, known from its publisher" if image.size is None else decimal(image.size)
     if manifest is None:
-        return f"{decimal(image.size)}, not inspected yet"
+        return f"{size}, not inspected yet"
     python = f"Python {manifest.python.version}" if manifest.python else ""
     rocm = f"ROCm {manifest.rocm}" if manifest.rocm else ""
-    return ", ".join(fact for fact in (decimal(image.size), manifest.kind, python, rocm) if fact)
+    return ", ".join(fact for fact in (size, manifest.kind, python, rocm) if fact)
 
 
 def _base(image: Image) -> dict[str, Any]:
@@ -64,6 +65,7 @@ def _base(image: Image) -> dict[str, Any]:
         "path": str(image.path),
         "frozen": image.frozen,
         "size": image.size,
+        "source": manifest.source if manifest else None,
         "sha256": manifest.sha256 if manifest else None,
         "kind": manifest.kind if manifest else None,
         "python": manifest.python.version if manifest and manifest.python else None,

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Write the recipe."""
     site = read_site(options.site)
     base = find_base(options.base, site, Path(), console)
-    image = base.path or _not_there(options.base, site)
+    image = base.path or (Path(options.base) if base.manifest else _not_there(options.base, site))
     folder = options.output.parent if options.output else Path()
     recipe = draft(base, _asked(options, site, image, folder))
     target = options.output or Path(easyconfig_name(recipe, base)).with_suffix(".yml")
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
         console.json({"recipe": str(target), **names})
         return 0
     console.say(f"{target}: written")
-    if image.parent not in site.frozen_folders():
+    if base.path and image.parent not in site.frozen_folders():
         console.note(f"{image} is not frozen, so that it may change: `ebsif freeze` keeps a copy that does not")
     console.note(f"next: ebsif generate {target}")
     return 0

@@ -28,7 +28,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     else:
         easyconfig = read_container(options.subject)
         base = find_base(easyconfig.image, read_site(options.site), options.subject.parent, console)
-        if base.path is None:
+        if base.manifest is None:
             console.warn(f"the image {base.file} is not at hand: what is in it is not listed")
         bom = sbom.of_easyconfig(easyconfig, base.manifest)
     sbom.write(bom, options.output)

@@ -136,7 +136,7 @@ def _python(recipe: Recipe, base: Base) -> dict[str, Any]:
     if known.activation:
         group["activation"] = known.activation
     if known.env is not None:
-        venv_env = base.known().venv_env if recipe.layer == "venv" else {}
+        venv_env = base.known().venv_env or {} if recipe.layer == "venv" else {}
         named = {name: value.replace("{venv}", recipe.layer_name) for name, value in venv_env.items()}
         group["activation_env"] = dict(sorted({**known.env, **named}.items()))
     if known.path:

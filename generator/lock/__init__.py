@@ -148,7 +148,7 @@ def is_outdated(lock: Lock) -> bool:
 def resolve(
     layer: LayerRequest,
     base: "Base",
-    runtime: "Runtime",
+    runtime: "Runtime | None",
     sources: Path,
     console: "Console",
     *,
@@ -160,6 +160,8 @@ def resolve(
 
     Parameters
     ----------
+    runtime
+        Runs containers of the base; None when its image is not at hand, which only a layer of pip does without.
     sources
         The folder for the files.
     amd
@@ -180,6 +182,7 @@ def resolve(
         if layer.conda:
             from ebsif.lock.conda import resolve as conda
 
+            assert runtime, "an environment of conda is only locked where the image is"
             solution = conda.resolve(
                 layer.conda, layer.pip, base, runtime, folder, console, previous=previous, upgrade=upgrade
             )
@@ -219,12 +222,15 @@ def misfits(lock: Lock, layer: LayerRequest, base: "Manifest", folder: Path, *, 
     return fit.misfits(lock.installed, folder, fit.Surroundings(base, amd, asked, allowed))
 
 
-def fetch(lock: Lock, layer: LayerRequest, base: "Base", runtime: "Runtime", sources: Path, console: "Console") -> None:
+def fetch(
+    lock: Lock, layer: LayerRequest, base: "Base", runtime: "Runtime | None", sources: Path, console: "Console"
+) -> None:
     """Put the files of a lock into a folder: all of them, or none; raises as `resolve` does."""
     with staged(sources) as folder:
         if layer.conda:
             from ebsif.lock.conda import resolve as conda
 
+            assert runtime, "an environment of conda is only locked where the image is"
             conda.fetch(lock, layer.conda, layer.pip, base, runtime, folder, console)
         else:
             from ebsif.lock.pip import resolve as pip

@@ -30,7 +30,10 @@ def format_of(digest: str) -> int:
 def base_inputs(base: Manifest) -> dict[str, Any]:
     """Return what the Python of a base is and has, as data."""
     python = base.python
+    # What was locked without the image is judged again where the image is.
+    without_image = {"source": base.source} if base.source == "publisher" else {}
     return {
+        **without_image,
         "python": [python.minor, python.tag] if python else None,
         "packages": sorted((canonicalize_name(name), version) for name, version in base.packages.items()),
     }

@@ -38,13 +38,32 @@ class Installed:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """A CPython on Linux that cannot be run here, as far as that counts for packages.
+
+    Parameters
+    ----------
+    version
+        Its full version.
+    machine
+        The kind of processor that it is for.
+    glibc
+        Version of the C library.
+    """
+
+    version: str
+    machine: str
+    glibc: str
+
+
+@dataclass(frozen=True)
 class Target:
     """The Python that the wheels are for.
 
     Parameters
     ----------
     image
-        The image in whose containers it runs.
+        The image in whose containers it runs; None when that is not at hand.
     python
         Its program there.
     label
@@ -55,14 +74,17 @@ class Target:
         What containers need to see besides.
     needs_venv
         Whether the packages go into a venv on top of it, and not beside its own.
+    elsewhere
+        What it is, when its image is not at hand.
     """
 
-    image: Path
+    image: Path | None
     python: str
     label: str
     packages: tuple[Installed, ...]
     binds: tuple[str, ...] = ()
     needs_venv: bool = False
+    elsewhere: Elsewhere | None = None
 
     def find(self, name: str) -> Installed | None:
         """Return the package of a name, if the target has it."""
@@ -76,13 +98,14 @@ def target_of(base: Base) -> Target:
     Raises
     ------
     EbsifError
-        When the base is not at hand, or has no Python.
+        When nothing is known of what is in the base, or it has no Python.
     """
     manifest = base.known()
     if manifest.python is None:
         raise EbsifError(f"the image {base.file} has no Python that a venv can be made with")
     label, packages = label_of(manifest.python.minor, manifest), of_base(manifest)
-    return Target(image_of(base), manifest.python.path, label, packages, needs_venv=True)
+    elsewhere = None if base.path else Elsewhere(manifest.python.version, manifest.machine, manifest.glibc or "")
+    return Target(base.path, manifest.python.path, label, packages, needs_venv=True, elsewhere=elsewhere)
 
 
 def label_of(python: str, base: Manifest) -> str:

@@ -13,6 +13,7 @@ from ebsif.easyconfig.read import read_easyconfig
 from tests.support.easyconfigs import HOOK_VALUE
 from tests.support.generator import Desk, contents, make_desk, module_of
 from tests.support.index import serve
+from tests.support.publisher import publish
 from tests.support.runtime import counted_runtime
 from tests.support.site import Site
 from tests.support.wheels import Wheel, make_wheel
@@ -189,6 +190,22 @@ def test_build_does_it_all(desk: Desk, hello_wheel: Wheel) -> None:
     last = desk.run("build", recipe).splitlines()[-1]
     assert last == f"module load {module_of(recipe)}"
     assert desk.login(f"{last} && hello 'two words'").stdout == "hello ['two words']\n"
+
+
+def test_what_was_locked_without_the_image_installs_where_that_is(desk: Desk, hello_wheel: Wheel) -> None:
+    image = desk.site.machine.bases["venv"]
+    found = json.loads(desk.run("inspect", image, "--json"))
+    listing = publish(desk.recipes, image=image.stem, apt={}, pip=found["packages"], sha256=found["sha256"])
+    facts = {name: found[name] for name in ("kind", "machine", "glibc", "start_with")}
+    facts |= {"python": found["python"]["path"], "python_version": found["python"]["version"]}
+    told = [word for name, value in facts.items() for word in ("--fact", f"{name}={value}")]
+    desk.run("inspect", listing, *told, "--output", f"{image.name}.manifest.json")
+    recipe = desk.new(image.name, "-r", desk.require(hello_wheel))
+    desk.run("generate", recipe)
+    desk.freeze(image)
+    desk.eb(recipe.with_suffix(".eb"))
+    script = 'hello x && python3 -c "import os; print(os.environ[\'DEMO_RUNSCRIPT\'])"'
+    assert desk.loaded(module_of(recipe), script) == "hello ['x']\nset by the runscript\n"
 
 
 def test_build_tells_when_easybuild_fails(desk: Desk) -> None:

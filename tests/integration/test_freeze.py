@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.manifests import make_manifest
 from workbench import Machine
 
 pytestmark = pytest.mark.e2e
@@ -44,8 +45,52 @@ def test_an_image_is_copied_with_its_manifest_and_nobody_can_write_to_it(
     frozen = folder / image.name
     assert frozen.read_bytes() == image.read_bytes()
     manifest = json.loads((folder / f"{image.name}.manifest.json").read_text())
-    assert json.loads(done.stdout) == {"image": str(frozen), "sha256": manifest["sha256"], "new": True}
+    made = {"image": str(frozen), "sha256": manifest["sha256"], "new": True, "verified_with": []}
+    assert json.loads(done.stdout) == made
     assert stat.S_IMODE(frozen.stat().st_mode) == 0o444
+
+
+@pytest.fixture
+def published(image: Path, tmp_path: Path) -> Path:
+    """The image in a folder of its own, where files of checksums may lie."""
+    release = tmp_path / "release"
+    release.mkdir()
+    copy = release / image.name
+    copy.write_bytes(image.read_bytes())
+    return copy
+
+
+def test_the_publishers_checksum_is_compared_and_named(freeze: Freeze, published: Path) -> None:
+    checksums = published.with_name("release.sha256")
+    checksums.write_text(f"{hashlib.sha256(published.read_bytes()).hexdigest()}  {published.name}\n")
+    done = freeze(published)
+    assert done.returncode == 0, done.stderr
+    assert f", as in {checksums}" in " ".join(done.stderr.split())
+    assert json.loads(freeze(published, "--json").stdout)["verified_with"] == [str(checksums)]
+
+
+def test_another_checksum_of_the_publisher_is_refused_before_anything_is_written(
+    freeze: Freeze, published: Path, folder: Path
+) -> None:
+    published.with_name("release.sha256").write_text(f"{'a' * 64}  {published.name}\n")
+    done = freeze(published)
+    assert done.returncode == 2
+    assert "it is another file than was published" in " ".join(done.stderr.split())
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_what_the_publisher_said_is_replaced_when_the_image_is_there_and_is_the_one(
+    freeze: Freeze, image: Path, folder: Path, right: bool
+) -> None:
+    sha256 = hashlib.sha256(image.read_bytes()).hexdigest() if right else "a" * 64
+    said = make_manifest(file=image.name).model_copy(update={"source": "publisher", "sha256": sha256})
+    folder.mkdir()
+    manifest = folder / f"{image.name}.manifest.json"
+    manifest.write_text(said.to_json())
+    assert freeze(image).returncode == (0 if right else 2)
+    assert json.loads(manifest.read_text())["source"] == ("inspection" if right else "publisher")
+    assert (folder / image.name).exists() == right
 
 
 def test_a_link_is_followed_to_the_name_of_the_image(

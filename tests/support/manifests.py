@@ -47,7 +47,7 @@ def make_manifest(
 
 def image_header(manifest: Manifest) -> bytes:
     """Return the beginning of an image that a manifest fits."""
-    return bytes(32) + b"SIF_MAGIC".ljust(16, b"\0") + bytes.fromhex(manifest.id.replace("-", ""))
+    return bytes(32) + b"SIF_MAGIC".ljust(16, b"\0") + bytes.fromhex((manifest.id or "").replace("-", ""))
 
 
 def freeze(folder: Path, manifest: Manifest) -> Path:

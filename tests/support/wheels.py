@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ def make_wheel(
     info = f"{module}-{version}.dist-info"
     metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"]
     metadata += [f"Requires-Dist: {requirement}\n" for requirement in requires]
+    extras = [extra for requirement in requires for extra in re.findall(r'extra == "([^"]+)"', requirement)]
+    metadata += [f"Provides-Extra: {extra}\n" for extra in extras]
     contents[f"{info}/METADATA"] = "".join(metadata)
     contents[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n"
     if commands:

@@ -127,7 +127,7 @@ def test_a_schema_has_a_name_with_the_format(kind: str, capsys: pytest.CaptureFi
     cli.main(["schema", kind])
     schema = json.loads(capsys.readouterr().out)
     jsonschema.Draft202012Validator.check_schema(schema)
-    assert schema["$id"] == f"urn:ebsif:{kind}:{2 if kind == 'manifest' else 1}"
+    assert schema["$id"] == f"urn:ebsif:{kind}:{3 if kind == 'manifest' else 1}"
 
 
 def test_the_schema_of_recipes_takes_the_format_as_a_number(capsys: pytest.CaptureFixture[str]) -> None:

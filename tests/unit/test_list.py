@@ -62,12 +62,26 @@ def test_scripts_get_the_same_of_each_image(folders: Path, capsys: pytest.Captur
         "path": f"{folders}/frozen/seen.sif",
         "frozen": True,
         "size": 4_200_000,
+        "source": "inspection",
         "sha256": "0" * 64,
         "kind": "venv",
         "python": "3.12.3",
         "rocm": "6.2.4",
     }
     assert bases[1]["kind"] is None
+
+
+def test_an_image_that_only_its_publisher_knows_is_listed_as_such(
+    folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("remote", "seen"):  # of which one is at hand
+        published = make_manifest(python="3.12.3").model_copy(update={"source": "publisher", "size": None})
+        (folders / f"frozen/{name}.sif.manifest.json").write_text(published.to_json())
+    line = "  remote.sif  not at hand, known from its publisher, venv, Python 3.12.3"
+    found = listed(capsys, "--bases").splitlines()
+    assert [row for row in found if "publisher" in row] == [line]
+    remote = next(base for base in as_json(capsys, "--bases")["bases"] if base["path"].endswith("remote.sif"))
+    assert (remote["size"], remote["source"]) == (None, "publisher")
 
 
 def test_easyconfigs_for_containers_are_listed_and_others_are_not(

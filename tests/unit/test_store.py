@@ -61,11 +61,11 @@ def test_a_manifest_of_an_older_ebsif_is_looked_for_anew(image: Path) -> None:
 
 def test_a_manifest_of_an_older_ebsif_says_what_to_run(image: Path) -> None:
     keep(manifest_path(image), image, format=FORMAT - 1)
-    with pytest.raises(OutdatedError, match="of an older ebsif, and this one reads format 2: run `ebsif freeze`"):
+    with pytest.raises(OutdatedError, match="of an older ebsif, and this one reads format 3: run `ebsif freeze`"):
         read_manifest(manifest_path(image))
 
 
 def test_a_manifest_of_a_newer_ebsif_is_refused(image: Path) -> None:
     keep(manifest_path(image), image, format=FORMAT + 1, more={})
-    with pytest.raises(FileError, match="has the format 3 of a newer ebsif"):
+    with pytest.raises(FileError, match="has the format 4 of a newer ebsif"):
         stored_manifest(image)

@@ -1,50 +1,56 @@
-"""pip of a known version in the container, with no setting of the user but their way to the network."""
+"""What pip of a known version does, with no setting of the user but their way to the network."""
 
 import json
-import shutil
 import subprocess
-import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from ebsif.files import make_cache
-from ebsif.inside import LAYER_PY
-from ebsif.inside.packages import PYTHON_ENV
-from ebsif.lock.model import PIP
 from ebsif.lock.pip.line import Line
 from ebsif.lock.pip.messages import explained
-from ebsif.lock.pip.network import network_environment
 from ebsif.lock.target import Target
-from ebsif.runtime import Inside, Runtime
 
-# Where the container sees the working folder and pip's cache.
-_INSIDE = PurePosixPath("/ebsif/lock")
-_CACHE = "/ebsif/cache"
 _REPORT, _LOG = "report.json", "pip.log"
 
 
 @dataclass(frozen=True)
-class Pip:
+class Pip(ABC):
     """pip as it will install the packages.
 
     Parameters
     ----------
     folder
-        A folder on this machine that the container sees as `inside` tells.
+        A folder on this machine that pip sees as `inside` tells.
     target
         The Python that the wheels are for.
     """
 
     folder: Path
     target: Target
-    _runtime: Runtime
 
+    @abstractmethod
     def inside(self, name: str) -> str:
-        """Return the path in the container of a file in the folder."""
-        return str(_INSIDE / name)
+        """Return the path by which pip sees a file in the folder."""
+
+    @abstractmethod
+    def start(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        """Run pip, and return how it ended."""
+
+    @abstractmethod
+    def script(self, script: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        """Run a script of ours with the Python that pip runs with; its first argument is the file of pip."""
+
+    def learn(self, indexes: Sequence[str]) -> bool:
+        """Find out what the last report lacked to be right, and return whether there was anything.
+
+        Parameters
+        ----------
+        indexes
+            pip's options for package indexes.
+        """
+        return False
 
     def report(self, arguments: Sequence[str], lines: Sequence[Line] = ()) -> dict[str, Any]:
         """Resolve without installing, and return pip's report.
@@ -74,40 +80,6 @@ class Pip:
     def run(self, arguments: Sequence[str], lines: Sequence[Line] = ()) -> None:
         """Run a command of pip; raises as `report` does."""
         # Not --quiet, which would hide the reasons of a conflict.
-        options = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--cache-dir", _CACHE]
-        command = [self._python, f"{self.inside(PIP.filename)}/pip", *arguments, *options]
-        done = self._runtime.run(self.target.image, command, self._surroundings())
+        done = self.start([*arguments, "--no-input", "--disable-pip-version-check", "--progress-bar", "off"])
         if done.returncode != 0:
             raise explained(done.stdout, done.stderr, self.target, lines)
-
-    def script(self, script: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        """Run a script of ours with the Python that pip runs with; its first argument is the file of pip."""
-        shutil.copy(script, self.folder)
-        command = [self._python, self.inside(script.name), self.inside(PIP.filename), *arguments]
-        return self._runtime.run(self.target.image, command, self._surroundings())
-
-    @property
-    def _python(self) -> str:
-        return self.inside("venv/bin/python") if self.target.needs_venv else self.target.python
-
-    def make_venv(self) -> None:
-        """Make the venv, as that of the layer."""
-        shutil.copy(LAYER_PY, self.folder)
-        command = [self.target.python, self.inside(LAYER_PY.name), "create", self.inside("venv")]
-        self._runtime.output(self.target.image, command, self._surroundings())
-
-    def _surroundings(self) -> Inside:
-        env = PYTHON_ENV | network_environment(self.folder, _INSIDE)
-        binds = [f"{self.folder}:{_INSIDE}", f"{make_cache('pip')}:{_CACHE}", *self.target.binds]
-        return Inside("exec", binds, env)
-
-
-@contextmanager
-def pip_on(target: Target, runtime: Runtime, folder: Path) -> Iterator[Pip]:
-    """Give pip for a target, from a folder that has its file."""
-    with tempfile.TemporaryDirectory(prefix="ebsif-") as name:
-        pip = Pip(Path(name), target, runtime)
-        shutil.copy(folder / PIP.filename, pip.folder)
-        if target.needs_venv:
-            pip.make_venv()
-        yield pip

@@ -17,7 +17,8 @@ from ebsif.lock.pip.build import backend_requirements, build_system
 from ebsif.lock.pip.download import download, formats, indexes
 from ebsif.lock.pip.line import Line
 from ebsif.lock.pip.network import default_index
-from ebsif.lock.pip.pip import Pip, pip_on
+from ebsif.lock.pip.pip import Pip
+from ebsif.lock.pip.place import pip_on
 from ebsif.lock.pip.report import Report, from_base, listed_at, locked_files
 from ebsif.lock.pip.request import PipRequest
 from ebsif.lock.target import BASE, Target, target_of
@@ -55,7 +56,7 @@ class Wheels:
 def resolve(
     request: PipRequest,
     base: Base,
-    runtime: Runtime,
+    runtime: Runtime | None,
     folder: Path,
     console: Console,
     *,
@@ -72,7 +73,7 @@ def resolve(
 def resolve_wheels(
     request: PipRequest,
     target: Target,
-    runtime: Runtime,
+    runtime: Runtime | None,
     folder: Path,
     console: Console,
     *,
@@ -101,6 +102,8 @@ def resolve_wheels(
     with pip_on(target, runtime, folder) as pip:
         with console.waiting("resolving packages"):
             report = _report(pip, request, list(there.values()), kept)
+            while pip.learn(indexes(request)):
+                report = _report(pip, request, list(there.values()), kept)
         files = _locked_files(pip, report, request)
         _check_hashes(files, request)
         download(pip, files, request, folder, console)
@@ -109,7 +112,7 @@ def resolve_wheels(
 
 
 def fetch(
-    lock: Lock, request: PipRequest, base: Base, runtime: Runtime, folder: Path, console: Console
+    lock: Lock, request: PipRequest, base: Base, runtime: Runtime | None, folder: Path, console: Console
 ) -> None:
     """Put the files of the lock of a venv into a folder; raises as `resolve_wheels` does."""
     fetch_wheels(lock.files, request, target_of(base), runtime, folder, console)
@@ -119,7 +122,7 @@ def fetch_wheels(
     files: Iterable[LockedFile],
     request: PipRequest,
     target: Target,
-    runtime: Runtime,
+    runtime: Runtime | None,
     folder: Path,
     console: Console,
 ) -> None:

@@ -1,0 +1,78 @@
+"""Where pip runs: in a container of the base, or elsewhere when that is not at hand."""
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ebsif.files import make_cache
+from ebsif.inside import LAYER_PY
+from ebsif.inside.packages import PYTHON_ENV
+from ebsif.lock.model import PIP
+from ebsif.lock.pip.elsewhere import PipElsewhere
+from ebsif.lock.pip.network import network_environment
+from ebsif.lock.pip.pip import Pip
+from ebsif.lock.target import Target
+from ebsif.runtime import Inside, Runtime
+
+# Where the container sees the working folder and pip's cache.
+_INSIDE = PurePosixPath("/ebsif/lock")
+_CACHE = "/ebsif/cache"
+
+
+@dataclass(frozen=True)
+class _PipInContainer(Pip):
+    _image: Path
+    _runtime: Runtime
+
+    def inside(self, name: str) -> str:
+        return str(_INSIDE / name)
+
+    def start(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        command = [self._python, f"{self.inside(PIP.filename)}/pip", *arguments, "--cache-dir", _CACHE]
+        return self._runtime.run(self._image, command, self._surroundings())
+
+    def script(self, script: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        shutil.copy(script, self.folder)
+        command = [self._python, self.inside(script.name), self.inside(PIP.filename), *arguments]
+        return self._runtime.run(self._image, command, self._surroundings())
+
+    @property
+    def _python(self) -> str:
+        return self.inside("venv/bin/python") if self.target.needs_venv else self.target.python
+
+    def make_venv(self) -> None:
+        """Make the venv, as that of the layer."""
+        shutil.copy(LAYER_PY, self.folder)
+        command = [self.target.python, self.inside(LAYER_PY.name), "create", self.inside("venv")]
+        self._runtime.output(self._image, command, self._surroundings())
+
+    def _surroundings(self) -> Inside:
+        env = PYTHON_ENV | network_environment(self.folder, _INSIDE)
+        binds = [f"{self.folder}:{_INSIDE}", f"{make_cache('pip')}:{_CACHE}", *self.target.binds]
+        return Inside("exec", binds, env)
+
+
+@contextmanager
+def pip_on(target: Target, runtime: Runtime | None, folder: Path) -> Iterator[Pip]:
+    """Give pip for a target, from a folder that has its file.
+
+    Parameters
+    ----------
+    runtime
+        Runs the target; None when its image is not at hand.
+    """
+    with tempfile.TemporaryDirectory(prefix="ebsif-") as name:
+        shutil.copy(folder / PIP.filename, name)
+        if target.image is None or runtime is None:
+            elsewhere = PipElsewhere(Path(name), target)
+            elsewhere.stand_in()
+            yield elsewhere
+            return
+        pip = _PipInContainer(Path(name), target, target.image, runtime)
+        if target.needs_venv:
+            pip.make_venv()
+        yield pip
