@@ -160,11 +160,10 @@ def generate(
             raise EbsifError(f"{plan.path} asks for no packages: there is nothing to upgrade")
         return Generated(plan, plan.text(None), None)
     check_upgraded(upgrade or (), plan.request, plan.locked, plan.target)
-    runtime = find_runtime()
     sources = sources or source_path(plan.recipe.name)
     if plan.lock_is_current and upgrade is None and plan.locked:
         if missing_files(plan.locked.files, sources):
-            fetch(plan.locked, plan.request, plan.base, runtime, sources, console)
+            fetch(plan.locked, plan.request, plan.base, find_runtime(), sources, console)
         return Generated(plan, plan.text(plan.locked), plan.locked)
     previous = plan.locked if upgrade is None or upgrade else None
     if previous and is_outdated(previous):
@@ -172,7 +171,8 @@ def generate(
             f"an older ebsif has locked {plan.target}, and did not note all that a lock depends on: it is locked anew, "
             "and keeps its versions where they still fit"
         )
-    resolved = resolve(plan.request, plan.base, runtime, sources, console, previous=previous, upgrade=upgrade or ())
+    runtime, upgraded = find_runtime(), upgrade or ()
+    resolved = resolve(plan.request, plan.base, runtime, sources, console, previous=previous, upgrade=upgraded)
     return Generated(plan, plan.text(resolved.lock), resolved.lock, resolved.from_base)
 
 

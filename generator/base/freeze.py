@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from ebsif.base.inspect import identity, inspect_image
+from ebsif.base.inspect import check_can_inspect, identity, inspect_image
 from ebsif.base.manifest import Manifest, read_manifest
 from ebsif.base.store import manifest_path
 from ebsif.console import Console
@@ -44,6 +44,7 @@ def freeze(source: Path, folder: Path, runtime: Runtime, console: Console) -> Fr
     target = folder / source.name
     if target.exists():
         return _again(source, target, runtime, console)
+    check_can_inspect(source)
     make_folder(folder, "choose another one with --to")
     copy_new(source, target, console)
     return Frozen(target, _with_manifest(target, runtime, console), is_new=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from ebsif.base.image import Base
+from ebsif.base.inspect import check_can_start
 from ebsif.base.manifest import Manifest
 from ebsif.errors import EbsifError
 
@@ -96,13 +97,14 @@ def of_base(base: Manifest) -> tuple[Installed, ...]:
 
 
 def image_of(base: Base) -> Path:
-    """Return the image of a base.
+    """Return the image of a base, for containers to be started.
 
     Raises
     ------
     EbsifError
-        When it is not at hand.
+        When it is not at hand, or for another kind of processor than this host has.
     """
     if base.path is None:
         raise EbsifError(f"the image {base.file} is not at hand, and packages can only be locked on it")
+    check_can_start(base.path, "lock its packages on a host of that kind: the easyconfig serves here too")
     return base.path
