@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field
 from ebsif import document
 from ebsif.errors import EbsifError
 from ebsif.settings import ModuleSettings, merged
-from ebsif.values import Folder, ModuleName, SoftwareName, StrictModel, Text, Version
+from ebsif.values import Folder, Machine, ModuleName, SoftwareName, StrictModel, Text, Version
 
 SUFFIX = ".yml"
 
@@ -79,6 +79,9 @@ class Site(ModuleSettings):
     """Name of the site."""
     description: Text
     """Which machine it is."""
+    machine: Machine | None = None
+    """The kind of processor that its modules are for, as ``uname -m`` says; then part of their names. For a machine
+    that has several kinds."""
     images: list[Folder] = Field(default_factory=list)
     """Folders with images that may change, or patterns for such folders (``*``)."""
     frozen_images: list[FrozenFolder] = Field(default_factory=list)

@@ -43,6 +43,7 @@ def summary(manifest: Manifest) -> dict[str, str | None]:
         "SHA256": manifest.sha256,
         "size": f"{manifest.size / 1e9:.2f} GB",
         "kind": manifest.kind,
+        "machine": manifest.machine,
         "system": f"{system.name}, glibc {manifest.glibc or 'unknown'}" if system else None,
         "Python": f"{python.version} ({python.path})" if python else "none that layers can be made with",
         "packages": str(len(manifest.packages)),
