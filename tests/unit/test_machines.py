@@ -12,6 +12,7 @@ from ebsif.base.store import manifest_path
 from ebsif.cli import main
 from ebsif.console import Console
 from ebsif.easyconfig.read import read_easyconfig
+from ebsif.errors import EbsifError
 from ebsif.generate import Plan, make_plan
 from ebsif.lock import digest
 from ebsif.lock.model import Lock, LockedFile
@@ -162,9 +163,14 @@ def test_the_lock_of_another_machine_is_another_one() -> None:
     assert digest(plan.request, manifest(HERE)) != digest(plan.request, manifest(OTHER))
 
 
-@pytest.mark.parametrize("machine", ["aarch64", "x86_64"])
+@pytest.mark.parametrize("machine", ["aarch64", "ppc64le", "riscv64", "x86_64"])
 def test_conda_packages_are_installed_by_a_tool_for_the_machine_of_the_base(machine: str) -> None:
     assert rattler(machine).filename.endswith(f"_{machine}.whl")
+
+
+def test_a_machine_without_that_tool_is_named() -> None:
+    with pytest.raises(EbsifError, match=r"there is no py-rattler .* for s390x: conda layers need one"):
+        rattler("s390x")
 
 
 # --- a machine with several kinds of processors ---
