@@ -9,6 +9,7 @@ from packaging.version import InvalidVersion
 from packaging.version import Version as Release
 
 from ebsif.base.image import Base
+from ebsif.base.inspect import identity
 from ebsif.base.store import find_base
 from ebsif.console import Console
 from ebsif.easyconfig.read import Easyconfig, read_container
@@ -16,6 +17,7 @@ from ebsif.errors import ToolError
 from ebsif.files import sha256
 from ebsif.finding import Finding
 from ebsif.generate import Plan, is_current, make_plan
+from ebsif.inside.runtime import other_machine
 from ebsif.lock import misfits
 from ebsif.lock.sources import missing_files, source_path
 from ebsif.site import RocmRange, read_site
@@ -98,6 +100,9 @@ def _base(base: Base) -> Iterator[Finding]:
         yield Finding("image", f"the image {base.file} is not at hand: nothing in it was checked", "warning")
     else:
         yield Finding("image", f"the image is {base.path}")
+        problem = other_machine(base.file, identity(base.path).machine)
+        if problem:
+            yield Finding("machine", f"{problem}: `eb` installs it on a host of that kind only", "error")
 
 
 def _image_checksum(easyconfig: Easyconfig, base: Base, console: Console) -> Iterator[Finding]:

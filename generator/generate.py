@@ -21,7 +21,7 @@ from ebsif.lock.model import Lock
 from ebsif.lock.sources import image_folders, missing_files, source_path
 from ebsif.names import easyconfig_name, module_name
 from ebsif.recipe import Recipe, read_recipe
-from ebsif.runtime import find_runtime
+from ebsif.runtime import Runtime, find_runtime
 from ebsif.settings import ModuleSettings, merged
 from ebsif.site import Site, read_site
 
@@ -187,11 +187,10 @@ def generate(
             raise EbsifError(f"{plan.path} asks for no packages: there is nothing to upgrade")
         return Generated(plan, plan.text(None), None)
     check_upgraded(upgrade or (), plan.request, plan.locked, plan.target)
-    runtime = find_runtime() if plan.base.path else None
     sources = sources or source_path(plan.recipe.name)
     if plan.lock_is_current and upgrade is None and plan.locked:
         if missing_files(plan.locked.files, sources):
-            fetch(plan.locked, plan.request, plan.base, runtime, sources, console)
+            fetch(plan.locked, plan.request, plan.base, _runtime(plan), sources, console)
         _check_exceptions(plan, plan.locked)
         warnings = misfits(plan.locked, plan.request, plan.base.known(), sources, amd=plan.site.amd)
         return Generated(plan, plan.text(plan.locked), plan.locked, warnings=warnings)
@@ -204,7 +203,7 @@ def generate(
     resolved = resolve(
         plan.request,
         plan.base,
-        runtime,
+        _runtime(plan),
         sources,
         console,
         amd=plan.site.amd,
@@ -213,6 +212,11 @@ def generate(
     )
     _check_exceptions(plan, resolved.lock)
     return Generated(plan, plan.text(resolved.lock), resolved.lock, resolved.from_base, resolved.warnings)
+
+
+def _runtime(plan: Plan) -> Runtime | None:
+    """Return the runtime that starts the image; None where there is no image to start."""
+    return find_runtime() if plan.base.path else None
 
 
 def _check_exceptions(plan: Plan, lock: Lock) -> None:

@@ -36,7 +36,9 @@ def version_suffix(recipe: Recipe, base: Base) -> str:
         return recipe.versionsuffix
     rocm = (base.name and base.name.rocm) or base.rocm
     python = python_version(recipe, base)
-    parts = [*_hardware(recipe, rocm, python), *(["python", python] if python else []), *recipe.with_, "singularity"]
+    machine = recipe.machine or base.machine
+    parts = [*([machine] if machine else []), *_hardware(recipe, rocm, python)]
+    parts += [*(["python", python] if python else []), *recipe.with_, "singularity"]
     parts += [part for part in (recipe.variant, recipe.date) if part]
     for part in parts:
         if not re.fullmatch(r"[A-Za-z0-9_.+-]+", part):

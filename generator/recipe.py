@@ -17,6 +17,7 @@ from ebsif.values import (
     Date,
     EnvironmentName,
     ImageFile,
+    Machine,
     NamePart,
     PackageName,
     Requirement,
@@ -88,6 +89,8 @@ class Recipe(ModuleSettings):
     """What tells this module from others on the same base."""
     date: Date | None = None
     """The day of the base or of the recipe, the last part of the name."""
+    machine: Machine | None = None
+    """The kind of processor of the base, as ``uname -m`` says; then part of the name. By default that of the site."""
     versionsuffix: Suffix | None = None
     """The version suffix, where it should not follow from the base, ``with``, ``variant`` and ``date``."""
     site: Text = "local"

@@ -13,7 +13,7 @@ from ebsif import document
 from ebsif.base.manifest import Facts
 from ebsif.errors import EbsifError
 from ebsif.settings import ModuleSettings, merged
-from ebsif.values import Folder, ModuleName, SoftwareName, StrictModel, Text, Version
+from ebsif.values import Folder, Machine, ModuleName, SoftwareName, StrictModel, Text, Version
 
 SUFFIX = ".yml"
 
@@ -82,6 +82,9 @@ class Site(ModuleSettings):
     """Name of the site."""
     description: Text
     """Which machine it is."""
+    machine: Machine | None = None
+    """The kind of processor that its modules are for, as ``uname -m`` says; then part of their names. For a machine
+    that has several kinds."""
     images: list[Folder] = Field(default_factory=list)
     """Folders with images that may change, or patterns for such folders (``*``)."""
     frozen_images: list[FrozenFolder] = Field(default_factory=list)

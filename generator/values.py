@@ -4,9 +4,10 @@ import re
 from typing import Annotated
 
 from packaging.utils import canonicalize_name
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
 
 from ebsif.inside.activation import CONTAINER_PATH, START_VALUE, VARIABLE_NAME, VARIABLE_VALUE
+from ebsif.inside.runtime import SIF_MACHINES
 from ebsif.inside.text import BIND, COMMAND_NAME, ENVIRONMENT_NAME, MODULE_NAME, SHA256
 
 # Characters that no name and no path may have, for use in a class of characters.
@@ -51,6 +52,15 @@ def _match_spec(value: str) -> str:
     return value
 
 
+_MACHINES = tuple(SIF_MACHINES.values())
+
+
+def _machine(value: str) -> str:
+    if value not in _MACHINES:
+        raise ValueError(f"{value!r} is no machine: write what `uname -m` says there, one of {', '.join(_MACHINES)}")
+    return value
+
+
 def _requirement(value: str) -> str:
     value = _one_line(value).strip()
     if not value or value.startswith("-"):
@@ -68,6 +78,7 @@ Version = Annotated[
 Suffix = Annotated[str, _matching(r"(-[A-Za-z0-9_.+-]+)?", "a version suffix: a dash, then letters, digits, _.+-")]
 NamePart = Annotated[str, _matching(r"[A-Za-z0-9_.+-]+", "a part of a name: letters, digits and any of _.+-")]
 EnvironmentName = Annotated[str, _matching(ENVIRONMENT_NAME, "a name for an environment: letters, digits, and _.+-")]
+Machine = Annotated[str, AfterValidator(_machine), WithJsonSchema({"enum": list(_MACHINES)})]
 Date = Annotated[str, _matching(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", "a date written as YYYYMMDD")]
 Sha256 = Annotated[str, _matching(SHA256, "a SHA256: 64 of the digits 0-9 and a-f")]
 Text = Annotated[str, AfterValidator(_one_line)]

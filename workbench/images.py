@@ -16,7 +16,8 @@ from workbench.progress import Progress
 _SUITE = "bookworm"
 _PYTHON = "3.11"
 _PACKAGES = "ca-certificates,libstdc++6,python3,python3-venv"
-_PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64", "any")
+_MANYLINUX = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
+_PLATFORMS = (*(f"{platform}_{os.uname().machine}" for platform in _MANYLINUX), "any")
 _COMPRESSION = "-comp zstd -Xcompression-level 3"
 _PARTS = Path(__file__).with_name("bases")
 _LEAN = ("doc", "info", "locale", "man")

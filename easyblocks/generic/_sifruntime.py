@@ -17,7 +17,7 @@ Used by ebsif, too: needs nothing but the standard library.
 import os
 import re
 import uuid
-from typing import BinaryIO, Dict, Iterable, List, Mapping, Optional
+from typing import BinaryIO, Dict, Iterable, List, Mapping, NamedTuple, Optional
 
 # Apptainer installs a link `singularity` too, so its own name decides; the module looks in the same order.
 RUNTIMES = ('apptainer', 'singularity')
@@ -27,14 +27,34 @@ RUNTIMES = ('apptainer', 'singularity')
 # LD_LIBRARY_PATH itself.
 KEPT_VARIABLES = ('HOME', 'LD_LIBRARY_PATH', 'LOGNAME', 'PATH', 'TMPDIR', 'USER')
 
-# A SIF file begins with a launch line of 32 bytes, then the magic word, and then, after some more, its identifier.
-SIF_HEADER = re.compile(br'.{32}SIF_MAGIC.{7}(.{16})', re.DOTALL)
+# A SIF file begins with a launch line of 32 bytes, the magic word, the version of the format, the architecture, and its
+# identifier.
+SIF_BEGINNING = re.compile(br'.{32}SIF_MAGIC.{4}(.{2}).(.{16})', re.DOTALL)
+
+# The architectures of the format, as `uname -m` calls them. Of those that are not here, the runtime alone knows which
+# machine runs which.
+SIF_MACHINES = {
+    b'02': 'x86_64', b'04': 'aarch64', b'05': 'ppc64', b'06': 'ppc64le', b'11': 's390x', b'12': 'riscv64',
+    b'13': 'loongarch64',
+}
+
+SifHeader = NamedTuple('SifHeader', [('id', str), ('machine', Optional[str])])
 
 
-def sif_id(handle: BinaryIO) -> Optional[str]:
-    """Identifier (UUID) of a SIF image, by how its file begins; None for another file."""
-    match = SIF_HEADER.match(handle.read(64))
-    return str(uuid.UUID(bytes=match.group(1))) if match else None
+def sif_header(handle: BinaryIO) -> Optional[SifHeader]:
+    """
+    Identifier (UUID) of a SIF image and the machine that it is for, by how its file begins; None for another file.
+
+    The machine is None where nobody can tell.
+    """
+    match = SIF_BEGINNING.match(handle.read(64))
+    return SifHeader(str(uuid.UUID(bytes=match.group(2))), SIF_MACHINES.get(match.group(1))) if match else None
+
+
+def other_machine(name: str, machine: Optional[str]) -> Optional[str]:
+    """That an image is not for the machine of this host, in words that name both; None when it is."""
+    host = os.uname().machine
+    return 'this host is %s, and %s is for %s' % (host, name, machine) if machine not in (None, host) else None
 
 
 def runtime_prefix(runtime: str) -> str:

@@ -24,7 +24,7 @@ from easybuild.easyblocks.generic._sifactivation import VARIABLE_VALUE
 from easybuild.easyblocks.generic._sifactivation import activate_script, activation_changes, differences
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
-from easybuild.easyblocks.generic._sifruntime import runtime_prefix, sif_id
+from easybuild.easyblocks.generic._sifruntime import other_machine, runtime_prefix, sif_header
 from easybuild.easyblocks.generic._siftext import BIND, COMMAND_NAME, HOST_COMMANDS, MODULE_NAME, RESERVED_COMMANDS
 from easybuild.easyblocks.generic._siftext import files_path, fill_template, lua_value, shell_words, tcl_value
 from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
@@ -311,6 +311,23 @@ class SifContainer(StagedEasyBlock):
                 % (filename, ', '.join(self.frozen_folders) or "none"))
         return super().obtain_file(filename, **kwargs)
 
+    def fetch_sources(self, *args, **kwargs):
+        """Also look what the image is, before more is fetched; to fetch files, any host will do."""
+        super().fetch_sources(*args, **kwargs)
+        if self.owns_lock:
+            problem = self.look_at_image(self.src[0]['path'])
+            if problem:
+                raise EasyBuildError("%s: install it on a host of that kind.", problem)
+
+    def look_at_image(self, path):
+        """That an image is for another kind of machine than this host, in words; None when it is not."""
+        with open(path, 'rb') as handle:
+            header = sif_header(handle)
+        if header is None:
+            raise EasyBuildError("%s is not a SIF image. Singularity and Apptainer make one with `build` or `pull`.",
+                                 path)
+        return other_machine(path, header.machine)
+
     def checksum_step(self):
         """Verify checksums with those that the fetch step has computed: images are large."""
         if self.dry_run:
@@ -326,15 +343,9 @@ class SifContainer(StagedEasyBlock):
                 print_warning("Ignoring failing checksum verification for %s" % source['name'])
 
     def extract_step(self):
-        """There is nothing to unpack; but make sure that the image is one."""
-        if self.dry_run:
-            return
-        self.src[0]['finalpath'] = self.builddir
-        with open(self.src[0]['path'], 'rb') as handle:
-            is_sif = sif_id(handle) is not None
-        if not is_sif:
-            raise EasyBuildError("%s is not a SIF image. Singularity and Apptainer make one with `build` or `pull`.",
-                                 self.src[0]['path'])
+        """There is nothing to unpack."""
+        if not self.dry_run:
+            self.src[0]['finalpath'] = self.builddir
 
     def configure_step(self):
         """Find the container runtime, and see whether it can start the image."""
@@ -510,9 +521,9 @@ class SifContainer(StagedEasyBlock):
         if self.dry_run:
             super().sanity_check_step(*args, **kwargs)
             return
-        if self.module_only and self.existing_image is None:
-            print_warning("The container image is gone, skipping the sanity check. It was looked for at: %s"
-                          % ', '.join(self.images))
+        problem = self.module_only and self.why_not_started()
+        if problem:
+            print_warning("%s; skipping the sanity check", problem)
             return
         if self.runtime is None:
             self.runtime = find_runtime()
@@ -526,6 +537,12 @@ class SifContainer(StagedEasyBlock):
                 self.sanity_check_fail_msgs.extend(problems)
                 self.exit_code = EasyBuildExit.FAIL_SANITY_CHECK
         super().sanity_check_step(*args, **kwargs)
+
+    def why_not_started(self):
+        """Why nobody can start the image on this host, in words; None when nothing is known to be in the way."""
+        if self.existing_image is None:
+            return "The container image is gone. It was looked for at: %s" % ', '.join(self.images)
+        return self.look_at_image(self.existing_image)
 
     def sanity_check_rpath(self, *args, **kwargs):
         """Nothing here is linked by EasyBuild."""

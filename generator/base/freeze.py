@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ebsif.base.checksums import Stated, stated_of, verify
-from ebsif.base.inspect import identity, inspect_image
+from ebsif.base.inspect import check_can_inspect, identity, inspect_image
 from ebsif.base.manifest import Manifest, read_manifest
 from ebsif.base.store import manifest_path, publishers_manifest
 from ebsif.console import Console
@@ -54,6 +54,7 @@ def freeze(source: Path, folder: Path, runtime: Runtime, console: Console) -> Fr
     verified_with = tuple(dict.fromkeys(one.file for one in stated))
     if wanted and target.exists():
         return Frozen(target, _again(source, wanted, target, runtime, console), False, verified_with)
+    check_can_inspect(source)
     make_folder(folder, "choose another one with --to")
     copy_new(source, target, console)
     found = sha256(target, console)

@@ -54,12 +54,15 @@ class Base:
         What is in it: found out if it is at hand, else as its publisher says; None when nobody says.
     name
         What its name says, if the site knows images with such names.
+    machine
+        The kind of processor that it must be for, where the site says so.
     """
 
     file: str
     path: Path | None = None
     manifest: Manifest | None = None
     name: ImageName | None = None
+    machine: str | None = None
 
     @property
     def rocm(self) -> str | None:

@@ -18,7 +18,7 @@ from ebsif.files import opened, sha256
 from ebsif.inside import LAYER_PY
 from ebsif.inside.activation import activate_script, activation_changes, parse_activated, parse_environment
 from ebsif.inside.packages import MINIMUM_PYTHON
-from ebsif.inside.runtime import sif_id
+from ebsif.inside.runtime import other_machine, sif_header
 from ebsif.runtime import Inside, Runtime
 from ebsif.values import Command, PackageSpelling
 
@@ -37,10 +37,21 @@ _PACKAGE: TypeAdapter[str] = TypeAdapter(PackageSpelling)
 
 @dataclass(frozen=True)
 class Identity:
-    """What tells an image from others without reading all of it."""
+    """What tells an image from others without reading all of it, or starting it.
+
+    Parameters
+    ----------
+    id
+        Its identifier (UUID).
+    size
+        Its size in bytes.
+    machine
+        The kind of processor that it is for, as ``uname -m`` says; None where its header does not tell.
+    """
 
     id: str
     size: int
+    machine: str | None
 
 
 def identity(image: Path) -> Identity:
@@ -52,11 +63,44 @@ def identity(image: Path) -> Identity:
         When it is none, or cannot be read.
     """
     with opened(image) as file:
-        found = sif_id(file)
+        found = sif_header(file)
         size = os.fstat(file.fileno()).st_size
     if found is None:
         raise FileError(f"{image} is not a SIF image: singularity and apptainer make one with `build` or `pull`")
-    return Identity(found, size)
+    return Identity(found.id, size, found.machine)
+
+
+def can_start(image: Path) -> bool:
+    """Tell whether an image is for the kind of processor that this host has; raises as `identity` does."""
+    return other_machine(str(image), identity(image).machine) is None
+
+
+def check_can_start(image: Path, remedy: str) -> Identity:
+    """Return the identity of an image that containers of are to be started.
+
+    Parameters
+    ----------
+    remedy
+        What a person can do on a host of the right kind instead.
+
+    Raises
+    ------
+    FileError
+        When it is none, or cannot be read.
+    EbsifError
+        When it is for another kind of processor than this host has.
+    """
+    found = identity(image)
+    problem = other_machine(str(image), found.machine)
+    if problem:
+        raise EbsifError(f"{problem}: {remedy}")
+    return found
+
+
+def check_can_inspect(image: Path) -> Identity:
+    """Return the identity of an image that is to be inspected; raises as `check_can_start` does."""
+    remedy = "inspect it on a host of that kind with `ebsif freeze`, whose manifest, beside the image, serves here too"
+    return check_can_start(image, remedy)
 
 
 def inspect_image(image: Path, runtime: Runtime, console: Console, *, known_sha256: str | None = None) -> Manifest:
@@ -72,7 +116,7 @@ def inspect_image(image: Path, runtime: Runtime, console: Console, *, known_sha2
     EbsifError
         When it is no image, or cannot be started.
     """
-    found = identity(image)
+    found = check_can_inspect(image)
     inspection = _Inspection(image, runtime)
     try:
         with console.waiting(f"inspecting {image.name}"):

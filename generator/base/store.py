@@ -103,7 +103,7 @@ def find_base(image: str, site: Site, folder: Path, console: Console) -> Base:
     path = locate(image, site, folder)
     file = Path(image).name
     manifest = manifest_of(path, console) if path else _published(image, site, folder)
-    return Base(file, path, manifest, read_name(file, site.families))
+    return Base(file, path, manifest, read_name(file, site.families), site.machine)
 
 
 def _published(image: str, site: Site, folder: Path) -> Manifest | None:
@@ -119,7 +119,8 @@ def base_of(recipe: Recipe, document: Document, site: Site, console: Console) ->
     Raises
     ------
     EbsifError
-        When the image is not at hand, and the recipe does not say what to expect in it.
+        When the image is not at hand, and the recipe does not say what to expect in it; or when it is for another kind
+        of processor than the recipe or the site says.
     """
     base = find_base(recipe.base, site, document.path.parent, console)
     if base.manifest is None and recipe.expected is None:
@@ -129,4 +130,8 @@ def base_of(recipe: Recipe, document: Document, site: Site, console: Console) ->
             f"there is no image {recipe.base} (looked for beside the recipe and in {places}), and the recipe does not "
             "say what to expect in it (`expected:`); `ebsif inspect` makes a manifest from its publisher's list, too",
         )
+    machine = recipe.machine or base.machine
+    if machine and base.manifest and base.manifest.machine != machine:
+        whose = "recipe" if recipe.machine else f"site {site.name}"
+        raise document.error(("base",), f"{base.file} is for {base.manifest.machine}, and the {whose} for {machine}")
     return base

@@ -93,6 +93,7 @@ def summary(manifest: Manifest) -> dict[str, str | None]:
         "SHA256": manifest.sha256,
         "size": None if manifest.size is None else f"{manifest.size / 1e9:.2f} GB",
         "kind": manifest.kind,
+        "machine": manifest.machine,
         "system": f"{system.name}, glibc {manifest.glibc or 'unknown'}" if system else None,
         "glibc": None if system else manifest.glibc,
         "Python": f"{python.version} ({python.path})" if python else "none that layers can be made with",

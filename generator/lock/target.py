@@ -6,6 +6,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from ebsif.base.image import Base
+from ebsif.base.inspect import can_start, check_can_start
 from ebsif.base.manifest import Manifest
 from ebsif.errors import EbsifError
 
@@ -63,7 +64,7 @@ class Target:
     Parameters
     ----------
     image
-        The image in whose containers it runs; None when that is not at hand.
+        The image in whose containers it runs; None when that is not at hand, or cannot be started here.
     python
         Its program there.
     label
@@ -75,7 +76,7 @@ class Target:
     needs_venv
         Whether the packages go into a venv on top of it, and not beside its own.
     elsewhere
-        What it is, when its image is not at hand.
+        What it is, when its image is not at hand, or cannot be started here.
     """
 
     image: Path | None
@@ -104,8 +105,13 @@ def target_of(base: Base) -> Target:
     if manifest.python is None:
         raise EbsifError(f"the image {base.file} has no Python that a venv can be made with")
     label, packages = label_of(manifest.python.minor, manifest), of_base(manifest)
-    elsewhere = None if base.path else Elsewhere(manifest.python.version, manifest.machine, manifest.glibc or "")
-    return Target(base.path, manifest.python.path, label, packages, needs_venv=True, elsewhere=elsewhere)
+    path = manifest.python.path
+    if base.path and can_start(base.path):
+        return Target(base.path, path, label, packages, needs_venv=True)
+    if manifest.glibc is None:
+        raise EbsifError(f"{base.file} has no glibc, so that its wheels can only be found where it can be started")
+    elsewhere = Elsewhere(manifest.python.version, manifest.machine, manifest.glibc)
+    return Target(None, path, label, packages, needs_venv=True, elsewhere=elsewhere)
 
 
 def label_of(python: str, base: Manifest) -> str:
@@ -119,13 +125,14 @@ def of_base(base: Manifest) -> tuple[Installed, ...]:
 
 
 def image_of(base: Base) -> Path:
-    """Return the image of a base.
+    """Return the image of a base, for containers to be started.
 
     Raises
     ------
     EbsifError
-        When it is not at hand.
+        When it is not at hand, or for another kind of processor than this host has.
     """
     if base.path is None:
         raise EbsifError(f"the image {base.file} is not at hand, and packages can only be locked on it")
+    check_can_start(base.path, "lock its packages on a host of that kind: the easyconfig serves here too")
     return base.path

@@ -21,6 +21,8 @@ _RATTLER = {
         "4f4ab1d34d5394e7ce130a86e59009c95ace4f5757d9c3af04de1351bcea47eb",
     ),
     "aarch64": ("manylinux_2_28_aarch64", "61b24202374188e72130f1b3dc63b455befaafc3e49e5481a38b6a6c8828c1e0"),
+    "ppc64le": ("manylinux_2_28_ppc64le", "595e415bc27f01bd95cc3c03138c0dc4087d57d8db2e80c72ca0063ee66c01b8"),
+    "riscv64": ("manylinux_2_31_riscv64", "31c6770fc2294855488532b015bc051ac3e785c30c46ddea29ea82f6b7b55876"),
 }
 
 

@@ -1,12 +1,14 @@
 """The image of an installation: linked, found among the site's frozen ones, and gone."""
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.manifests import image_for
 from tests.support.site import Site
 from tests.support.wheels import Wheel
 
@@ -71,6 +73,25 @@ def test_when_the_installed_image_is_gone_the_frozen_one_is_used(linked: Site) -
         assert linked.output("venv", "echo $SIF; hello x") == f"{frozen(linked)}\nhello ['x']\n"
     finally:
         installed(linked).symlink_to(target)
+
+
+@pytest.fixture
+def with_foreign_image(without_image: Site) -> Iterator[Site]:
+    """The installation, while its image is one for another machine."""
+    image = image_for("s390x", without_image.machine.bases["venv"], frozen(without_image).parent)
+    yield without_image
+    image.unlink()
+
+
+def test_a_module_for_another_machine_can_be_made_and_its_commands_say_so(with_foreign_image: Site) -> None:
+    with_foreign_image.module_file("venv").unlink()
+    done = with_foreign_image.eb(with_foreign_image.easyconfig("venv"), "--module-only")
+    assert done.returncode == 0, done.stdout
+    here, image = os.uname().machine, installed(with_foreign_image)
+    assert f"this host is {here}, and {image} is for s390x; skipping the sanity check" in " ".join(done.stdout.split())
+    done = with_foreign_image.loaded("venv", "hello")
+    assert done.returncode != 0
+    assert re.search(r"the image's architecture \(s390x\) could not run on the host's", done.stderr)
 
 
 def test_a_module_can_be_made_although_the_image_is_gone(without_image: Site) -> None:

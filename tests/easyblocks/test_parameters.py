@@ -38,6 +38,25 @@ def extension(name: str, file: str, folder: Path, **changes: Any) -> Extension:
 
 
 @pytest.fixture
+def other_machine(tmp_path: Path) -> str:
+    """Let the image be for another machine; return which."""
+    code, machine = ("04", "aarch64") if os.uname().machine != "aarch64" else ("02", "x86_64")
+    (tmp_path / "demo.sif").write_bytes(IMAGE[:45] + code.encode() + IMAGE[47:])
+    return machine
+
+
+def write(folder: Path, easyblock: str, parameters: Dict[str, Any]) -> Path:
+    """Write an easyconfig; a parameter that is None is left out."""
+    path = folder / "Demo.eb"
+    path.write_text(
+        "easyblock = %r\nname = 'Demo'\nversion = '1.0'\nhomepage = 'https://example.org'\n"
+        "description = 'A demo'\ntoolchain = SYSTEM\nmoduleclass = 'ai'\n" % easyblock
+        + "".join("%s = %r\n" % (name, parameters[name]) for name in parameters if parameters[name] is not None)
+    )
+    return path
+
+
+@pytest.fixture
 def refusal(
     tmp_path: Path, configure: Callable[..., None], capsys: "pytest.CaptureFixture[str]"
 ) -> Callable[..., str]:
@@ -45,12 +64,7 @@ def refusal(
 
     def refusal(*options: str, easyblock: str = "SifVenv", **changes: Any) -> str:
         parameters = dict(LEAST if easyblock == "SifVenv" else {"sources": ["demo.sif"]}, **changes)
-        path = tmp_path / "Demo.eb"
-        path.write_text(
-            "easyblock = %r\nname = 'Demo'\nversion = '1.0'\nhomepage = 'https://example.org'\n"
-            "description = 'A demo'\ntoolchain = SYSTEM\nmoduleclass = 'ai'\n" % easyblock
-            + "".join("%s = %r\n" % (name, parameters[name]) for name in parameters if parameters[name] is not None)
-        )
+        path = write(tmp_path, easyblock, parameters)
         configure("--sourcepath=%s" % tmp_path, *options, silent=False)
         os.environ["PATH"] = "%s:%s" % (tmp_path / "programs", os.environ["PATH"])
         os.environ["https_proxy"] = "http://127.0.0.1:9"  # nobody is asked for what is missing
@@ -153,6 +167,24 @@ def test_image_with_another_checksum(refusal: Callable[..., str]) -> None:
 def test_file_that_is_no_image(refusal: Callable[..., str], tmp_path: Path) -> None:
     (tmp_path / "text.sif").write_text("This is not a container image, though it has more than 64 characters.")
     assert "%s is not a SIF image" % (tmp_path / "text.sif") in refusal(sources=["text.sif"])
+
+
+def test_image_for_another_machine(refusal: Callable[..., str], other_machine: str, tmp_path: Path) -> None:
+    """It is neither hashed, nor is anything else looked for."""
+    missing = ("hello", "1.0", {"sources": ["hello-1.0-py2-none-any.whl"], "checksums": ["0" * 64]})
+    said = refusal(checksums=["0" * 64], exts_list=[missing])
+    here, image = os.uname().machine, tmp_path / "demo.sif"
+    assert "this host is %s, and %s is for %s: install it on a host of" % (here, image, other_machine) in said
+
+
+def test_files_for_another_machine_can_be_fetched(
+    other_machine: str, tmp_path: Path, configure: Callable[..., None]
+) -> None:
+    easyconfig = write(tmp_path, "SifContainer", {"sources": ["demo.sif"], "activation_env": {}, "stop": "fetch"})
+    configure("--sourcepath=%s" % tmp_path)
+    container = get_easyblock_class("SifContainer")(EasyConfig(str(easyconfig)))
+    container.run_all_steps(run_test_cases=False)
+    assert [source["path"] for source in container.src] == [str(tmp_path / "demo.sif")]
 
 
 def test_no_runtime_on_path(refusal: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

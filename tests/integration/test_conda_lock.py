@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from tests.support.conda_server import Server, serve
 from tests.support.download import fetch_wheel
 from tests.support.generator import contents
 from tests.support.index import serve as serve_wheels
+from tests.support.manifests import image_for
 from tests.support.wheels import Wheel, make_wheel
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("environment")]
@@ -136,6 +139,28 @@ def test_a_newer_c_library_than_the_base_has_is_named(bench: CondaBench, small: 
 def test_a_package_for_another_platform_is_named(bench: CondaBench, small: Channel) -> None:
     said = bench.refuse(inline(small.url, "foreign"), ConflictError)
     assert said == "foreign (recipe.yml:8) is only there for linux-aarch64, and the base is linux-64"
+
+
+@pytest.fixture
+def foreign(bench: CondaBench, tmp_path: Path) -> CondaBench:
+    """On a base for another machine, whose manifest is there."""
+    assert bench.base.path
+    image = image_for("aarch64", bench.base.path, tmp_path)
+    manifest = bench.base.known().model_copy(update={"machine": "aarch64"})
+    return replace(bench, base=replace(bench.base, path=image, manifest=manifest))
+
+
+def test_an_environment_is_locked_for_the_machine_of_the_base(foreign: CondaBench, small: Channel) -> None:
+    locked = rattler("aarch64")
+    fetch_wheel(locked.filename, f"py-rattler=={locked.version} --hash=sha256:{locked.sha256}", foreign.sources)
+    lock = foreign.lock(inline(small.url, "foreign")).lock
+    assert [file.filename for file in lock.files] == [locked.filename, "foreign-1.0-0.conda"]
+    assert lock.conda[0].source_url == f"{small.url}/linux-aarch64"
+
+
+def test_packages_of_pip_on_top_are_refused_where_that_machine_is_not(foreign: CondaBench, channel: Channel) -> None:
+    said = foreign.refuse(inline(channel.url, "shared", pip="six"))
+    assert re.fullmatch("this host is .*, and .*sif is for aarch64: lock its packages on a host of that kind: .*", said)
 
 
 @pytest.mark.parametrize(

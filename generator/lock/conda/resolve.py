@@ -18,6 +18,7 @@ from ebsif.lock.model import PIP, Lock, LockedFile, Solution
 from ebsif.lock.pip.request import PipRequest
 from ebsif.lock.pip.resolve import Wheels, fetch_wheels, resolve_wheels
 from ebsif.lock.sources import missing_files
+from ebsif.lock.target import image_of
 from ebsif.lock.tools import provide, rattler
 from ebsif.runtime import Runtime
 
@@ -53,6 +54,8 @@ def resolve(
     """
     manifest = base.known()
     tool = rattler(manifest.machine)
+    if pip.requirements:
+        image_of(base)  # pip runs in it: refuse before anything is solved and downloaded
     files, wheels = _environment(request, manifest, folder, console, _kept(previous, upgrade)), Wheels()
     if pip.requirements and not has_python(files):
         raise pip.requirements[0].error("packages of pip need a Python: add python to the environment")
