@@ -101,7 +101,6 @@ ModuleName = Annotated[str, _matching(MODULE_NAME, "the name of a module")]
 StartValue = Annotated[
     Text, _matching(START_VALUE, "a text in which $ only begins $NAME, ${NAME}, ${NAME:-text} or ${NAME:+text}")
 ]
-Machine = Annotated[str, _matching(r"[a-z0-9_]+", "a kind of processor as `uname -m` says it, such as x86_64")]
 GlibcVersion = Annotated[str, _matching(r"2\.\d+", "a version of glibc, such as 2.39")]
 PythonVersion = Annotated[str, _matching(r"3\.\d+\.\d+", "the full version of a Python, such as 3.12.3")]
 PackageName = Annotated[

@@ -24,7 +24,7 @@ from ebsif.values import (
 Kind = Literal["conda", "conda-active", "venv", "bare"]
 
 # Raise this when a field is added or changes its meaning. Format 2 added `Activation.unusable`, and lists the commands
-# of conda's noarch packages. Format 3 added `Manifest.source`, and says what nobody has found out.
+# of conda's noarch packages. Format 3 added `Manifest.source` and `Manifest.modules`, and says what nobody has found out.
 Format = Literal[3]
 FORMAT: int = get_args(Format)[0]
 
@@ -136,8 +136,8 @@ class Manifest(StrictModel):
     """Its Python, if it has one that layers can be made with (3.8 or newer, with the modules venv and ensurepip)."""
     packages: dict[PackageSpelling, PackageSpelling]
     """Version of each installed Python package, by its own spelling of the name."""
-    modules: dict[Text, PackageSpelling] = Field(default_factory=dict)
-    """The package of each module that can be imported; not in manifests of earlier versions."""
+    modules: dict[Text, PackageSpelling] | None = None
+    """The package of each module that can be imported."""
     commands: list[Command] | None
     """The commands that Python packages brought."""
     activation: Activation

@@ -1,7 +1,7 @@
 """An image for another kind of processor: what can be done with its manifest is done; nothing of it is ever started."""
 
-import hashlib
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,7 +18,9 @@ from ebsif.lock import digest
 from ebsif.lock.model import Lock, LockedFile
 from ebsif.lock.tools import rattler
 from tests.support.generator import contents
+from tests.support.index import serve
 from tests.support.manifests import freeze, make_manifest
+from tests.support.wheels import Wheel, make_wheel
 
 HERE = os.uname().machine
 OTHER = "aarch64" if HERE != "aarch64" else "x86_64"
@@ -28,7 +30,6 @@ name: Demo
 version: 1.0
 base: {IMAGE}
 """
-NUMPY = f"numpy-2.3.0-cp311-cp311-manylinux_2_28_{OTHER}.whl"
 
 
 def manifest(machine: str = OTHER) -> Manifest:
@@ -92,8 +93,8 @@ def lock(plan: Plan, sources: Path) -> None:
     """Write the easyconfig of a recipe that asks for numpy, with its file, as a host of that kind would have done."""
     assert plan.request
     sources.mkdir(parents=True)
-    (sources / NUMPY).write_bytes(b"a wheel")
-    numpy = LockedFile("numpy", "2.3.0", NUMPY, hashlib.sha256(b"a wheel").hexdigest())
+    wheel = make_wheel(sources, "numpy", "2.3.0", tag=f"cp311-cp311-manylinux_2_28_{OTHER}")
+    numpy = LockedFile("numpy", "2.3.0", wheel.path.name, wheel.sha256)
     plan.target.write_text(plan.text(Lock(digest(plan.request, plan.base.known()), (numpy,))))
 
 
@@ -132,21 +133,27 @@ def test_an_easyconfig_that_is_locked_keeps_its_lock(
     made = read_easyconfig(plan.target)
     assert made.parameters["conflicts"] == ["Other"]
     assert made.lock is not None
-    assert [file.filename for file in made.lock.files] == [NUMPY]
+    assert [file.name for file in made.lock.files] == ["numpy"]
     capsys.readouterr()
     assert main(["check", str(plan.target)]) == 1
     assert f"ok      all 1 files of the layer are in {sources}" in capsys.readouterr().out
 
 
-def test_packages_cannot_be_locked(
-    said: Callable[..., str], image: Path, sources: Path, runtime: Path, monkeypatch: pytest.MonkeyPatch
+def test_packages_are_locked_without_starting_it(
+    image: Path, sources: Path, runtime: Path, pip_wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sources.mkdir(parents=True)
-    monkeypatch.setenv("PATH", str(runtime.parent))
-    assert said("generate", write("packages: [numpy]\n")) == (
-        f"ebsif: this host is {HERE}, and {image} is for {OTHER}: lock its packages on a host of that kind: the "
-        "easyconfig serves here too\n"
-    )
+    shutil.copy(pip_wheel.path, sources)
+    make_wheel(tmp_path, "native", "1.0", tag=f"cp311-cp311-manylinux_2_28_{OTHER}")
+    make_wheel(tmp_path, "native", "2.0", tag=f"cp311-cp311-manylinux_2_28_{HERE}")
+    with serve(tmp_path) as index:
+        monkeypatch.setenv("PIP_INDEX_URL", index.url)
+        monkeypatch.setenv("PATH", str(runtime.parent))
+        assert main(["generate", str(write("packages: [native]\n"))]) == 0
+    made = read_easyconfig(Path("Demo-1.0-cpu-python-3.11-singularity.eb"))
+    assert made.lock is not None
+    assert {file.name: file.version for file in made.lock.files} == {"pip": pip_wheel.version, "native": "1.0"}
+    assert not (tmp_path / "started").exists()
 
 
 def test_check_says_that_eb_will_refuse_it_and_checks_the_rest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -194,9 +194,10 @@ def _gpus_of(build: str) -> Gpus:
 
 def _refuse_hidden(wheels: Sequence[_Wheel], around: Surroundings, graph: Graph) -> None:
     """Refuse a module of the base under the name of another package."""
+    there = around.base.modules or {}
     for wheel in wheels:
         for module in modules(wheel.names):
-            owner = around.base.modules.get(module, wheel.file.key)
+            owner = there.get(module, wheel.file.key)
             free = {wheel.file.key, owner} & around.allowed
             if owner != wheel.file.key and not free and not wheel.is_shared(module):
                 raise ConflictError(
