@@ -15,6 +15,7 @@ EasyBuild support for container images that are used through a module, implement
 The image (the base) is a SIF file that nobody changes any more. The module sets, inside the container, what
 activating the environment of the image would set, and puts a command for each program of the container on $PATH.
 """
+import copy
 import json
 import os
 import re
@@ -96,6 +97,7 @@ class SifContainer(StagedEasyBlock):
 
         self.runtime = None
         self.measured_activation = None
+        self.unload_family()
         # There is no compiler to wrap.
         self.toolchain.options['rpath'] = False
 
@@ -107,6 +109,14 @@ class SifContainer(StagedEasyBlock):
 
         self.check_types()
         self.check_parameters()
+
+    def unload_family(self):
+        """Unload a module of this kind that the user has: no second one loads beside it, and its commands are no host's."""
+        loaded = os.environ.get('LMOD_FAMILY_EBSIF')
+        if loaded:
+            self.log.info("Unloading %s, which the user has loaded", loaded)
+            self.modules_tool.unload([loaded])
+            self.initial_environ = copy.deepcopy(os.environ)
 
     # Values of the easyconfig
 
