@@ -47,8 +47,10 @@ FORMER_ACTIVATIONS = ('WITH_CONDA', 'WITH_CONDA_VENV', 'WITH_VENV')
 # Commands of ours in bin/ that run another program than one of their name in the container.
 SHELL_COMMANDS = {'start-shell': ['/bin/bash', '--norc']}
 # What all wrappers have in common, and what they read: the same settings that are in the module.
-START_SCRIPT = 'start.sh'
+START_SCRIPT = os.path.join('runscripts', 'start.sh')
 SETTINGS_FILE = os.path.join('runscripts', 'container.conf')
+# What becomes bin/python of a venv that somebody makes with the Python of the container.
+VENV_PYTHON = os.path.join('runscripts', 'venv-python')
 # What job scripts find in the container at /runscripts.
 CONTAINER_SCRIPTS = ('conda-python-distributed', 'conda-python-simple', 'get-master', 'init-conda-venv', 'settings.sh')
 
@@ -367,7 +369,7 @@ class SifContainer(StagedEasyBlock):
         for name in self.container_scripts():
             self.install_script(os.path.join('runscripts', name), read_file(files_path('runscripts', name)))
         write_file(os.path.join(self.installdir, START_SCRIPT),
-                   self.fill_command_template(START_SCRIPT, VERB=self.cfg['start_with']))
+                   self.fill_command_template('runscripts', 'start.sh', VERB=self.cfg['start_with']))
         self.install_host_commands()
 
     def copy_image(self, source):
@@ -388,10 +390,11 @@ class SifContainer(StagedEasyBlock):
                       "name is odd: %s", ', '.join(repr(name) for name in left_out), log=self.log)
         for name in self.wrapped_commands():
             self.install_wrapper(name, [name])
+        self.install_wrapper('python', ['python'], path=VENV_PYTHON)
 
-    def install_wrapper(self, name, program):
-        """Install a command that runs a program, a list of words, in the container."""
-        self.install_script(os.path.join('bin', name), self.fill_command_template(
+    def install_wrapper(self, name, program, path=None):
+        """Install a command, in bin/ or elsewhere, that runs a program, a list of words, in the container."""
+        self.install_script(path or os.path.join('bin', name), self.fill_command_template(
             'wrapper.sh', COMMAND=shell_words(name), PROGRAM=shell_words(*program),
             ROOT=shell_words(self.final_installdir)))
 
