@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ebsif.values import Bind, ModuleName, StartValue, StrictModel, Variable, Variables
 
@@ -19,16 +19,9 @@ class ModuleSettings(StrictModel):
     start_env: dict[Variable, StartValue] = Field(default_factory=dict)
     """Variables that commands work out when they start, from ``$NAME``, ``${NAME}`` and ``${NAME:-text}``."""
     start_folders: list[Variable] = Field(default_factory=list)
-    """Variables of ``start_env`` whose value is a folder to make, for the user alone."""
+    """Variables of ``start_env``, also of what this is merged with, whose value is a folder to make for the user alone."""
     conflicts: list[ModuleName] = Field(default_factory=list)
     """Modules that cannot be loaded together with ours."""
-
-    @model_validator(mode="after")
-    def _folders_are_named(self) -> "ModuleSettings":
-        unknown = [name for name in self.start_folders if name not in self.start_env]
-        if unknown:
-            raise ValueError(f"start_folders: {', '.join(unknown)} is not in start_env")
-        return self
 
 
 def merged(*settings: ModuleSettings) -> ModuleSettings:
@@ -41,6 +34,12 @@ def merged(*settings: ModuleSettings) -> ModuleSettings:
         start_folders=_once(one.start_folders for one in settings),
         conflicts=_once(one.conflicts for one in settings),
     )
+
+
+def unnamed_folders(*settings: ModuleSettings) -> str:
+    """Tell which names in ``start_folders`` of settings are in none of their ``start_env``; empty if there is none."""
+    together = merged(*settings)
+    return ", ".join(name for name in together.start_folders if name not in together.start_env)
 
 
 def _once(lists: Iterable[list[str]]) -> list[str]:

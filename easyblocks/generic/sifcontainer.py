@@ -113,7 +113,7 @@ class SifContainer(StagedEasyBlock):
         self.check_parameters()
 
     def unload_family(self):
-        """Unload a module of this kind that the user has: no second one loads beside it, and its commands are no host's."""
+        """Unload a module of this kind that the user has: no second one loads beside it, and it hides the host's Python."""
         loaded = os.environ.get('LMOD_FAMILY_EBSIF')
         if loaded:
             self.log.info("Unloading %s, which the user has loaded", loaded)
@@ -459,7 +459,8 @@ class SifContainer(StagedEasyBlock):
         """Write what the wrappers need, a line each: the kind of setting, the name of a variable, and the value."""
         container_env, host_env = self.container_env(), self.cfg['host_env']
         lines = ['image %s' % self.image_name] + ['frozen %s' % path for path in self.frozen_paths]
-        lines += ['runtime %s' % self.runtime] if self.runtime else []
+        runtime = self.runtime or runtime_on_path() or self.recorded_runtime()
+        lines += ['runtime %s' % runtime] if runtime else []
         lines += ['bind %s' % bind for bind in self.cfg['binds']]
         lines += ['path %s' % folder for folder in self.container_path()]
         lines += ['env %s %s' % (name, container_env[name]) for name in sorted(container_env)]
@@ -467,6 +468,12 @@ class SifContainer(StagedEasyBlock):
         lines += ['start %s %s' % entry for entry in self.cfg['start_env'].items()]
         lines += ['folder %s' % name for name in self.cfg['start_folders']]
         write_file(os.path.join(self.installdir, SETTINGS_FILE), ''.join('%s\n' % line for line in lines))
+
+    def recorded_runtime(self):
+        """Path of the container runtime that the settings which are there name, or None"""
+        path = os.path.join(self.installdir, SETTINGS_FILE)
+        found = re.search(r'^runtime (.+)$', read_file(path), re.MULTILINE) if os.path.exists(path) else None
+        return found.group(1) if found else None
 
     def make_module_step(self, fake=False):
         """Also for an image that is gone, and with the settings of wrappers, which are those of the module."""
@@ -631,11 +638,16 @@ class SifContainer(StagedEasyBlock):
                              fail_on_error=False, hidden=True)
 
 
+def runtime_on_path():
+    """Path of the container runtime that is on $PATH, or None."""
+    paths = (which(name, on_error='ignore') for name in RUNTIMES)
+    return next((path for path in paths if path), None)
+
+
 def find_runtime():
     """Path of the container runtime that is on $PATH."""
-    for name in RUNTIMES:
-        path = which(name, on_error='ignore')
-        if path:
-            return path
+    path = runtime_on_path()
+    if path:
+        return path
     raise EasyBuildError("Neither apptainer nor singularity is on $PATH: install one of them, or load the module "
                          "that provides it, and try again.", exit_code=EasyBuildExit.MISSING_SYSTEM_DEPENDENCY)

@@ -37,7 +37,8 @@ def build_editable(folder, config_settings=None, metadata_directory=None):
     info = "mine-1.0.dist-info"
     with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
         wheel.writestr("mine.pth", os.getcwd())
-        wheel.writestr(info + "/METADATA", "Metadata-Version: 2.1\\nName: mine\\nVersion: 1.0\\nRequires-Dist: hello\\n")
+        metadata = "Metadata-Version: 2.1\\nName: mine\\nVersion: 1.0\\nRequires-Dist: hello\\n"
+        wheel.writestr(info + "/METADATA", metadata)
         wheel.writestr(info + "/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
         wheel.writestr(info + "/RECORD", "")
     return name

@@ -1,8 +1,8 @@
 """
 Lets a venv that somebody makes with the Python of a layer see all that this Python sees, and start in its container.
 
-Without it, such a venv is one of the Python that the layer's was made with, and sees nothing of the layer. It lies in each
-layer, and a file beside it imports it whenever Python starts: what it needs, it imports when a venv is made.
+Without it, such a venv is one of the Python that the layer's was made with, and sees nothing of the layer. It lies in
+each layer, and a file beside it imports it whenever Python starts: what it needs, it imports when a venv is made.
 """
 import sys
 
