@@ -19,7 +19,7 @@ class ModuleSettings(StrictModel):
     start_env: dict[Variable, StartValue] = Field(default_factory=dict)
     """Variables that commands work out when they start, from ``$NAME``, ``${NAME}`` and ``${NAME:-text}``."""
     start_folders: list[Variable] = Field(default_factory=list)
-    """Variables of ``start_env``, also of what this is merged with, whose value is a folder to make for the user alone."""
+    """Variables of ``start_env``, also of what this is merged with, whose value is a folder to make, for one user."""
     conflicts: list[ModuleName] = Field(default_factory=list)
     """Modules that cannot be loaded together with ours."""
 

@@ -1,7 +1,8 @@
-"""The wheels of the demo's easyconfigs, for the tests, which ask no package index for them."""
+"""The wheels of layers that tests install, which ask no package index for them."""
 
 import ast
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from workbench import demo, easybuild, images
@@ -11,31 +12,31 @@ from workbench.progress import Progress
 _EASYCONFIG = easybuild.PROJECT / "easyconfigs" / "p" / demo.NAME / f"{demo.NAME}-{demo.VERSION}.eb"
 
 
-def find(cache: Path) -> Path:
-    """Return the folder with the wheels.
+def find(cache: Path, name: str) -> Path:
+    """Return the folder with the wheels of one of `LAYERS`.
 
     Raises
     ------
     NotPreparedError
-        When they have not been downloaded, or the easyconfig has changed since.
+        When they have not been downloaded, or are others now.
     """
-    folder = images.wheels_folder(cache, "demo", _requirements())
+    folder = images.wheels_folder(cache, name, LAYERS[name]())
     if not folder.exists():
-        raise NotPreparedError("The wheels of the demo's easyconfigs")
+        raise NotPreparedError(f"The wheels of the layer '{name}'")
     return folder
 
 
-def prepare(cache: Path, progress: Progress) -> None:
-    """Download the wheels, unless they are there."""
-    requirements = _requirements()
-    with tempfile.TemporaryDirectory() as name:
-        listed = Path(name, _EASYCONFIG.name)
+def prepare(cache: Path, name: str, progress: Progress) -> None:
+    """Download the wheels of one of `LAYERS`, unless they are there."""
+    requirements = LAYERS[name]()
+    with tempfile.TemporaryDirectory() as folder:
+        listed = Path(folder, f"{name}.txt")
         listed.write_text(requirements)
-        images.download_wheels(images.wheels_folder(cache, "demo", requirements), listed, progress)
+        images.download_wheels(images.wheels_folder(cache, name, requirements), listed, progress)
 
 
-def _requirements() -> str:
-    """Return what the easyconfig has in its exts_list, as a file of requirements."""
+def _of_demo() -> str:
+    """Return what the demo's easyconfig has in its exts_list, as a file of requirements."""
     (extensions,) = (
         ast.literal_eval(statement.value)
         for statement in ast.parse(_EASYCONFIG.read_text()).body
@@ -44,3 +45,10 @@ def _requirements() -> str:
     return "".join(
         f"{name}=={version} --hash=sha256:{options['checksums'][0]}\n" for name, version, options in extensions
     )
+
+
+# What each has, as a file of requirements: the demo's packages, and a kernel for Jupyter.
+LAYERS: dict[str, Callable[[], str]] = {
+    "demo": _of_demo,
+    "kernel": (Path(__file__).with_name("bases") / "requirements" / "kernel.txt").read_text,
+}

@@ -113,7 +113,7 @@ class SifContainer(StagedEasyBlock):
         self.check_parameters()
 
     def unload_family(self):
-        """Unload a module of this kind that the user has: no second one loads beside it, and it hides the host's Python."""
+        """Unload a module of this kind that the user has: it hides the host's Python, and keeps others from loading."""
         loaded = os.environ.get('LMOD_FAMILY_EBSIF')
         if loaded:
             self.log.info("Unloading %s, which the user has loaded", loaded)

@@ -66,9 +66,11 @@ def loaded(place: Site, kind: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", LAYER_KINDS)
-def test_loading_the_module_is_activating(place: Site, kind: str) -> None:
+def test_loading_the_module_or_calling_a_command_by_its_path_is_activating(place: Site, kind: str) -> None:
     by_hand, by_module = activated(place, kind), loaded(place, kind)
+    by_path = variables(place.alone(kind, "start-shell -c 'exec env -0'", env="APPTAINER_CLEANENV=1 TERM=dumb"))
     assert unexpected(by_hand, by_module) == {}
+    assert unexpected(by_hand, by_path) == {}
     # The comparison has seen what it is about.
     assert by_hand["VIRTUAL_ENV"] == by_module["VIRTUAL_ENV"] == VENV
     if kind.startswith("conda"):
