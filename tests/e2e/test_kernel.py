@@ -1,7 +1,6 @@
 """A kernel for Jupyter: its specification names the command of an installation, and no module is loaded."""
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,13 +16,16 @@ from workbench import store, wheels
 pytestmark = pytest.mark.e2e
 
 
+def wheel(path: Path) -> Wheel:
+    name, version, *_ = path.name.split("-")
+    return Wheel(name, version, path)
+
+
 @pytest.fixture(scope="module")
 def place(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
     """An installation whose layer has ipykernel, and a specification of its kernel."""
     place = make_site()
-    kernel = [Wheel(*path.name.split("-")[:2], path) for path in wheels.find(store.cache_root(), "kernel").iterdir()]
-    for wheel in kernel:
-        shutil.copy(wheel.path, place.sources)
+    kernel = [wheel(path) for path in wheels.find(store.cache_root(), "kernel").iterdir()]
     place.install("venv", [*layer, *kernel])
     specification = place.folder / "kernels" / "demo" / "kernel.json"
     specification.parent.mkdir(parents=True)
