@@ -22,7 +22,7 @@ from ebsif.lock.sources import image_folders, missing_files, source_path
 from ebsif.names import easyconfig_name, module_name
 from ebsif.recipe import Recipe, read_recipe
 from ebsif.runtime import Runtime, find_runtime
-from ebsif.settings import ModuleSettings, merged
+from ebsif.settings import ModuleSettings, merged, unnamed_folders
 from ebsif.site import Site, read_site
 
 
@@ -133,6 +133,9 @@ def make_plan(path: Path, console: Console, *, folder: Path | None = None) -> Pl
     recipe, document = read_recipe(path)
     site = read_site(recipe.site, path.parent)
     base = base_of(recipe, document, site, console)
+    if unnamed := unnamed_folders(site.settings(base.family), recipe):
+        where = "of the recipe, nor in that of its site and family"
+        raise document.error(("start_folders",), f"start_folders: {unnamed} is not in start_env {where}")
     wanted = request(recipe, document, base)
     if wanted and base.path is None:
         _check_without_image(recipe, document, base)

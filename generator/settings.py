@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from ebsif.values import Bind, ModuleName, StartValue, StrictModel, Variable, Variables
 
@@ -21,7 +21,7 @@ class ModuleSettings(StrictModel):
     """Variables that commands work out when they start, from ``$NAME``, ``${NAME}``, ``${NAME:-text}`` and
     ``${NAME:+text}``."""
     start_folders: list[Variable] = Field(default_factory=list)
-    """Variables of ``start_env`` whose value is a folder to make, for the user alone."""
+    """Variables of ``start_env``, also of what this is merged with, whose value is a folder to make, for one user."""
     conflicts: list[ModuleName] = Field(default_factory=list)
     """Modules that cannot be loaded together with ours."""
     gpu: Literal["rocm", "nvidia", "none"] | None = None
@@ -31,13 +31,6 @@ class ModuleSettings(StrictModel):
     def variables(self) -> list[str]:
         """The names of all variables that are set."""
         return list(dict.fromkeys([*self.host_env, *self.container_env, *self.start_env]))
-
-    @model_validator(mode="after")
-    def _folders_are_named(self) -> "ModuleSettings":
-        unknown = [name for name in self.start_folders if name not in self.start_env]
-        if unknown:
-            raise ValueError(f"start_folders: {', '.join(unknown)} is not in start_env")
-        return self
 
 
 def merged(*settings: ModuleSettings) -> ModuleSettings:
@@ -51,6 +44,12 @@ def merged(*settings: ModuleSettings) -> ModuleSettings:
         conflicts=_once(one.conflicts for one in settings),
         gpu=next((one.gpu for one in reversed(settings) if one.gpu), None),
     )
+
+
+def unnamed_folders(*settings: ModuleSettings) -> str:
+    """Tell which names in ``start_folders`` of settings are in none of their ``start_env``; empty if there is none."""
+    together = merged(*settings)
+    return ", ".join(name for name in together.start_folders if name not in together.start_env)
 
 
 def _once(lists: Iterable[list[str]]) -> list[str]:

@@ -7,12 +7,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from ebsif import document
 from ebsif.base.manifest import Facts
 from ebsif.errors import EbsifError
-from ebsif.settings import ModuleSettings, merged
+from ebsif.settings import ModuleSettings, merged, unnamed_folders
 from ebsif.values import Folder, Machine, ModuleName, SoftwareName, StrictModel, Text, Version
 
 SUFFIX = ".yml"
@@ -99,6 +99,14 @@ class Site(ModuleSettings):
     """Modules to load before ours."""
     families: list[Family] = Field(default_factory=list)
     """The images that the site has, by the patterns of their names."""
+
+    @model_validator(mode="after")
+    def _folders_are_named(self) -> "Site":
+        for name in (None, *(one.name for one in self.families)):
+            if unnamed := unnamed_folders(self.settings(name)):
+                of_family = f" of the family {name}, nor in that of the site" if name else ""
+                raise ValueError(f"start_folders: {unnamed} is not in start_env{of_family}")
+        return self
 
     @property
     def amd(self) -> bool:

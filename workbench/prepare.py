@@ -57,7 +57,8 @@ def prepare(
             if purpose == "test":
                 modules.prepare_environment_modules(cache, progress)
         bases = [base for base in images.BASES if "bases" in wanted and _is_needed(base, purpose, torch)]
-        installs_demo = purpose == "test" and any(base.big for base in bases)
+        layers = ["kernel"] if purpose == "test" and bases else []
+        layers += ["demo", "vision"] if layers and any(base.big for base in bases) else []
         # Also where the machine has an EasyBuild of its own, which is used: `ebsif` is in the virtual environment.
         versions = [easybuild.DEFAULT] if "easybuild" in wanted else []
         others = [*easybuild.VERSIONS[1:], *easybuild.CHECKED_VERSIONS] if versions and purpose == "test" else []
@@ -67,7 +68,7 @@ def prepare(
         _do_at_once(
             partial(images.prepare_parts, cache, bases, progress),
             *(partial(easybuild.prepare, cache, version, progress) for version in [*versions, *others]),
-            *([partial(wheels.prepare, cache, progress)] if installs_demo else []),
+            *(partial(wheels.prepare, cache, layer, progress) for layer in layers),
         )
         bases.sort(key=lambda base: not base.big)  # what takes longest is begun first
         _do_at_once(

@@ -15,6 +15,7 @@ EasyBuild support for container images that are used through a module, implement
 The image (the base) is a SIF file that nobody changes any more. The module sets, inside the container, what
 activating the environment of the image would set, and puts a command for each program of the container on $PATH.
 """
+import copy
 import json
 import os
 import re
@@ -49,10 +50,12 @@ SYSTEM_FOLDERS = ('/usr/local/bin', '/usr/bin', '/bin')
 # Commands of ours in bin/ that run another program than one of their name in the container.
 SHELL_COMMANDS = {'start-shell': ['/bin/bash', '--norc']}
 # What all wrappers have in common, and what they read: the same settings that are in the module.
-START_SCRIPT = 'start.sh'
+START_SCRIPT = os.path.join('runscripts', 'start.sh')
 SETTINGS_FILE = os.path.join('runscripts', 'container.conf')
 # What the names of the runtime's switches for GPUs end with, behind APPTAINER_ and SINGULARITY_.
 GPU_SWITCHES = {'none': '', 'rocm': 'ROCM', 'nvidia': 'NV'}
+# What becomes bin/python of a venv that somebody makes with the Python of the container.
+VENV_PYTHON = os.path.join('runscripts', 'venv-python')
 # What job scripts find in the container at /runscripts.
 CONTAINER_SCRIPTS = ('conda-python-distributed', 'conda-python-simple', 'get-master', 'init-conda-venv', 'settings.sh')
 
@@ -103,6 +106,7 @@ class SifContainer(StagedEasyBlock):
 
         self.runtime = None
         self.measured_activation = None
+        self.unload_family()
         # There is no compiler to wrap.
         self.toolchain.options['rpath'] = False
 
@@ -114,6 +118,14 @@ class SifContainer(StagedEasyBlock):
 
         self.check_types()
         self.check_parameters()
+
+    def unload_family(self):
+        """Unload a module of this kind that the user has: it hides the host's Python, and keeps others from loading."""
+        loaded = os.environ.get('LMOD_FAMILY_EBSIF')
+        if loaded:
+            self.log.info("Unloading %s, which the user has loaded", loaded)
+            self.modules_tool.unload([loaded])
+            self.initial_environ = copy.deepcopy(os.environ)
 
     # Values of the easyconfig
 
@@ -376,7 +388,7 @@ class SifContainer(StagedEasyBlock):
         for name in self.container_scripts():
             self.install_script(os.path.join('runscripts', name), read_file(files_path('runscripts', name)))
         write_file(os.path.join(self.installdir, START_SCRIPT),
-                   self.fill_command_template(START_SCRIPT, VERB=self.cfg['start_with']))
+                   self.fill_command_template('runscripts', 'start.sh', VERB=self.cfg['start_with']))
         self.install_host_commands()
 
     def copy_image(self, source):
@@ -402,10 +414,11 @@ class SifContainer(StagedEasyBlock):
             trace_msg("commands that stand before the host's while the module is loaded: %s" % ', '.join(hidden))
         for name in self.wrapped_commands():
             self.install_wrapper(name, [name])
+        self.install_wrapper('python', ['python'], path=VENV_PYTHON)
 
-    def install_wrapper(self, name, program):
-        """Install a command that runs a program, a list of words, in the container."""
-        self.install_script(os.path.join('bin', name), self.fill_command_template(
+    def install_wrapper(self, name, program, path=None):
+        """Install a command, in bin/ or elsewhere, that runs a program, a list of words, in the container."""
+        self.install_script(path or os.path.join('bin', name), self.fill_command_template(
             'wrapper.sh', COMMAND=shell_words(name), PROGRAM=shell_words(*program),
             ROOT=shell_words(self.final_installdir)))
 
@@ -470,7 +483,8 @@ class SifContainer(StagedEasyBlock):
         """Write what the wrappers need, a line each: the kind of setting, the name of a variable, and the value."""
         container_env, host_env = self.container_env(), self.cfg['host_env']
         lines = ['image %s' % self.image_name] + ['frozen %s' % path for path in self.frozen_paths]
-        lines += ['runtime %s' % self.runtime] if self.runtime else []
+        runtime = self.runtime or runtime_on_path() or self.recorded_runtime()
+        lines += ['runtime %s' % runtime] if runtime else []
         lines += ['gpu %s' % GPU_SWITCHES[self.cfg['gpu']]] if self.cfg['gpu'] != 'none' else []
         lines += ['bind %s' % bind for bind in self.cfg['binds']]
         lines += ['path %s' % folder for folder in self.container_path()]
@@ -479,6 +493,12 @@ class SifContainer(StagedEasyBlock):
         lines += ['start %s %s' % entry for entry in self.cfg['start_env'].items()]
         lines += ['folder %s' % name for name in self.cfg['start_folders']]
         write_file(os.path.join(self.installdir, SETTINGS_FILE), ''.join('%s\n' % line for line in lines))
+
+    def recorded_runtime(self):
+        """Path of the container runtime that the settings which are there name, or None"""
+        path = os.path.join(self.installdir, SETTINGS_FILE)
+        found = re.search(r'^runtime (.+)$', read_file(path), re.MULTILINE) if os.path.exists(path) else None
+        return found.group(1) if found else None
 
     def make_module_step(self, fake=False):
         """Also for an image that is gone, and with the settings of wrappers, which are those of the module."""
@@ -660,11 +680,16 @@ class SifContainer(StagedEasyBlock):
                              fail_on_error=False, hidden=True)
 
 
+def runtime_on_path():
+    """Path of the container runtime that is on $PATH, or None."""
+    paths = (which(name, on_error='ignore') for name in RUNTIMES)
+    return next((path for path in paths if path), None)
+
+
 def find_runtime():
     """Path of the container runtime that is on $PATH."""
-    for name in RUNTIMES:
-        path = which(name, on_error='ignore')
-        if path:
-            return path
+    path = runtime_on_path()
+    if path:
+        return path
     raise EasyBuildError("Neither apptainer nor singularity is on $PATH: install one of them, or load the module "
                          "that provides it, and try again.", exit_code=EasyBuildExit.MISSING_SYSTEM_DEPENDENCY)

@@ -49,6 +49,9 @@ LAYER_IMAGE = 'user-software.squashfs'
 LAYER_RECORD = 'layer.json'
 LAYER_FORMAT = 1
 
+# The module in the layer that knows of venvs which people make with its Python.
+VENV_HOOK = '_ebsif_venv'
+
 # Commands of ours that pack the layer, and unpack it.
 PACKING_COMMANDS = {'make-squashfs', 'unmake-squashfs'}
 
@@ -394,6 +397,12 @@ class SifLayer(SifContainer):
             adjust_permissions(folder, stat.S_IWUSR, add=True, recursive=True, relative=True)
 
     # Python packages
+
+    def install_venv_hook(self, site_packages):
+        """Let venvs that people make with the Python of the layer, whose folder for packages it is, see the layer."""
+        folder = self.in_build(site_packages)
+        copy_file(files_path(VENV_HOOK + '.py'), os.path.join(folder, VENV_HOOK + '.py'))
+        write_file(os.path.join(folder, VENV_HOOK.strip('_') + '.pth'), 'import %s\n' % VENV_HOOK)
 
     def provide_file(self, ext):
         """Put the file of an extension where the container sees it, and make sure that it is what it should be."""

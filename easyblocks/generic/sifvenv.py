@@ -15,6 +15,7 @@ EasyBuild support for a Python venv on top of a container image, implemented as 
 The venv sees the packages of the image. What is added to it, the extensions of the easyconfig, is packed into one
 SquashFS file, the layer, which the module mounts in the container; the image itself stays as it is.
 """
+import glob
 import os
 
 from easybuild.easyblocks.generic._sifactivation import VENVS
@@ -104,6 +105,8 @@ class SifVenv(SifLayer):
             return
         mkdir(self.in_build(os.path.dirname(self.env_dir)), parents=True)
         self.run_layer_py(self.cfg['base_python'], ['create', self.env_dir] + ([] if self.has_packages else ['--pip']))
+        (folder,) = glob.glob(os.path.join(glob.escape(self.in_build(self.env_dir)), 'lib', 'python*'))
+        self.install_venv_hook(os.path.join(self.env_dir, 'lib', os.path.basename(folder), 'site-packages'))
 
     # Sanity check
 

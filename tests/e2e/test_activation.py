@@ -66,9 +66,11 @@ def loaded(place: Site, kind: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("kind", LAYER_KINDS)
-def test_loading_the_module_is_activating(place: Site, kind: str) -> None:
+def test_loading_the_module_or_calling_a_command_by_its_path_is_activating(place: Site, kind: str) -> None:
     by_hand, by_module = activated(place, kind), loaded(place, kind)
+    by_path = variables(place.alone(kind, "start-shell -c 'exec env -0'", env="APPTAINER_CLEANENV=1 TERM=dumb"))
     assert unexpected(by_hand, by_module) == {}
+    assert unexpected(by_hand, by_path) == {}
     # The comparison has seen what it is about.
     assert by_hand["VIRTUAL_ENV"] == by_module["VIRTUAL_ENV"] == VENV
     if kind.startswith("conda"):
@@ -101,13 +103,14 @@ def test_an_easyconfig_that_says_what_activating_does_gives_the_same_module(plac
 
 def test_what_was_found_out_is_remembered_when_the_image_is_gone(place: Site, layer: list[Wheel]) -> None:
     image, module = place.installation("conda") / place.machine.bases["conda"].name, place.module_file("conda")
-    before = module.read_text()
+    settings = place.installation("conda") / "runscripts" / "container.conf"
+    before = [file.read_text() for file in (module, settings)]
     away = image.rename(image.with_name("away"))
     module.unlink()
     done = place.eb(place.write("conda", layer, **SILENT), "--module-only")
     away.rename(image)
     assert done.returncode == 0, done.stdout
-    assert module.read_text() == before
+    assert [file.read_text() for file in (module, settings)] == before
 
 
 def test_module_in_tcl_does_the_same(place: Site, layer: list[Wheel]) -> None:

@@ -113,8 +113,17 @@ def test_pip_says_at_once_that_the_layer_is_read_only(place: Site) -> None:
     assert done.stdout.split() == ["1"] * len(commands)
     read_only = "/user-software/venv/demo is read-only in this container, nothing can be installed into it."
     lines = done.stderr.splitlines()
-    assert lines[::3] == [f"{name}: {read_only}" for name in ("pip", "pip3", "pip3.11")]
-    assert all("run unmake-squashfs" in line for line in lines[1::3])
+    assert lines[::4] == [f"{name}: {read_only}" for name in ("pip", "pip3", "pip3.11")]
+    assert all("python -m venv --system-site-packages" in line for line in lines[1::4])
+    assert all("run unmake-squashfs" in line for line in lines[2::4])
+
+
+@pytest.mark.parametrize("command", ["pip install --user tabulate", "PIP_USER=yes pip install tabulate"])
+def test_pip_refuses_to_install_where_nobody_would_see_it(place: Site, command: str) -> None:
+    done = place.loaded("venv", f"PYTHONUSERBASE={place.folder}/base {command}")
+    assert done.returncode == 1
+    assert "Python does not see ~/.local in this container" in done.stderr
+    assert "python -m venv --system-site-packages" in done.stderr
 
 
 def test_pip_still_tells_and_installs_elsewhere(place: Site, hello_wheel: Wheel) -> None:

@@ -127,16 +127,24 @@ def test_link_script_has_run_in_the_container(place: Site, kind: str) -> None:
     assert inside(place, kind, f"cat {PREFIX}/share/linked/made.txt") == f"{PREFIX}\nlinked\n1.0\n"
 
 
-def test_loading_the_module_is_activating(place: Site, kind: str) -> None:
+def check_equality(place: Site, kind: str, below: str = ":") -> dict[str, str]:
+    """Compare activating by hand, the loaded module, and a command by its path; return the variables."""
     verb = KINDS[kind].get("start_with", "exec")
     image, layer = place.machine.bases[kind], place.installation(kind) / SQUASHFS
     by_hand = place.login(
         f"apptainer {verb} --cleanenv --bind {layer}:/user-software:image-src=/,ro {image} "
-        "bash -c 'source /user-software/conda/bin/activate demo >&2 && exec env -0'"
+        f"bash -c '{below} && source /user-software/conda/bin/activate demo >&2 && exec env -0'"
     )
     assert by_hand.returncode == 0, by_hand.stderr
     loaded = variables(place.output(kind, f"$SIFRUNTIMEDEMO {verb} --cleanenv $SIF env -0"))
+    by_path = variables(place.alone(kind, "start-shell -c 'exec env -0'", env="APPTAINER_CLEANENV=1 TERM=dumb"))
     assert unexpected(variables(by_hand.stdout), loaded) == {}
+    assert unexpected(variables(by_hand.stdout), by_path) == {}
+    return loaded
+
+
+def test_loading_the_module_or_calling_a_command_by_its_path_is_activating(place: Site, kind: str) -> None:
+    loaded = check_equality(place, kind)
     assert loaded["CONDA_PREFIX"] == PREFIX
     assert loaded["CONDA_SHLVL"] == ("2" if kind == "conda-active" else "1")
 
@@ -194,6 +202,21 @@ def test_commands_of_the_base_run_with_the_python_of_a_stacked_environment(stack
     out = inside(stacked, kind, command)
     assert out.startswith(f"{PREFIX}/bin/pytest\n")
     assert "1 passed" in out
+
+
+@pytest.mark.parametrize("kind", STACKED)
+def test_the_module_of_a_stacked_environment_or_the_path_of_a_command_is_activating(stacked: Site, kind: str) -> None:
+    check_equality(stacked, kind, KINDS[kind].get("activation", ":"))
+
+
+@pytest.mark.parametrize("kind", STACKED)
+def test_a_personal_venv_sees_layer_and_base(stacked: Site, kind: str) -> None:
+    venv = stacked.folder / f"mine-{kind}"
+    stacked.output(kind, f"python -m venv --system-site-packages --without-pip {venv}")
+    program = "import greet, six, sys; print(sys.prefix, greet.__file__, six.__file__.startswith('/opt/'))"
+    seen = f"{venv} {PREFIX}/lib/python3.11/site-packages/greet.py True\n"
+    done = stacked.login(f"env -i {venv}/bin/python -c \"{program}\"")
+    assert done.stdout == seen, done.stderr
 
 
 def test_stacked_environment_is_active_on_top_of_that_of_the_base(stacked: Site) -> None:

@@ -1,5 +1,6 @@
 """A command of an installation works by its path alone, on whatever host: the module need not be loaded there."""
 
+import json
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -35,14 +36,6 @@ def place(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
     return site
 
 
-def alone(place: Site, kind: str, arguments: str, *, before: str = "", env: str = "") -> str:
-    """Return what a command prints that is called by its path, with hardly any variable."""
-    command = f"{before}\nenv -i {env} {place.installation(kind)}/bin/{arguments}"
-    done = place.login(command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def variables(output: str) -> dict[str, str]:
     pairs = (entry.split("=", 1) for entry in output.split("\0") if "=" in entry)
     return {name: value for name, value in pairs if not name.startswith(NOTES) and name not in ("_", "PWD", "OLDPWD")}
@@ -58,10 +51,44 @@ def test_the_environment_inside_is_that_of_the_module(place: Site, kind: str) ->
     assert loaded["HOST_VALUE"] == "from the module"
 
 
+# As `python -` or `python -c`, an editor asks an interpreter what it is.
+PROBE = """
+import json, sys
+import hello, six
+print(json.dumps([sys.prefix, sys.executable, list(sys.version_info[:2]), hello.__file__, six.__file__]))
+"""
+ANSWER = [
+    "/user-software/venv/demo", "/user-software/venv/demo/bin/python", [3, 11],
+    "/user-software/venv/demo/lib/python3.11/site-packages/hello.py", "/opt/venv/lib/python3.11/site-packages/six.py",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("how", [f"- <<< {shlex.quote(PROBE)}", f"-I -c {shlex.quote(PROBE)}"])
+@pytest.mark.parametrize(
+    "env",
+    [
+        # Nothing, and a shell of an editor's server.
+        "",
+        "HOME=/root TERM=xterm-256color VSCODE_AGENT_FOLDER=/root/.vscode-server PATH=/usr/local/bin:/usr/bin:/bin",
+        # The folder that one is in, and all others of the host but the installation's, are unknown in the container.
+        "APPTAINER_NO_MOUNT=cwd,home,tmp",
+    ],
+)
+def test_an_editor_is_told_what_the_interpreter_is(place: Site, how: str, env: str) -> None:
+    done = place.login(f"cd {place.folder} && env -i {env} {place.installation('venv')}/bin/python {how}")
+    assert json.loads(done.stdout) == ANSWER, done.stderr
+
+
+def test_cron_starts_it(place: Site) -> None:
+    line = f"{place.installation('venv')}/bin/python -c {shlex.quote(PROBE)} 2>&1"
+    cron = "env -i HOME=/root LOGNAME=root SHELL=/bin/sh PATH=/usr/bin:/bin /bin/sh -c"
+    assert json.loads(place.login(f"cd / && {cron} {shlex.quote(line)}").stdout) == ANSWER
+
+
 @pytest.mark.parametrize("env", ["", "PATH=/usr/bin:/bin", "HOME=/nowhere PATH=/bin", "LC_ALL=C USER=somebody"])
 def test_nearly_nothing_of_an_environment_is_enough(place: Site, env: str) -> None:
     program = "import hello, six; print(hello.__file__, six.__file__)"
-    assert alone(place, "venv", f"python -c {shlex.quote(program)}", env=env) == (
+    assert place.alone("venv", f"python -c {shlex.quote(program)}", env=env) == (
         "/user-software/venv/demo/lib/python3.11/site-packages/hello.py "
         "/opt/venv/lib/python3.11/site-packages/six.py\n"
     )
@@ -88,7 +115,7 @@ def test_a_folder_that_the_container_does_not_see_is_no_obstacle(place: Site, tm
 def test_what_the_user_has_set_is_kept(place: Site) -> None:
     env = "HOST_VALUE=mine APPTAINERENV_ODD_VALUE=own SINGULARITY_BINDPATH=/usr:/mine"
     show = "start-shell -c 'echo $HOST_VALUE $ODD_VALUE; ls -d /mine /bound'"
-    assert alone(place, "venv", show, env=env).split() == ["mine", "own", "/bound", "/mine"]
+    assert place.alone("venv", show, env=env).split() == ["mine", "own", "/bound", "/mine"]
 
 
 def test_the_image_is_looked_for_where_the_command_runs(place: Site) -> None:
@@ -100,7 +127,7 @@ def test_the_image_is_looked_for_where_the_command_runs(place: Site) -> None:
         assert place.login(loaded).stdout == "hello ['a']\n"
         there = f"export FROZEN={elsewhere.parent}; module load Demo/1.0-venv; echo $SIF"
         assert place.login(there).stdout == f"{elsewhere / image.name}\n"
-        assert alone(place, "venv", "hello b", env=f"FROZEN={elsewhere.parent}") == "hello ['b']\n"
+        assert place.alone("venv", "hello b", env=f"FROZEN={elsewhere.parent}") == "hello ['b']\n"
         done = place.login(f"{place.installation('venv')}/bin/hello")
         assert done.returncode == 127
         assert f"the container image is not there. It was looked for at: {image}" in done.stderr

@@ -56,7 +56,7 @@ print("from", torch.__file__, pl.__file__)
 def place(make_site: Callable[..., Site]) -> Site:
     """A place that has all wheels of the easyconfigs, so that nothing needs the network."""
     place = make_site()
-    shutil.copytree(wheels.find(store.cache_root()), place.sources / "p" / "PyTorch" / "extensions")
+    shutil.copytree(wheels.find(store.cache_root(), "demo"), place.sources / "p" / "PyTorch" / "extensions")
     return place
 
 
@@ -153,7 +153,7 @@ def vision(place: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ca
     What is for processors is a stand-in: a module that imports torch.
     """
     folder = tmp_path_factory.mktemp("index")
-    shutil.copytree(wheels.find(store.cache_root(), wheels.VISION), folder, dirs_exist_ok=True)
+    shutil.copytree(wheels.find(store.cache_root(), "vision"), folder, dirs_exist_ok=True)
     (folder / "other").mkdir()
     files = {"torchvision/__init__.py": "import torch\n__version__ = '0.28.0+cpu'\n"}
     make_wheel(folder / "other", "torchvision", "0.28.0+cpu", files=files, requires=["torch==2.13.0"])

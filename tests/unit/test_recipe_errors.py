@@ -78,6 +78,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         ("site:", 'container_env: {A: "1\\n2"}\nsite:', "recipe.yml:3: container_env.A: '1\\n2' has a line break"),
         ("site:", "packages: [numpy 2]\nsite:", "recipe.yml:3: 'numpy 2' is not a package with a version"),
         ("site:", "requirements: [none.txt]\nsite:", "recipe.yml:3: there is no file none.txt"),
+        ("site:", "start_folders: [CACHE]\nsite:", "start_folders: CACHE is not in start_env of the recipe, nor"),
         ("site:", "layer: none\npackages: [six]\nsite:", "recipe.yml:3: packages need a layer"),
         ("name: Demo\n", "", "recipe.yml:1: the key 'name' is missing"),
         ("site:", "format: 0\nsite:", "recipe.yml:3: format: '0' is no format of recipes: write 1, or"),

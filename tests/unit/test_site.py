@@ -227,4 +227,14 @@ def test_a_value_that_is_more_than_variables_and_defaults_is_refused(value: str)
 
 def test_a_folder_that_no_variable_names_is_refused() -> None:
     with pytest.raises(ValidationError, match="start_folders: CACHE is not in start_env"):
-        ModuleSettings(start_folders=["CACHE"])
+        Site(name="here", description="x", start_folders=["CACHE"])
+    family = Family(name="ours", pattern="ours.sif", start_folders=["CACHE"])
+    with pytest.raises(ValidationError, match="CACHE is not in start_env of the family ours, nor in that of the site"):
+        Site(name="here", description="x", families=[family])
+
+
+def test_a_folder_may_be_named_by_what_the_settings_are_merged_into() -> None:
+    family = Family(name="ours", pattern="ours.sif", start_folders=["CACHE"])
+    site = Site(name="here", description="x", start_env={"CACHE": "/tmp/$USER"}, families=[family])
+    assert site.settings("ours").start_folders == ["CACHE"]
+    assert site.settings(None).start_folders == []

@@ -17,11 +17,12 @@ local function exists(path)
     return lfs.attributes(path, "mode") ~= nil
 end
 
+-- The path of a command of the host, nil if there is none: what such a module has put on PATH is the container's.
 local function on_path(command)
     for folder in (os.getenv("PATH") or ""):gmatch("[^:]+") do
-        if exists(pathJoin(folder, command)) then return true end
+        local path = pathJoin(folder, command)
+        if exists(path) and not exists(folder .. "/../runscripts/container.conf") then return path end
     end
-    return false
 end
 
 -- Unloading takes back what the load has set, under the names that the load used.
@@ -130,4 +131,12 @@ if gpu ~= "" then
     local switches = { "APPTAINER_" .. gpu, "SINGULARITY_" .. gpu }
     local value = own(switches[1]) or own(switches[2]) or "1"
     for _, switch in ipairs(switches) do pushenv(switch, own(switch) or value) end
+end
+
+-- eb runs with the Python of EB_INSTALLPYTHON, and else with the one that it finds on PATH, which ours hides.
+local eb_python = os.getenv("EB_INSTALLPYTHON")
+if not eb_python or eb_python == os.getenv("__EBSIF_PYTHON") then
+    local python = on_path("python3") or "python3"
+    setenv("EB_INSTALLPYTHON", python)
+    setenv("__EBSIF_PYTHON", python)
 end

@@ -44,19 +44,21 @@ proc sif_setenv {variable value} {
     }
 }
 
+# The path of a command of the host, empty if there is none: what such a module has put on PATH is the container's.
 proc sif_on_path {command} {
     foreach folder [split [sif_getenv PATH] :] {
-        if {$folder ne "" && [file isfile [file join $folder $command]]} { return 1 }
+        set path [file join $folder $command]
+        if {$folder ne "" && [file isfile $path] && ![file exists $folder/../runscripts/container.conf]} { return $path }
     }
-    return 0
+    return ""
 }
 
 # Unloading takes back what the load has set, under the names that the load used.
 set runtime ""
 if {$unloading} { set runtime [sif_getenv SIFRUNTIME$name] }
 if {$runtime eq ""} {
-    if {[sif_on_path apptainer]} { set runtime apptainer } else { set runtime singularity }
-    if {[module-info mode load] && ![sif_on_path $runtime]} {
+    if {[sif_on_path apptainer] ne ""} { set runtime apptainer } else { set runtime singularity }
+    if {[module-info mode load] && [sif_on_path $runtime] eq ""} {
         puts stderr "Neither apptainer nor singularity is on PATH. Load [module-info name] again when one is."
     }
 }
@@ -158,3 +160,10 @@ if {$gpu ne ""} {
     }
 }
 setenv __EBSIF_LOADED $name
+
+# eb runs with the Python of EB_INSTALLPYTHON, and else with the one that it finds on PATH, which ours hides.
+if {[sif_getenv EB_INSTALLPYTHON] in [list "" [sif_getenv __EBSIF_PYTHON]]} {
+    set python [sif_on_path python3]
+    setenv EB_INSTALLPYTHON $python
+    setenv __EBSIF_PYTHON $python
+}

@@ -9,7 +9,12 @@ if [[ $here != "$0" ]]; then
 fi
 if [[ -L $here ]]; then here=$(readlink -f -- "$here"); fi
 root=${here%/*/*}
-# A copy elsewhere, as `srun --bcast` makes it, or a path from the current folder.
-[[ $here = /* && -r $root/start.sh ]] || root=__ROOT__
+# A copy elsewhere, as in a venv or as `srun --bcast` makes it, or a path from the current folder.
+[[ $here = /* && -r $root/runscripts/start.sh ]] || root=__ROOT__
+start=$root/runscripts/start.sh
+# In its container, which need not see the installation.
+[[ -r $start ]] || start=/runscripts/start.sh
 # shellcheck source=/dev/null
-source "$root/start.sh"
+[[ ! -r $start ]] || source "$start"
+echo "$name: the installation $root is not there" >&2
+exit 127

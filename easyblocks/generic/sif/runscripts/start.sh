@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # Who sources this has set name, program and root.
+# shellcheck disable=SC2154  # Who sources this has set name, program, here and root.
 # Sourced by each command in bin/: starts its program in the container.
 # It works out what it needs on the host where it runs, from container.conf: the module may be loaded here, may have
 # been loaded on another host (and Slurm brought its variables), may be another one, or none.
@@ -12,12 +12,21 @@ fail() {
     exit 127
 }
 
+# The Python of a venv that somebody has made with ours is a copy of our command, here and in the container.
+[[ $here = /* ]] || here=$PWD/$here
+venv=${here%/*/*}
+[[ -e $venv/pyvenv.cfg ]] || venv=
+
 if [[ -e /.singularity.d ]]; then
     [[ ${CONTAINERROOT:-$root} = "$root" || $CONTAINERROOT -ef $root ]] ||
         fail "this is the container of $CONTAINERROOT, and no other one can be started in it: leave it first"
     mapfile -t found < <(type -aP -- "${program[0]}")
     for real in "${found[@]}"; do
-        [[ $real -ef $0 ]] || exec "$real" "${program[@]:1}" "$@"
+        if [[ ! $real -ef $0 && ! ${real%/*} -ef ${here%/*} ]]; then
+            # Python takes the venv in whose bin/ its name is for its own.
+            [[ -n $venv ]] || here=$real
+            exec -a "$here" "$real" "${program[@]:1}" "$@"
+        fi
     done
     fail "there is no such command in this container"
 fi
@@ -104,6 +113,8 @@ else
     done
 fi
 [[ -n $image ]] || fail "the container image is not there. It was looked for at: $root/$image_name ${frozen[*]}"
+
+if [[ -n $venv ]]; then program=("$here") binds+=("$venv:$venv"); fi
 
 # Where a bind is seen in the container.
 destination() {
@@ -192,6 +203,13 @@ if [[ -n $gpu ]]; then
     apptainer=APPTAINER_$gpu singularity=SINGULARITY_$gpu
     export "$apptainer=${!apptainer:-${!singularity:-1}}"
     export "$singularity=${!singularity:-${!apptainer}}"
+fi
+
+# What is started from a venv is in it.
+if [[ -n $venv ]]; then
+    inject "${prefix}ENV_VIRTUAL_ENV" "$venv"
+    used_variable ENV_PREPEND_PATH
+    export "$used=$venv/bin:${!used}"
 fi
 
 set_start_values
