@@ -47,7 +47,7 @@ def _of_demo() -> str:
     )
 
 
-# What each has, as a file of requirements: the demo's packages, a kernel for Jupyter, and what is built for another torch.
+# What each has, as a file of requirements: the demo's packages, a kernel for Jupyter, what is built for another torch.
 LAYERS: dict[str, Callable[[], str]] = {
     "demo": _of_demo,
     "kernel": images.requirements("kernel").read_text,

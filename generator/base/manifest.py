@@ -24,7 +24,7 @@ from ebsif.values import (
 Kind = Literal["conda", "conda-active", "venv", "bare"]
 
 # Raise this when a field is added or changes its meaning. Format 2 added `Activation.unusable`, and lists the commands
-# of conda's noarch packages. Format 3 added `Manifest.source` and `Manifest.modules`, and says what nobody has found out.
+# of conda's noarch packages. Format 3 added `Manifest.source` and `Manifest.modules`, and says what nobody found out.
 Format = Literal[3]
 FORMAT: int = get_args(Format)[0]
 
