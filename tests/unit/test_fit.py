@@ -107,6 +107,18 @@ def test_libraries_of_nvidia_where_nothing_can_use_them(layer: Layer, base: Mani
     assert f"has {gpus} GPUs (xgboost needs it)" in told
 
 
+def test_what_only_asks_a_driver_is_in_order(layer: Layer) -> None:
+    layer.add("nvidia-ml-py", "13.580")
+    assert layer.told(make_manifest(packages=CPU)) == []
+
+
+def test_names_of_libraries_are_found_wherever_they_stand(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ebsif.lock.pip.fit._CHUNK", 700)
+    for before in range(690, 710):
+        layer.add(f"x{before}", "1.0", "torch==2.13.0", files={"x/_C.so": "x" * before + CUDA_MODULE + "x" * 900})
+    assert len(layer.told(make_manifest(packages=CPU))) == 20
+
+
 @pytest.mark.parametrize("packages", [{"torch": "2.13.0+cu130"}, {"nvidia-nccl-cu12": "2.26"}, {}])
 def test_libraries_of_nvidia_where_something_may_use_them(layer: Layer, packages: dict[str, str]) -> None:
     layer.add("nvidia-cublas-cu12", "12.8")

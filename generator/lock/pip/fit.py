@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import IO, Literal
 
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
@@ -23,14 +23,16 @@ Gpus = Literal["CUDA", "ROCm", "no"]
 # What each package depends on.
 Graph = Mapping[str, frozenset[str]]
 
+_CHUNK = 1 << 24  # bytes
+_LONGEST_NAME = 512
 # Names of libraries stand in each other between zero bytes.
 _LIBRARY = re.compile(rb"\0(lib[\w.+-]+\.so[.\d]*)(?=\0)")
 _TORCH = re.compile(r"lib(torch|c10)\w*\.so")
 _CUDA = re.compile(r"lib(cudart|cublas|cudnn|cufft|cusolver|cusparse|nccl|nvrtc|torch_cuda|c10_cuda)\b.*\.so")
 _ROCM = re.compile(r"lib(amdhip64|hipblas|hsa-runtime64|MIOpen|rccl|rocblas|torch_hip|c10_hip)\b.*\.so")
-_MPI = re.compile(r"libmpi(_\w+)?(-[0-9a-f]+)?\.so")
-# Libraries that NVIDIA publishes as wheels.
-_NVIDIA = re.compile(r"nvidia-.+|cuda-(bindings|pathfinder|toolkit)|cupy-cuda.+")
+_MPI = re.compile(r"libmpi(ch|cxx|fort|_\w+)?(-[0-9a-f]+)?\.so")
+# Libraries that NVIDIA publishes as wheels; nvidia-ml-py only asks a driver, if there is one.
+_NVIDIA = re.compile(r"nvidia-(?!ml-py).+|cuda-(bindings|pathfinder|toolkit)|cupy-cuda.+")
 # Builds of torch, as its publisher calls them, and where each has an index (https://pytorch.org/get-started/locally).
 _BUILD = re.compile(r"(?P<cpu>cpu)|(?P<cuda>cu[0-9]+)|(?P<rocm>rocm[0-9.]+)")
 _INDEX = "https://download.pytorch.org/whl/"
@@ -141,7 +143,8 @@ class _Wheel:
             with self._open() as archive:
                 for name in self.names:
                     if ".so" in PurePosixPath(name).name:
-                        found |= {library.decode() for library in _LIBRARY.findall(archive.read(name))}
+                        with archive.open(name) as file:
+                            found |= _named_in(file)
         return frozenset(found)
 
     @property
@@ -167,6 +170,17 @@ class _Wheel:
             return zipfile.ZipFile(self._path)
         except (OSError, zipfile.BadZipFile) as error:
             raise FileError(f"{self._path} cannot be read as a wheel: {error}") from error
+
+
+def _named_in(file: IO[bytes]) -> set[str]:
+    """Return the names of libraries that stand in a file, which may be larger than the memory."""
+    found: set[str] = set()
+    rest = b""
+    while chunk := file.read(_CHUNK):
+        rest += chunk
+        found |= {library.decode() for library in _LIBRARY.findall(rest)}
+        rest = rest[-_LONGEST_NAME:]
+    return found
 
 
 def _requirements(texts: Iterable[str]) -> Iterator[Requirement]:
