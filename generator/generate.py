@@ -170,7 +170,7 @@ def is_current(plan: Plan) -> bool:
 def generate(
     plan: Plan, console: Console, *, upgrade: Sequence[str] | None = None, sources: Path | None = None
 ) -> Generated:
-    """Make the easyconfig of a plan, and fetch the files of its layer.
+    """Make the easyconfig of a plan, and fetch the files of its layer; warn of what probably does not work on the base.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def generate(
             fetch(plan.locked, plan.request, plan.base, _runtime(plan), sources, console)
         _check_exceptions(plan, plan.locked)
         warnings = misfits(plan.locked, plan.request, plan.base.known(), sources, amd=plan.site.amd)
-        return Generated(plan, plan.text(plan.locked), plan.locked, warnings=warnings)
+        return _warned(Generated(plan, plan.text(plan.locked), plan.locked, warnings=warnings), console)
     previous = plan.locked if upgrade is None or upgrade else None
     if previous and is_outdated(previous):
         console.note(
@@ -214,7 +214,14 @@ def generate(
         upgrade=upgrade or (),
     )
     _check_exceptions(plan, resolved.lock)
-    return Generated(plan, plan.text(resolved.lock), resolved.lock, resolved.from_base, resolved.warnings)
+    text = plan.text(resolved.lock)
+    return _warned(Generated(plan, text, resolved.lock, resolved.from_base, resolved.warnings), console)
+
+
+def _warned(made: Generated, console: Console) -> Generated:
+    for warning in made.warnings:
+        console.warn(warning)
+    return made
 
 
 def _runtime(plan: Plan) -> Runtime | None:

@@ -62,8 +62,6 @@ def report(made: Generated, console: Console) -> None:
     plan = made.plan
     if made.from_base:
         console.note("from the base: " + ", ".join(f"{name} {version}" for name, version in made.from_base.items()))
-    for warning in made.warnings:
-        console.warn(warning)
     if made.lock:
         console.note(f"in the layer: {len(made.lock.installed)} packages")
     if not plan.base.manifest:
