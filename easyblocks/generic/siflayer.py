@@ -95,8 +95,8 @@ class SifLayer(SifContainer):
             'build_packages': [[], "Packages in exts_list that only serve to install or build the others", CUSTOM],
             'allow_base_packages': [[], "Packages that may be in the layer although the image has them, too, or others "
                                         "with the same modules", CUSTOM],
-            'import_check': [None, "Packages of the layer that the sanity check imports (default: all Python packages "
-                                   "in exts_list)", CUSTOM],
+            'import_check': [None, "Packages of the layer that the sanity check imports (default: the Python packages "
+                                   "in exts_list that none of the others needs)", CUSTOM],
             'import_exceptions': [{}, "Packages that the sanity check does not import: the reason, by name", CUSTOM],
         })
         return extra_vars
@@ -530,9 +530,11 @@ class SifLayer(SifContainer):
         exceptions = {canonical(name): reason for name, reason in self.cfg['import_exceptions'].items()}
         for name in sorted(exceptions):
             trace_msg("%s is not imported: %s" % (name, exceptions[name]))
-        wanted = self.locked_packages() if self.cfg['import_check'] is None else self.cfg['import_check']
+        wanted, options = self.cfg['import_check'], []
+        if wanted is None:
+            wanted, options = self.locked_packages(), ['--unneeded']
         names = [name for name in map(canonical, wanted) if name not in exceptions]
-        res = self.run_through_wrapper('python', ['-', 'import', self.env_dir] + names,
+        res = self.run_through_wrapper('python', ['-', 'import', self.env_dir] + names + options,
                                        stdin=read_file(files_path('layer.py')))
         self.log.debug("Importing packages: %s", res.stderr)
         if res.exit_code != EasyBuildExit.SUCCESS:

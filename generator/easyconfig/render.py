@@ -13,7 +13,7 @@ from ebsif.errors import EbsifError
 from ebsif.inside.activation import CONDA_ENVS, VENVS
 from ebsif.jinja import templates
 from ebsif.lock import LayerRequest
-from ebsif.lock.model import PIP, Lock
+from ebsif.lock.model import Lock
 from ebsif.names import module_name, version_suffix
 from ebsif.recipe import Recipe
 from ebsif.settings import merged
@@ -177,14 +177,12 @@ def _module(recipe: Recipe, site: Site, base: Base, variables: Mapping[str, str]
 
 def _layer(recipe: Recipe, lock: Lock | None, request: LayerRequest | None) -> dict[str, Any]:
     asked = request.conda_packages if request else []
-    imported = request.imported(lock) if request and lock else []
     files = lock.installed if lock else []
     group = {
         # Where all packages of conda are asked for, those of all have wrappers anyway.
         "command_packages": [] if {file.name for file in files if file.is_conda} <= set(asked) else asked,
         "allow_base_packages": list(recipe.allow_base_packages),
-        # All Python packages are imported anyway.
-        "import_check": [] if imported == [file.name for file in files if file.key != PIP.key] else imported,
+        "import_check": request.imported(lock) if request and lock else [],
         "import_exceptions": dict(recipe.import_exceptions),
         "build_packages": list(lock.build_packages) if lock else [],
     }

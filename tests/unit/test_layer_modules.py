@@ -43,11 +43,12 @@ class Places:
         packages = next(self.layer.glob("lib/*/site-packages"))
         subprocess.run([self.base / "bin" / "python", LAYER_PY, "stack", packages], check=True, capture_output=True)
 
-    def add(self, place: Path, name: str, files: Mapping[str, str]) -> None:
+    def add(self, place: Path, name: str, files: Mapping[str, str], *, needs: str = "") -> None:
         folder = next(place.glob("lib/*/site-packages"))
         info = folder / f"{name.replace('-', '_')}-1.0.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        requires = f"Requires-Dist: {needs}\n" if needs else ""
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}")
         (info / "RECORD").write_text("".join(f"{path},,\n" for path in files))
         for path, text in files.items():
             (folder / path).parent.mkdir(exist_ok=True)
@@ -136,3 +137,10 @@ def test_what_is_imported_finds_an_empty_home_of_its_own(places: Places) -> None
     text = "import pathlib\nhome = pathlib.Path.home()\nassert not list(home.iterdir())\n(home / 'x').write_text('')\n"
     places.add(places.layer, "writer", {"writer.py": text})
     assert places.run("import", "writer") == []
+
+
+def test_what_another_package_needs_may_be_for_something_that_is_not_there(places: Places) -> None:
+    places.add(places.layer, "matplotlib-inline", {"matplotlib_inline.py": "import matplotlib"})
+    places.add(places.layer, "ipykernel", {"ipykernel.py": ""}, needs="matplotlib_inline>=0.1")
+    assert places.run("import", "ipykernel", "matplotlib-inline", "--unneeded") == []
+    assert len(places.run("import", "ipykernel", "matplotlib-inline")) == 1

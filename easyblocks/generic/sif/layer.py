@@ -117,6 +117,11 @@ def files_of(dist):
     return [row[0] for row in csv.reader(record.splitlines()) if row] if record else []
 
 
+def requirements(dist):
+    """Names of the packages that an installed package asks for, with any of its extras."""
+    return {canonical(re.match(r'[\w.-]+', text).group()) for text in dist.metadata.get_all('Requires-Dist') or []}
+
+
 def modules_of(dist):
     """Modules of an installed package."""
     paths = files_of(dist)
@@ -375,8 +380,13 @@ def import_error(names, environment):
 
 def check_imports(args):
     """What is wrong with packages of the layer that cannot be imported, as a list of sentences."""
-    there = {name: modules_of(dist) for name, dist in distributions(site_folders(args.env)).items()}
-    wanted = {name: there[name] for name in map(canonical, args.packages) if there.get(name)}
+    there = distributions(site_folders(args.env))
+    names = [name for name in map(canonical, args.packages) if name in there]
+    if args.unneeded:
+        needed = {name for other in names for name in requirements(there[other]) if name != other}
+        names = [name for name in names if name not in needed]
+    found = {name: modules_of(there[name]) for name in names}
+    wanted = {name: found[name] for name in names if found[name]}
     with tempfile.TemporaryDirectory() as home:
         # An empty value stands for one that is worked out at start.
         environment = {name: value for name, value in os.environ.items() if value}
@@ -456,6 +466,7 @@ def main():
     sub = subparsers.add_parser('import', help=check_imports.__doc__)
     sub.add_argument('env')
     sub.add_argument('packages', nargs='*')
+    sub.add_argument('--unneeded', action='store_true', help="only those that none of the others needs")
     sub.set_defaults(run=check_imports)
 
     args = parser.parse_args()
