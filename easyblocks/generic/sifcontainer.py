@@ -48,7 +48,9 @@ FORMER_ACTIVATIONS = ('WITH_CONDA', 'WITH_CONDA_VENV', 'WITH_VENV')
 SYSTEM_FOLDERS = ('/usr/local/bin', '/usr/bin', '/bin')
 
 # Commands of ours in bin/ that run another program than one of their name in the container.
-SHELL_COMMANDS = {'start-shell': ['/bin/bash', '--norc']}
+SHELL_COMMANDS = {'gpu-bind': [RUNSCRIPTS + '/gpu-bind'], 'start-shell': ['/bin/bash', '--norc']}
+# Scripts of ours that are commands, too, where the container has a python for them.
+PYTHON_COMMANDS = {'python-distributed', 'torchrun-distributed'}
 # What all wrappers have in common, and what they read: the same settings that are in the module.
 START_SCRIPT = os.path.join('runscripts', 'start.sh')
 SETTINGS_FILE = os.path.join('runscripts', 'container.conf')
@@ -57,7 +59,11 @@ GPU_SWITCHES = {'none': '', 'rocm': 'ROCM', 'nvidia': 'NV'}
 # What becomes bin/python of a venv that somebody makes with the Python of the container.
 VENV_PYTHON = os.path.join('runscripts', 'venv-python')
 # What job scripts find in the container at /runscripts.
-CONTAINER_SCRIPTS = ('conda-python-distributed', 'conda-python-simple', 'get-master', 'init-conda-venv', 'settings.sh')
+CONTAINER_SCRIPTS = ('caches.sh', 'conda-python-distributed', 'conda-python-simple', 'distributed.sh', 'get-master', 'gpu-bind',
+                     'init-conda-venv', 'python-distributed', 'settings.sh', 'task-epilog', 'torchrun-distributed')
+# What is true of the nodes of a site: the parts of the parameter 'distributed', and what each is.
+PORTS = r'reserved|[1-9][0-9]{3,4}-[1-9][0-9]{3,4}'
+CPU_MASK = r'0x[1-9a-f][0-9a-f]*'
 
 
 class SifContainer(StagedEasyBlock):
@@ -90,6 +96,10 @@ class SifContainer(StagedEasyBlock):
                               "${NAME:-text} and ${NAME:+text}, unless they are set", CUSTOM],
             'start_folders': [[], "Names of variables in start_env whose value is a folder to make for the user alone",
                               CUSTOM],
+            'distributed': [{}, "What is true of the nodes, for programs on many: 'ports', a range such as 10000-19999 for "
+                                "the tasks of a step to meet, or 'reserved', those that Slurm reserves for each step; and "
+                                "'cpu_masks', the processors near GPU 0, 1, ..., as srun --cpu-bind=mask_cpu takes them",
+                            CUSTOM],
             'gpu': ['none', "Whose GPU the runtime brings into the container, with the host's libraries for it: "
                             "'rocm', 'nvidia' or 'none'", CUSTOM],
             'activation': [None, "Shell command that activates the environment of the image by hand", CUSTOM],
@@ -218,8 +228,9 @@ class SifContainer(StagedEasyBlock):
 
     def wrapped_commands(self):
         """Commands of the container that get a wrapper, of all that may; a name is no more than a name."""
-        return [name for name in self.container_commands()
-                if re.fullmatch(COMMAND_NAME, name) and name not in self.reserved_commands()]
+        names = [name for name in self.container_commands()
+                 if re.fullmatch(COMMAND_NAME, name) and name not in self.reserved_commands()]
+        return names + (sorted(PYTHON_COMMANDS.difference(names)) if 'python' in names else [])
 
     def reserved_commands(self):
         """Names of commands that no command of the container may take from ours and from the host's"""
@@ -282,10 +293,27 @@ class SifContainer(StagedEasyBlock):
             self.check_texts(name, values, VARIABLE_NAME, "the name of an environment variable")
             self.check_texts(name, values.values(), VARIABLE_VALUE,
                              "a text without line breaks and control characters, the value of a variable")
+        self.check_distributed()
         if self.measures_activation and self.cfg['activation_path']:
             self.fail_parameter('activation_path', "without 'activation_env' both are found out at installation: give "
                                                    "both, or neither")
         self.check_installdir()
+
+    def check_distributed(self):
+        """Refuse what could not work of the parameter 'distributed'."""
+        known = self.cfg['distributed']
+        for name in known:
+            if name not in ('ports', 'cpu_masks'):
+                self.fail_parameter('distributed', "%r is none of ports, cpu_masks", name)
+        ports, masks = known.get('ports', 'reserved'), known.get('cpu_masks', [])
+        self.check_texts('distributed', [ports], PORTS, "'reserved', or a range of ports such as 10000-19999")
+        if ports != 'reserved':
+            first, last = (int(port) for port in ports.split('-'))
+            if not 1024 <= first <= last < 2 ** 16:
+                self.fail_parameter('distributed', "%r is no range of ports that everybody may use", ports)
+        if not isinstance(masks, (list, tuple)):
+            self.fail_parameter('distributed', "%r is no list of masks", masks)
+        self.check_texts('distributed', masks, CPU_MASK, "a mask of processors such as 0xfe00")
 
     def check_presence(self):
         """Refuse an easyconfig that lacks what cannot be done without."""
@@ -492,6 +520,9 @@ class SifContainer(StagedEasyBlock):
         lines += ['host %s %s' % (name, host_env[name]) for name in sorted(host_env)]
         lines += ['start %s %s' % entry for entry in self.cfg['start_env'].items()]
         lines += ['folder %s' % name for name in self.cfg['start_folders']]
+        nodes = self.cfg['distributed']
+        lines += ['ports %s' % nodes['ports']] if 'ports' in nodes else []
+        lines += ['mask %s' % mask for mask in nodes.get('cpu_masks', [])]
         write_file(os.path.join(self.installdir, SETTINGS_FILE), ''.join('%s\n' % line for line in lines))
 
     def recorded_runtime(self):
