@@ -26,8 +26,9 @@ from easybuild.easyblocks.generic._sifactivation import activate_script, activat
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
 from easybuild.easyblocks.generic._sifruntime import other_machine, runtime_prefix, sif_header
-from easybuild.easyblocks.generic._siftext import BIND, COMMAND_NAME, HOST_COMMANDS, MODULE_NAME, RESERVED_COMMANDS
-from easybuild.easyblocks.generic._siftext import files_path, fill_template, lua_value, shell_words, tcl_value
+from easybuild.easyblocks.generic._siftext import BIND, COMMAND_NAME, CPU_MASK, HOST_COMMANDS, MODULE_NAME
+from easybuild.easyblocks.generic._siftext import RESERVED_COMMANDS, files_path, fill_template, is_ports, lua_value
+from easybuild.easyblocks.generic._siftext import shell_words, tcl_value
 from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
@@ -61,9 +62,6 @@ VENV_PYTHON = os.path.join('runscripts', 'venv-python')
 # What job scripts find in the container at /runscripts.
 CONTAINER_SCRIPTS = ('caches.sh', 'conda-python-distributed', 'conda-python-simple', 'distributed.sh', 'get-master', 'gpu-bind',
                      'init-conda-venv', 'python-distributed', 'settings.sh', 'task-epilog', 'torchrun-distributed')
-# What is true of the nodes of a site: the parts of the parameter 'distributed', and what each is.
-PORTS = r'reserved|[1-9][0-9]{3,4}-[1-9][0-9]{3,4}'
-CPU_MASK = r'0x[1-9a-f][0-9a-f]*'
 
 
 class SifContainer(StagedEasyBlock):
@@ -306,11 +304,8 @@ class SifContainer(StagedEasyBlock):
             if name not in ('ports', 'cpu_masks'):
                 self.fail_parameter('distributed', "%r is none of ports, cpu_masks", name)
         ports, masks = known.get('ports', 'reserved'), known.get('cpu_masks', [])
-        self.check_texts('distributed', [ports], PORTS, "'reserved', or a range of ports such as 10000-19999")
-        if ports != 'reserved':
-            first, last = (int(port) for port in ports.split('-'))
-            if not 1024 <= first <= last < 2 ** 16:
-                self.fail_parameter('distributed', "%r is no range of ports that everybody may use", ports)
+        if not (isinstance(ports, str) and is_ports(ports)):
+            self.fail_parameter('distributed', "%r is neither 'reserved' nor a range of ports such as 10000-19999", ports)
         if not isinstance(masks, (list, tuple)):
             self.fail_parameter('distributed', "%r is no list of masks", masks)
         self.check_texts('distributed', masks, CPU_MASK, "a mask of processors such as 0xfe00")

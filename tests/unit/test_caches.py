@@ -101,7 +101,7 @@ def test_another_step_at_the_same_time_keeps_it(scripts: Runscripts) -> None:
 
 def test_a_program_of_the_job_outside_its_steps_keeps_it_while_it_lives(scripts: Runscripts) -> None:
     start(scripts)
-    mark = scripts.caches / OURS / ".job-1234567" / "none.77"
+    mark = scripts.caches / OURS / ".ebsif-job" / "1234567" / "none.77"
     mark.write_text(f"{os.getpid()}\n")
     end(scripts)
     assert caches(scripts) == [OURS]
@@ -118,6 +118,13 @@ def test_a_folder_that_the_user_has_chosen_stays(scripts: Runscripts) -> None:
     assert [path.name for path in own.iterdir()] == ["miopen"]
 
 
+def test_a_folder_that_the_site_has_for_all_jobs_stays(scripts: Runscripts) -> None:
+    scripts.settings(f"start EBSIF_CACHE_TOP {scripts.caches}/$USER", "folder EBSIF_CACHE_TOP")
+    start(scripts)
+    end(scripts)
+    assert caches(scripts) == ["anna"]
+
+
 def test_outside_a_job_it_stays(scripts: Runscripts) -> None:
     assert scripts.run("conda-python-simple").status == 0
     assert scripts.run("conda-python-simple").status == 0
@@ -129,10 +136,11 @@ def test_outside_a_job_it_stays(scripts: Runscripts) -> None:
 
 def left(scripts: Runscripts, job: str, process: str = OVER) -> Path:
     """Leave caches of another job, as one does whose epilog did not run."""
-    mark = scripts.caches / f"anna-ebsif-base-{job}" / f".job-{job}"
-    mark.mkdir(parents=True)
-    (mark / "0.0").write_text(f"{process}\n")
-    return mark
+    folder = scripts.caches / f"anna-ebsif-base-{job}"
+    marks = folder / ".ebsif-job" / job
+    marks.mkdir(parents=True)
+    (marks / "0.0").write_text(f"{process}\n")
+    return folder
 
 
 def test_the_next_start_removes_what_jobs_have_left_that_are_over(scripts: Runscripts) -> None:
@@ -163,24 +171,25 @@ def test_not_by_other_tasks_than_the_first_of_a_node(scripts: Runscripts) -> Non
 
 
 def test_not_what_has_no_mark_of_ours(scripts: Runscripts) -> None:
-    for name in ("anna-ebsif-base-8", "anna-data/.job-notes"):
+    for name in ("anna-ebsif-base-8", "anna-data/.ebsif-job/notes"):
         (scripts.caches / name).mkdir(parents=True)
     start(scripts)
     assert caches(scripts) == ["anna-data", "anna-ebsif-base-1234567", "anna-ebsif-base-8"]
 
 
-def test_not_what_belongs_to_somebody_else(scripts: Runscripts) -> None:
-    os.chown(left(scripts, "7").parent, 65534, 65534)
+@pytest.mark.parametrize("part", ["", ".ebsif-job", ".ebsif-job/7"])
+def test_not_what_belongs_to_somebody_else(scripts: Runscripts, part: str) -> None:
+    os.chown(left(scripts, "7") / part, 65534, 65534)
     start(scripts)
     assert "anna-ebsif-base-7" in caches(scripts)
 
 
 def test_not_behind_a_link(scripts: Runscripts, tmp_path: Path) -> None:
     real = tmp_path / "project"
-    shutil.move(left(scripts, "7").parent, real)
+    shutil.move(left(scripts, "7"), real)
     (scripts.caches / "anna-ebsif-base-7").symlink_to(real)
     (scripts.caches / "anna-ebsif-base-9").mkdir()
-    (scripts.caches / "anna-ebsif-base-9" / ".job-9").symlink_to(real)
+    (scripts.caches / "anna-ebsif-base-9" / ".ebsif-job").symlink_to(real / ".ebsif-job")
     start(scripts)
     assert caches(scripts) == [OURS, "anna-ebsif-base-7", "anna-ebsif-base-9"]
-    assert (real / ".job-7").is_dir()
+    assert (real / ".ebsif-job" / "7").is_dir()

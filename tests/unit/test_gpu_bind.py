@@ -69,11 +69,11 @@ def test_a_job_without_gpus_and_a_site_without_masks_leave_it_to_slurm(scripts: 
     done = scripts.run("gpu-bind", **job(SLURM_JOB_GPUS=""))
     # Slurm refuses an empty --cpu-bind, and takes this for what it does by itself.
     assert (done.status, done.output) == (0, "quiet\n")
-    assert "the job has no GPUs on this node" in done.messages
+    assert done.messages == "gpu-bind: the job has no GPUs on this node: Slurm binds tasks as it does by itself\n"
     scripts.settings()
     done = scripts.run("gpu-bind", **job())
     assert (done.status, done.output) == (0, "quiet\n")
-    assert "the site does not say which processors are near a GPU" in done.messages
+    assert done.messages.startswith("gpu-bind: the site does not say which processors are near a GPU: ")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# shellcheck disable=SC2154  # settings.sh has read the lists.
+# shellcheck disable=SC2034,SC2154  # settings.sh has read the lists; who sources this uses what it sets.
 # Sourced by settings.sh: the folder of caches that EBSIF_CACHE_TOP names, one for a user, an image and a job on a node. In it,
-# .job-<job> has a file for each task that uses it, with the number of its process. task-epilog removes the folder behind
+# .ebsif-job/<job> has a file for each task that uses it, with the number of its process. task-epilog removes the folder behind
 # the last task; what was left over, the next start of the user on this node does. Only folders that have such a mark are ever
 # removed, that belong to the user, and are no links. A folder that the user has chosen by EBSIF_CACHE_TOP is not touched.
 
@@ -14,6 +14,9 @@ add_default_caches() {
 }
 
 is_own_folder() { [[ -d $1 && ! -L $1 && -O $1 ]]; }
+
+# Tells whether a folder has caches of a job.
+is_marked() { is_own_folder "$1" && is_own_folder "$1/.ebsif-job" && is_own_folder "$1/.ebsif-job/$2"; }
 
 # Tells whether a process of the user with the number in a file is there.
 is_alive() {
@@ -39,56 +42,61 @@ has_group() {
 
 # Marks the caches as used by this task; fails where a task that has ended just now has removed them.
 mark_cache() {
-    local mark=$1/.job-$SLURM_JOB_ID
-    # Another task may make it at the same time.
-    [[ -d $mark ]] || mkdir -m 700 -- "$mark" 2> /dev/null
+    local mark=$1/.ebsif-job/$SLURM_JOB_ID
+    # Not the folder itself, which is to be whole. Another task may make these at the same time.
+    [[ -d $mark ]] || mkdir -- "$1/.ebsif-job" "$mark" 2> /dev/null
     { echo $$ > "$mark/${SLURM_STEP_ID:-none}.${SLURM_LOCALID:-$$}"; } 2> /dev/null
 }
 
-# Removes caches of jobs that are over, in a folder of such folders: none of their tasks is alive here, nor does Slurm have
+# Removes caches of jobs that are over, from folders whose names begin so: none of their tasks is alive here, nor does Slurm have
 # a control group for them. A container in which this cannot be seen leaves them to another one.
 sweep_caches() {
-    local mark job file
+    local mark job file top
     has_group "$SLURM_JOB_ID" || [[ ! -e /.singularity.d ]] || return 0
-    for mark in "$1"/*/.job-*; do
-        job=${mark##*/.job-}
-        if [[ ! $job =~ ^[0-9]+$ || $job = "$SLURM_JOB_ID" ]] || ! is_own_folder "$mark" || ! is_own_folder "${mark%/*}" ||
-            has_group "$job"; then
-            continue
-        fi
+    for mark in "$1"*/.ebsif-job/[0-9]*; do
+        job=${mark##*/} top=${mark%/*/*}
+        if [[ ! $job =~ ^[0-9]+$ || $job = "$SLURM_JOB_ID" ]] || ! is_marked "$top" "$job" || has_group "$job"; then continue; fi
         for file in "$mark"/*; do
             ! is_alive "$file" || continue 2
         done
-        remove_cache "${mark%/*}"
+        remove_cache "$top"
     done
-    for file in "$1"/.ebsif-gone."$UID".*; do
+    for file in "${1%/*}"/.ebsif-gone."$UID".*; do
         ! is_own_folder "$file" || rm -rf -- "$file"
     done
 }
 
-# Finds the folder in which there is one with caches for each job.
-find_caches() {
+# Finds what the folders with caches for the jobs of this user begin with, given one of them.
+find_prefix() {
+    prefix=${1##*/}
+    prefix=${prefix%%"${image_name%.sif}"*}
+    prefix=${1%/*}/${prefix%%"$SLURM_JOB_ID"*}
+}
+
+# Finds the folder with caches for this job.
+find_cache() {
     local entry expanded EBSIF_IMAGE=${image_name%.sif} USER=${USER:-$(id -un)}
     for entry in "${start_values[@]}"; do
         [[ $entry = "EBSIF_CACHE_TOP "* ]] || continue
-        expand "${entry#* }" || return
-        expanded=${expanded%/} caches=${expanded%/*}
+        expand "${entry#* }" && cache=${expanded%/}
         return
     done
 }
 
-# Takes the mark of a task that has ended from the caches of its job, and removes them behind the last one.
+# Takes the mark of a task that has ended from the caches of its job, in folders whose names begin so, and, where they are
+# wanted until the end of the step, removes them behind the last one.
 leave_caches() {
-    local mark file
-    for mark in "$1"/*/.job-"$SLURM_JOB_ID"; do
-        if ! is_own_folder "$mark" || ! is_own_folder "${mark%/*}"; then continue; fi
+    local mark file top
+    for mark in "$1"*/.ebsif-job/"$SLURM_JOB_ID"; do
+        top=${mark%/*/*}
+        is_marked "$top" "$SLURM_JOB_ID" || continue
         rm -f -- "$mark/$SLURM_STEP_ID.$SLURM_LOCALID"
         [[ $2 = step ]] || continue
         # Those outside steps have no epilog.
         for file in "$mark"/none.*; do
             is_alive "$file" || rm -f -- "$file"
         done
-        has_files "$mark" || remove_cache "${mark%/*}" "$mark"
+        has_files "$mark" || remove_cache "$top"
     done
 }
 
@@ -96,6 +104,6 @@ leave_caches() {
 remove_cache() {
     local gone=${1%/*}/.ebsif-gone.$UID.$$
     mv -T -- "$1" "$gone" 2> /dev/null || return 0
-    if [[ -n ${2-} ]] && has_files "$gone/${2##*/}" && mv -T -- "$gone" "$1" 2> /dev/null; then return; fi
+    if has_files "$gone/.ebsif-job/$SLURM_JOB_ID" && mv -T -- "$gone" "$1" 2> /dev/null; then return; fi
     rm -rf -- "$gone"
 }

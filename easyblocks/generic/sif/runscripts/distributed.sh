@@ -4,7 +4,7 @@
 # count whatever was exported before; for all else, what the user has set comes first, then what Slurm says of the step,
 # then the settings of the installation, then what is written here.
 # Nothing but the shell's own, but for the look-up of one name: each task of a job runs this.
-name=${0##*/}
+name=${0##*/} near=() allowed=''
 here=${BASH_SOURCE[0]%/*}
 
 fail() {
@@ -140,11 +140,11 @@ set_master() {
     export JAX_COORDINATOR_ADDRESS=${JAX_COORDINATOR_ADDRESS:-$MASTER_ADDR:$MASTER_PORT}
 }
 
-# Finds the processors that this process may use, as hexadecimal digits.
+# Finds the processors that the program may use, as hexadecimal digits.
 find_allowed() {
+    [[ -z $allowed ]] || return 0
     local status='' pattern='Cpus_allowed:[[:space:]]*([0-9a-f,]+)'
     IFS= read -r -d '' status < /proc/self/status
-    allowed=
     [[ ! $status =~ $pattern ]] || allowed=${BASH_REMATCH[1]//,/}
 }
 
@@ -183,11 +183,65 @@ set_gpus() {
     export JAX_LOCAL_DEVICE_IDS=${JAX_LOCAL_DEVICE_IDS:-0}
 }
 
-# Starts the script once more, on the processors near its GPU, where that is asked for.
-bind_first() {
+# Finds the numbers of GPUs in a list such as 0,2-3.
+find_gpus() {
+    local ranges range index
+    gpus=()
+    IFS=, read -r -a ranges <<< "$1"
+    for range in "${ranges[@]}"; do
+        [[ $range =~ ^([0-9]+)(-([0-9]+))?$ ]] || fail "Slurm's list of GPUs, $1, cannot be read"
+        for ((index = BASH_REMATCH[1]; index <= ${BASH_REMATCH[3]:-${BASH_REMATCH[1]}}; index++)); do gpus+=("$index"); done
+    done
+}
+
+# Finds the processors that are in both of two masks, as digits; empty if there is none.
+find_common() {
+    local one=${1#0x} other=${2#0x} digit
+    common=
+    while [[ -n $one && -n $other ]]; do
+        printf -v digit %x $((16#${one: -1} & 16#${other: -1}))
+        common=$digit$common one=${one%?} other=${other%?}
+    done
+    common=${common#"${common%%[!0]*}"}
+}
+
+# Finds what starts a program on the processors near the GPU of this task, as far as the task has them.
+bind_to_gpu() {
+    local gpus own mask common
+    # With --gpus-per-task, the list has only the GPU of the task.
+    find_gpus "${SLURM_STEP_GPUS:-${SLURM_JOB_GPUS-}}"
+    if [[ ${#gpus[@]} = 0 ]]; then
+        note "the step has no GPUs: processors stay as they are"
+        return
+    fi
+    own=${gpus[${SLURM_LOCALID:-0} % ${#gpus[@]}]}
+    mask=${masks[own]-}
+    if [[ -z $mask ]]; then
+        note "the site does not say which processors are near GPU $own: they stay as they are"
+        return
+    fi
+    find_allowed
+    find_common "$mask" "$allowed"
+    if [[ -z $common ]]; then
+        echo "$name: task $rank has none of the processors near GPU $own (mask $mask): they stay as they are" >&2
+        return
+    fi
+    allowed=$common
+    if hash taskset 2> /dev/null; then
+        near=(taskset "0x$common")
+    else
+        near=(python -c 'import os, sys
+mask = int(sys.argv[1], 16)
+os.sched_setaffinity(0, [cpu for cpu in range(mask.bit_length()) if mask >> cpu & 1])
+os.execvp(sys.argv[2], sys.argv[2:])' "$common")
+    fi
+}
+
+# Finds what starts a program on other processors than this task has, where that is asked for.
+find_processors() {
     case ${EBSIF_CPU_BIND-} in
-        '') return ;;
-        gpu) EBSIF_CPU_BIND='' exec "$here/gpu-bind" "$0" "$@" ;;
+        '') ;;
+        gpu) bind_to_gpu ;;
         *) fail "EBSIF_CPU_BIND is '$EBSIF_CPU_BIND': set it to gpu, or not at all" ;;
     esac
 }

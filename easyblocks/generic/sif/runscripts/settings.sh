@@ -60,7 +60,7 @@ expand() {
 # is, and its folder is the affair of whoever has set it. Where nothing comes out, nothing is set.
 set_start_values() {
     # A user without $USER, as cron and `env -i` start things, has a name all the same.
-    local entry variable expanded made=() cache='' EBSIF_IMAGE=${image_name%.sif} USER=${USER:-$(id -un)}
+    local entry variable expanded prefix made=() cache='' EBSIF_IMAGE=${image_name%.sif} USER=${USER:-$(id -un)}
     for entry in "${start_values[@]}"; do
         variable=${entry%% *}
         [[ -z ${!variable+set} ]] || continue
@@ -70,16 +70,19 @@ set_start_values() {
         export "$variable=$expanded"
         [[ " ${start_folders[*]} " = *" $variable "* ]] || continue
         made+=("$variable")
-        [[ $variable != EBSIF_CACHE_TOP || ! ${SLURM_JOB_ID-} =~ ^[0-9]+$ ]] || cache=${expanded%/}
+        [[ $variable != EBSIF_CACHE_TOP ]] || cache=${expanded%/}
     done
     for variable in "${made[@]}"; do make_private_folder "${!variable}" "$variable"; done
-    [[ -n $cache ]] || return 0
+    # Caches of this job, not for all.
+    [[ ${SLURM_JOB_ID-} =~ ^[0-9]+$ && ${cache##*/} = *"$SLURM_JOB_ID"* ]] || return 0
     for entry in 1 2 3; do
         ! mark_cache "$cache" || break
         [[ $entry != 3 ]] || fail "nothing can be written in $cache: choose another folder by setting EBSIF_CACHE_TOP"
         for variable in "${made[@]}"; do make_private_folder "${!variable}" "$variable"; done
     done
-    [[ ${SLURM_LOCALID:-0} != 0 ]] || sweep_caches "${cache%/*}"
+    [[ ${SLURM_LOCALID:-0} = 0 ]] || return 0
+    find_prefix "$cache"
+    sweep_caches "$prefix"
 }
 
 # Makes a folder for this user alone. Below a folder in which everybody may write, such as /tmp, somebody else may have
