@@ -73,11 +73,11 @@ class Distributed(StrictModel):
     """What programs on many GPUs and nodes need to know of a site."""
 
     ports: Annotated[str, AfterValidator(_ports)] | None = None
-    """The ports of nodes for the tasks of a step to meet, as ``10000-19999``; ``reserved``: those that Slurm reserves for each
-    step (``MpiParams=ports``)."""
+    """The ports of nodes for the tasks of a step to meet, as ``10000-19999``; ``reserved``: those that Slurm reserves
+    for each step (``MpiParams=ports``)."""
     gpu_map: list[Annotated[int, Field(ge=0)]] = Field(default_factory=list)
-    """The GPU of each task of a node, for a site whose Slurm is to bind them (`srun --gpu-bind=map:`) rather than tasks to
-    ``cpu_masks``."""
+    """The GPU of each task of a node, for a site whose Slurm is to bind them (`srun --gpu-bind=map:`) rather than tasks
+    to ``cpu_masks``."""
 
 
 class Family(ModuleSettings):

@@ -60,8 +60,9 @@ GPU_SWITCHES = {'none': '', 'rocm': 'ROCM', 'nvidia': 'NV'}
 # What becomes bin/python of a venv that somebody makes with the Python of the container.
 VENV_PYTHON = os.path.join('runscripts', 'venv-python')
 # What job scripts find in the container at /runscripts.
-CONTAINER_SCRIPTS = ('caches.sh', 'conda-python-distributed', 'conda-python-simple', 'distributed.sh', 'get-master', 'gpu-bind',
-                     'init-conda-venv', 'python-distributed', 'settings.sh', 'task-epilog', 'torchrun-distributed')
+CONTAINER_SCRIPTS = ('caches.sh', 'conda-python-distributed', 'conda-python-simple', 'distributed.sh', 'get-master',
+                     'gpu-bind', 'init-conda-venv', 'python-distributed', 'settings.sh', 'task-epilog',
+                     'torchrun-distributed')
 
 
 class SifContainer(StagedEasyBlock):
@@ -94,9 +95,9 @@ class SifContainer(StagedEasyBlock):
                               "${NAME:-text} and ${NAME:+text}, unless they are set", CUSTOM],
             'start_folders': [[], "Names of variables in start_env whose value is a folder to make for the user alone",
                               CUSTOM],
-            'distributed': [{}, "What is true of the nodes, for programs on many: 'ports', a range such as 10000-19999 for "
-                                "the tasks of a step to meet, or 'reserved', those that Slurm reserves for each step; and "
-                                "'cpu_masks', the processors near GPU 0, 1, ..., as srun --cpu-bind=mask_cpu takes them",
+            'distributed': [{}, "What is true of the nodes, for programs on many: 'ports', a range such as 10000-19999 "
+                                "for the tasks of a step to meet, or 'reserved', those that Slurm reserves for each "
+                                "step; and 'cpu_masks', the processors near GPU 0, 1, ..., as srun takes them",
                             CUSTOM],
             'gpu': ['none', "Whose GPU the runtime brings into the container, with the host's libraries for it: "
                             "'rocm', 'nvidia' or 'none'", CUSTOM],
@@ -305,7 +306,8 @@ class SifContainer(StagedEasyBlock):
                 self.fail_parameter('distributed', "%r is none of ports, cpu_masks", name)
         ports, masks = known.get('ports', 'reserved'), known.get('cpu_masks', [])
         if not (isinstance(ports, str) and is_ports(ports)):
-            self.fail_parameter('distributed', "%r is neither 'reserved' nor a range of ports such as 10000-19999", ports)
+            self.fail_parameter('distributed', "%r is neither 'reserved' nor a range of ports such as 10000-19999",
+                                ports)
         if not isinstance(masks, (list, tuple)):
             self.fail_parameter('distributed', "%r is no list of masks", masks)
         self.check_texts('distributed', masks, CPU_MASK, "a mask of processors such as 0xfe00")

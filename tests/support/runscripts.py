@@ -54,7 +54,7 @@ class Runscripts:
         self._bin = folder / "bin"
         shutil.copytree(RUNSCRIPTS, self.folder)
         for path in self.folder.iterdir():
-            # What the kernel says of the process, the default place of caches, and Slurm's groups are this machine's own.
+            # What the kernel says of the process, the place of caches and Slurm's groups are this machine's.
             text = path.read_text().replace("/proc/self/cgroup", f"{folder}/cgroup")
             text = text.replace("/tmp/$", f"{self.caches}/$").replace("/sys/fs/cgroup/", f"{self.cgroups}/")
             path.write_text(text)
@@ -84,12 +84,13 @@ class Runscripts:
         return Started(done.returncode, done.stderr, done.stdout)
 
 
-def task(rank: int = 0, **variables: str) -> dict[str, str]:
+def task(rank: int = 0, /, **variables: str) -> dict[str, str]:
     """Return what Slurm 22.05 says to task 0, 1 or 2 of a step: two are on n1, one is on n2."""
     return {
         "SLURM_JOB_ID": "1234567", "SLURM_STEP_ID": "0", "SLURM_PROCID": str(rank), "SLURM_LOCALID": str(rank % 2),
         "SLURM_NTASKS": "3", "SLURM_NODEID": str(rank // 2), "SLURM_STEP_NUM_NODES": "2",
-        "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_STEP_TASKS_PER_NODE": "2,1", "SLURM_JOB_NODELIST": "n[1-2]", **variables,
+        "SLURM_STEP_NODELIST": "n[1-2]", "SLURM_STEP_TASKS_PER_NODE": "2,1", "SLURM_JOB_NODELIST": "n[1-2]",
+        **variables,
     }  # fmt: skip
 
 

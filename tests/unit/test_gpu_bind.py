@@ -23,8 +23,8 @@ def scripts(tmp_path: Path) -> Runscripts:
 
 def job(**variables: str) -> dict[str, str]:
     """Return what Slurm says to a batch script of a job with two tasks and two GPUs on one node."""
-    return {"SLURM_JOB_ID": "5", "SLURM_JOB_NUM_NODES": "1", "SLURM_JOB_CPUS_PER_NODE": "2", "SLURM_TASKS_PER_NODE": "2",
-            "SLURM_NTASKS": "2", "SLURM_JOB_GPUS": "0,1", **variables}  # fmt: skip
+    return {"SLURM_JOB_ID": "5", "SLURM_JOB_NUM_NODES": "1", "SLURM_JOB_CPUS_PER_NODE": "2",
+            "SLURM_TASKS_PER_NODE": "2", "SLURM_NTASKS": "2", "SLURM_JOB_GPUS": "0,1", **variables}  # fmt: skip
 
 
 @pytest.mark.parametrize(

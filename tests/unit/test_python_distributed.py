@@ -19,7 +19,9 @@ def port(scripts: Runscripts, **variables: str) -> int:
 
 
 @pytest.mark.parametrize(
-    ("rank", "facts"), [(0, "0 0 3 2 0 0"), (1, "1 1 3 2 0 0"), (2, "2 0 3 1 1 1")], ids=["first", "second", "other node"]
+    ("rank", "facts"),
+    [(0, "0 0 3 2 0 0"), (1, "1 1 3 2 0 0"), (2, "2 0 3 1 1 1")],
+    ids=["first", "second", "other node"],
 )
 def test_facts_are_those_of_the_step(scripts: Runscripts, rank: int, facts: str) -> None:
     done = scripts.run("python-distributed", "train.py", "--name", "a b", **task(rank))
@@ -30,7 +32,8 @@ def test_facts_are_those_of_the_step(scripts: Runscripts, rank: int, facts: str)
 
 
 @pytest.mark.parametrize(
-    ("groups", "node", "tasks"), [("2", 0, 2), ("1(x2),2", 1, 1), ("1(x2),2", 2, 2), ("8(x64)", 63, 8), ("3,1(x2),4", 3, 4)]
+    ("groups", "node", "tasks"),
+    [("2", 0, 2), ("1(x2),2", 1, 1), ("1(x2),2", 2, 2), ("8(x64)", 63, 8), ("3,1(x2),4", 3, 4)],
 )
 def test_tasks_of_a_node(scripts: Runscripts, groups: str, node: int, tasks: int) -> None:
     step = task(2, SLURM_STEP_TASKS_PER_NODE=groups, SLURM_NODEID=str(node))
@@ -98,7 +101,7 @@ def test_a_step_on_other_nodes_than_the_first_of_the_job(scripts: Runscripts) ->
 
 
 def test_heterogeneous_job(scripts: Runscripts) -> None:
-    step = task(2, SLURM_STEP_TASKS_PER_NODE="1,2", SLURM_LOCALID="1", SLURM_HET_SIZE="2", SLURM_JOB_ID_HET_GROUP_1="1234568")
+    step = task(2, SLURM_STEP_TASKS_PER_NODE="1,2", SLURM_LOCALID="1", SLURM_JOB_ID_HET_GROUP_1="1234568")
     env = scripts.run("python-distributed", **step).env
     assert " ".join(env[name] for name in FACTS) == "2 1 3 2 1 1"
     assert (env["MASTER_ADDR"], env["MASTER_PORT"]) == ("n1", "28979")

@@ -1,4 +1,4 @@
-"""`torchrun-distributed` starts one torchrun on each node, on the Python of the layer, with the ranks in Slurm's order."""
+"""`torchrun-distributed` starts one torchrun on each node, on the Python of the layer."""
 
 from pathlib import Path
 
@@ -12,11 +12,10 @@ def scripts(tmp_path: Path) -> Runscripts:
     return Runscripts(tmp_path)
 
 
-def node(number: int = 0, **variables: str) -> dict[str, str]:
+def node(number: int = 0, /, **variables: str) -> dict[str, str]:
     """Return what Slurm says to the only task of a node, of two."""
-    return task(
-        SLURM_PROCID=str(number), SLURM_NODEID=str(number), SLURM_NTASKS="2", SLURM_STEP_TASKS_PER_NODE="1(x2)", **variables
-    )
+    own = {"SLURM_PROCID": str(number), "SLURM_NODEID": str(number)}
+    return task(0, SLURM_NTASKS="2", SLURM_STEP_TASKS_PER_NODE="1(x2)", **own, **variables)
 
 
 def test_torchrun_is_a_module_of_the_python_that_sees_the_layer(scripts: Runscripts) -> None:
@@ -42,7 +41,8 @@ def test_options_of_the_user_come_last_so_that_they_count(scripts: Runscripts) -
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--nproc-per-node=2", "x.py"], ["--nproc_per_node", "2", "x.py"], ["--max-restarts", "1", "--nproc-per-node=2"]]
+    "arguments",
+    [["--nproc-per-node=2", "x.py"], ["--nproc_per_node", "2", "x.py"], ["--max-restarts", "1", "--nproc-per-node=2"]],
 )
 def test_processes_share_the_processors_of_the_task(scripts: Runscripts, arguments: list[str]) -> None:
     done = scripts.run("torchrun-distributed", *arguments, **node())

@@ -23,16 +23,16 @@ source "$here/settings.sh" || fail "the installation is not complete: install it
 # Finds the first host of a list such as nid[001-003,007],gpu1: each bracket's first number belongs to it.
 first_host() {
     local list=$1 text
-    host=
+    address=
     while [[ -n $list && $list != ,* ]]; do
         if [[ $list = \[* ]]; then
             [[ $list = *\]* ]] || fail "'[' without ']' in the list of nodes $1"
             text=${list#\[}
-            host+=${text%%[],-]*}
+            address+=${text%%[],-]*}
             list=${list#*\]}
         else
             text=${list%%[\[,]*}
-            host+=$text
+            address+=$text
             list=${list#"$text"}
         fi
     done
@@ -49,13 +49,13 @@ find_first_host() {
         "nodes in SLURM_HOSTFILE instead of -w, or set MASTER_ADDR"
     [[ -f $SLURM_HOSTFILE && -r $SLURM_HOSTFILE ]] || fail "the host file $SLURM_HOSTFILE, which tells where task 0 runs," \
         "cannot be read in the container: put it where the container sees it, or set MASTER_ADDR"
-    host=
-    while [[ -z $host ]] && IFS=$' \t\r' read -r line || [[ -n $line ]]; do
+    address=
+    while [[ -z $address ]] && IFS=$' \t\r' read -r line || [[ -n $line ]]; do
         line=${line%%[#* ]*}
         first_host "$line"
         line=
     done < "$SLURM_HOSTFILE"
-    [[ -n $host ]] || fail "the host file $SLURM_HOSTFILE names no host"
+    [[ -n $address ]] || fail "the host file $SLURM_HOSTFILE names no host"
 }
 
 # Finds what Slurm says of this task. Outside a step there is one task, alone.
@@ -113,9 +113,9 @@ set_ranks() {
 set_master() {
     local first=20000 last=29999
     if [[ -z ${MASTER_ADDR-} ]]; then
-        host=127.0.0.1
+        address=127.0.0.1
         [[ -n $alone ]] || find_first_host
-        MASTER_ADDR=$host
+        MASTER_ADDR=$address
     fi
     # Else the tasks would try for minutes without a word.
     if [[ -z $alone ]] && hash getent 2> /dev/null && ! getent ahosts "$MASTER_ADDR" > /dev/null; then
