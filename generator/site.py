@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from ebsif import document
 from ebsif.base.manifest import Facts
 from ebsif.errors import EbsifError
+from ebsif.inside.text import CPU_MASK, is_ports
 from ebsif.settings import ModuleSettings, merged, unnamed_folders
 from ebsif.values import Folder, Machine, ModuleName, SoftwareName, StrictModel, Text, Version
 
@@ -37,6 +38,18 @@ def _name_pattern(value: str) -> str:
     return value
 
 
+def _ports(value: str) -> str:
+    if not is_ports(value):
+        raise ValueError(f"{value!r} is neither a range of ports such as 10000-19999 nor the word reserved")
+    return value
+
+
+def _mask(value: str) -> str:
+    if not re.fullmatch(CPU_MASK, value):
+        raise ValueError(f"{value!r} is no mask of processors such as '0xfe00', in quotes")
+    return value
+
+
 def _folder(value: str) -> str:
     if glob.has_magic(value) or value.startswith("~"):
         raise ValueError(f"{value!r}: a folder of frozen images is written without wildcards, and $HOME instead of ~")
@@ -54,6 +67,17 @@ class RocmRange(StrictModel):
     """The oldest."""
     maximum: Version
     """The newest, with all its patch releases."""
+
+
+class Distributed(StrictModel):
+    """What programs on many GPUs and nodes need to know of a site."""
+
+    ports: Annotated[str, AfterValidator(_ports)] | None = None
+    """The ports of nodes for the tasks of a step to meet, as ``10000-19999``; ``reserved``: those that Slurm reserves
+    for each step (``MpiParams=ports``)."""
+    gpu_map: list[Annotated[int, Field(ge=0)]] = Field(default_factory=list)
+    """The GPU of each task of a node, for a site whose Slurm is to bind them (`srun --gpu-bind=map:`) rather than tasks
+    to ``cpu_masks``."""
 
 
 class Family(ModuleSettings):
@@ -91,8 +115,10 @@ class Site(ModuleSettings):
     """Folders with images that nobody changes any more; `ebsif freeze` puts them into the first that can be used."""
     rocm: RocmRange | None = None
     """The versions of ROCm that the GPU driver supports."""
-    cpu_masks: list[Text] = Field(default_factory=list)
-    """The processors near each GPU, as `srun --cpu-bind=mask_cpu:` takes them, one for each task of a node."""
+    distributed: Distributed = Distributed()
+    """What programs on many GPUs and nodes need to know."""
+    cpu_masks: list[Annotated[Text, AfterValidator(_mask)]] = Field(default_factory=list)
+    """The processors near GPU 0, 1, …, as `srun --cpu-bind=mask_cpu:` takes them."""
     setup: Text | None = None
     """What to run before `eb`."""
     modules: list[ModuleName] = Field(default_factory=list)

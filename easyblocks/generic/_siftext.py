@@ -23,6 +23,8 @@ Text = Union[str, Sequence['Text']]
 
 # No control characters in names and paths: neither modules nor container runtimes can carry them.
 BIND = r'/[^,\x00-\x1f\x7f]*'
+# The processors near a GPU, as `srun --cpu-bind=mask_cpu:` takes them.
+CPU_MASK = r'0x[1-9a-f][0-9a-f]*'
 COMMAND_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
 ENVIRONMENT_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
 MODULE_NAME = r'[^\s\x00-\x1f\x7f]+'
@@ -58,6 +60,12 @@ PLACEHOLDER = re.compile(r'__([A-Z]+(?:_[A-Z]+)*)__')
 def files_path(*parts: str) -> str:
     """Path of a file that comes with the easyblocks."""
     return os.path.join(FILES_DIR, *parts)
+
+
+def is_ports(text: str) -> bool:
+    """Whether text says which ports programs may use: those that Slurm reserves for a step, or a range."""
+    found = re.fullmatch(r'([0-9]{4,5})-([0-9]{4,5})', text)
+    return text == 'reserved' or bool(found and 1024 <= int(found.group(1)) <= int(found.group(2)) < 2 ** 16)
 
 
 def fill_template(text: str, values: Mapping[str, str]) -> str:

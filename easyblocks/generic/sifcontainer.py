@@ -26,8 +26,9 @@ from easybuild.easyblocks.generic._sifactivation import activate_script, activat
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
 from easybuild.easyblocks.generic._sifruntime import other_machine, runtime_prefix, sif_header
-from easybuild.easyblocks.generic._siftext import BIND, COMMAND_NAME, HOST_COMMANDS, MODULE_NAME, RESERVED_COMMANDS
-from easybuild.easyblocks.generic._siftext import files_path, fill_template, lua_value, shell_words, tcl_value
+from easybuild.easyblocks.generic._siftext import BIND, COMMAND_NAME, CPU_MASK, HOST_COMMANDS, MODULE_NAME
+from easybuild.easyblocks.generic._siftext import RESERVED_COMMANDS, files_path, fill_template, is_ports, lua_value
+from easybuild.easyblocks.generic._siftext import shell_words, tcl_value
 from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
@@ -48,7 +49,9 @@ FORMER_ACTIVATIONS = ('WITH_CONDA', 'WITH_CONDA_VENV', 'WITH_VENV')
 SYSTEM_FOLDERS = ('/usr/local/bin', '/usr/bin', '/bin')
 
 # Commands of ours in bin/ that run another program than one of their name in the container.
-SHELL_COMMANDS = {'start-shell': ['/bin/bash', '--norc']}
+SHELL_COMMANDS = {'gpu-bind': [RUNSCRIPTS + '/gpu-bind'], 'start-shell': ['/bin/bash', '--norc']}
+# Scripts of ours that are commands, too, where the container has a python for them.
+PYTHON_COMMANDS = {'python-distributed', 'torchrun-distributed'}
 # What all wrappers have in common, and what they read: the same settings that are in the module.
 START_SCRIPT = os.path.join('runscripts', 'start.sh')
 SETTINGS_FILE = os.path.join('runscripts', 'container.conf')
@@ -57,7 +60,9 @@ GPU_SWITCHES = {'none': '', 'rocm': 'ROCM', 'nvidia': 'NV'}
 # What becomes bin/python of a venv that somebody makes with the Python of the container.
 VENV_PYTHON = os.path.join('runscripts', 'venv-python')
 # What job scripts find in the container at /runscripts.
-CONTAINER_SCRIPTS = ('conda-python-distributed', 'conda-python-simple', 'get-master', 'init-conda-venv', 'settings.sh')
+CONTAINER_SCRIPTS = ('caches.sh', 'conda-python-distributed', 'conda-python-simple', 'distributed.sh', 'get-master',
+                     'gpu-bind', 'init-conda-venv', 'python-distributed', 'settings.sh', 'task-epilog',
+                     'torchrun-distributed')
 
 
 class SifContainer(StagedEasyBlock):
@@ -90,6 +95,10 @@ class SifContainer(StagedEasyBlock):
                               "${NAME:-text} and ${NAME:+text}, unless they are set", CUSTOM],
             'start_folders': [[], "Names of variables in start_env whose value is a folder to make for the user alone",
                               CUSTOM],
+            'distributed': [{}, "What is true of the nodes, for programs on many: 'ports', a range such as 10000-19999 "
+                                "for the tasks of a step to meet, or 'reserved', those that Slurm reserves for each "
+                                "step; and 'cpu_masks', the processors near GPU 0, 1, ..., as srun takes them",
+                            CUSTOM],
             'gpu': ['none', "Whose GPU the runtime brings into the container, with the host's libraries for it: "
                             "'rocm', 'nvidia' or 'none'", CUSTOM],
             'activation': [None, "Shell command that activates the environment of the image by hand", CUSTOM],
@@ -218,8 +227,9 @@ class SifContainer(StagedEasyBlock):
 
     def wrapped_commands(self):
         """Commands of the container that get a wrapper, of all that may; a name is no more than a name."""
-        return [name for name in self.container_commands()
-                if re.fullmatch(COMMAND_NAME, name) and name not in self.reserved_commands()]
+        names = [name for name in self.container_commands()
+                 if re.fullmatch(COMMAND_NAME, name) and name not in self.reserved_commands()]
+        return names + (sorted(PYTHON_COMMANDS.difference(names)) if 'python' in names else [])
 
     def reserved_commands(self):
         """Names of commands that no command of the container may take from ours and from the host's"""
@@ -282,10 +292,25 @@ class SifContainer(StagedEasyBlock):
             self.check_texts(name, values, VARIABLE_NAME, "the name of an environment variable")
             self.check_texts(name, values.values(), VARIABLE_VALUE,
                              "a text without line breaks and control characters, the value of a variable")
+        self.check_distributed()
         if self.measures_activation and self.cfg['activation_path']:
             self.fail_parameter('activation_path', "without 'activation_env' both are found out at installation: give "
                                                    "both, or neither")
         self.check_installdir()
+
+    def check_distributed(self):
+        """Refuse what could not work of the parameter 'distributed'."""
+        known = self.cfg['distributed']
+        for name in known:
+            if name not in ('ports', 'cpu_masks'):
+                self.fail_parameter('distributed', "%r is none of ports, cpu_masks", name)
+        ports, masks = known.get('ports', 'reserved'), known.get('cpu_masks', [])
+        if not (isinstance(ports, str) and is_ports(ports)):
+            self.fail_parameter('distributed', "%r is neither 'reserved' nor a range of ports such as 10000-19999",
+                                ports)
+        if not isinstance(masks, (list, tuple)):
+            self.fail_parameter('distributed', "%r is no list of masks", masks)
+        self.check_texts('distributed', masks, CPU_MASK, "a mask of processors such as 0xfe00")
 
     def check_presence(self):
         """Refuse an easyconfig that lacks what cannot be done without."""
@@ -492,6 +517,9 @@ class SifContainer(StagedEasyBlock):
         lines += ['host %s %s' % (name, host_env[name]) for name in sorted(host_env)]
         lines += ['start %s %s' % entry for entry in self.cfg['start_env'].items()]
         lines += ['folder %s' % name for name in self.cfg['start_folders']]
+        nodes = self.cfg['distributed']
+        lines += ['ports %s' % nodes['ports']] if 'ports' in nodes else []
+        lines += ['mask %s' % mask for mask in nodes.get('cpu_masks', [])]
         write_file(os.path.join(self.installdir, SETTINGS_FILE), ''.join('%s\n' % line for line in lines))
 
     def recorded_runtime(self):

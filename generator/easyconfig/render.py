@@ -169,9 +169,16 @@ def _module(recipe: Recipe, site: Site, base: Base, variables: Mapping[str, str]
         "container_env": {**neutral, **of_site.container_env, **variables, **recipe.container_env},
         "start_env": settings.start_env,
         "start_folders": settings.start_folders,
+        "distributed": _distributed(site),
         "gpu": settings.gpu if settings.gpu != "none" else None,
         "user_site": recipe.user_site,
     }
+    return {name: value for name, value in group.items() if value}
+
+
+def _distributed(site: Site) -> dict[str, Any]:
+    """Return what is true of the nodes of a site."""
+    group = {"ports": site.distributed.ports, "cpu_masks": site.cpu_masks}
     return {name: value for name, value in group.items() if value}
 
 

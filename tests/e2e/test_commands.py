@@ -206,16 +206,29 @@ def test_installing_again_keeps_what_its_user_has_filled(own: Site, hello_wheel:
     assert own.leftovers() == ["1.0-venv"]
 
 
-def test_runscripts_give_torch_distributed_its_variables(place: Site) -> None:
-    env = {
-        "SLURM_PROCID": "5", "SLURM_NTASKS": "16", "SLURM_LOCALID": "1", "SLURM_NODEID": "0",
-        "SLURM_JOB_ID": "1234567", "SLURM_JOB_NODELIST": "nid[001232-001235]",
-        "SLURM_STEP_ID": "3", "SLURM_STEP_NODELIST": "nid[001234-001235]",
-    }  # fmt: skip
+TASK = {
+    "SLURM_PROCID": "5", "SLURM_NTASKS": "16", "SLURM_LOCALID": "1", "SLURM_NODEID": "0", "SLURM_STEP_NUM_NODES": "2",
+    "SLURM_JOB_ID": "1234567", "SLURM_JOB_NODELIST": "nid[001232-001235]", "SLURM_STEP_TASKS_PER_NODE": "8(x2)",
+    "SLURM_STEP_ID": "3", "SLURM_STEP_NODELIST": "localhost", "ROCR_VISIBLE_DEVICES": "4,6",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "seen"),
+    [
+        ("python-distributed", "5 16 1 localhost 28982 4,6"),
+        ("$SIFRUNTIMEDEMO exec $SIF python-distributed", "5 16 1 localhost 28982 4,6"),
+        ("$SIFRUNTIMEDEMO exec $SIF conda-python-distributed", "5 16 0 localhost 28982 6"),
+    ],
+)
+def test_runscripts_give_torch_distributed_its_variables(place: Site, command: str, seen: str) -> None:
     names = ["RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "ROCR_VISIBLE_DEVICES"]
     program = f"import os; print(*[os.environ[name] for name in {json.dumps(names)}])"
-    script = f"$SIFRUNTIMEDEMO exec $SIF conda-python-distributed -c '{program}'"
-    assert place.output("venv", script, env=env) == "5 16 1 nid001234 28982 1\n"
+    assert place.output("venv", f"{command} -c '{program}'", env=TASK) == f"{seen}\n"
+
+
+def test_gpu_bind_is_a_command_on_the_host(place: Site) -> None:
+    assert place.output("venv", "gpu-bind 2> /dev/null") == "quiet\n"
 
 
 def test_sourcing_init_conda_venv_changes_nothing(place: Site) -> None:

@@ -50,3 +50,11 @@ def test_the_python_that_somebody_else_has_chosen_for_eb_stays(place: Site) -> N
     before = place.output("venv", show, env={"EB_INSTALLPYTHON": "/mine/python3"})
     later = place.output("venv", f"export EB_INSTALLPYTHON=/mine/python3; {show}")
     assert before == later == "/mine/python3\n" * 2
+
+
+def test_slurm_is_told_what_clears_the_caches_unless_the_user_has_something_to_run(place: Site) -> None:
+    show = "echo [$SLURM_TASK_EPILOG]"
+    script = place.installation("venv") / "runscripts" / "task-epilog"
+    assert place.output("venv", f"{show}; module unload Demo; {show}") == f"[{script}]\n[]\n"
+    own = {"SLURM_TASK_EPILOG": "/mine/epilog"}
+    assert place.output("venv", f"{show}; module unload Demo; {show}", env=own) == "[/mine/epilog]\n" * 2

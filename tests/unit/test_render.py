@@ -157,7 +157,21 @@ def test_an_easyconfig_without_packages_tells_how_to_add_some(parameters: Any) -
 def test_the_processors_near_each_gpu_are_in_the_usage(parameters: Any) -> None:
     usage = parameters(recipe(), site(cpu_masks=["0xfe", "0xfe00"]), base(), None)["usage"]
     assert "--ntasks-per-node=2" in usage
-    assert "--cpu-bind=mask_cpu:0xfe,0xfe00 " in usage
+    assert "--cpu-bind=mask_cpu:0xfe,0xfe00 python-distributed …" in usage
+
+
+def test_slurm_binds_gpus_where_the_site_chooses_that(parameters: Any) -> None:
+    nodes = site(cpu_masks=["0xfe", "0xfe00"], distributed={"gpu_map": [1, 0]})
+    usage = parameters(recipe(), nodes, base(), None)["usage"]
+    assert "--ntasks-per-node=2 --gres-flags=allow-task-sharing \\\n        --gpu-bind=map:1,0 python-dist" in usage
+    assert "mask_cpu" not in usage
+
+
+def test_what_is_true_of_the_nodes_of_a_site(parameters: Any) -> None:
+    nodes = site(cpu_masks=["0xfe", "0xfe00"], distributed={"ports": "10000-19999"})
+    known = parameters(recipe(), nodes, base(), None)["distributed"]
+    assert known == {"ports": "10000-19999", "cpu_masks": ["0xfe", "0xfe00"]}
+    assert "distributed" not in parameters(recipe(), site(), base(), None)
 
 
 def test_no_line_is_longer_than_easybuild_allows() -> None:

@@ -48,6 +48,21 @@ def test_lumi_has_processors_for_each_of_eight_gpus(lumi: Site) -> None:
     assert sum(cores).bit_count() == 56  # no core twice
 
 
+def test_lumi_has_the_ports_that_its_guide_tells(lumi: Site) -> None:
+    assert lumi.distributed.ports == "10000-19999"
+
+
+@pytest.mark.parametrize("ports", ["80-90", "20000-10000", "10000-70000", "any", "10000"])
+def test_ports_are_a_range_or_reserved(ports: str) -> None:
+    with pytest.raises(ValidationError, match="is neither a range of ports such as 10000-19999 nor the word reserved"):
+        Site(name="here", description="x", distributed={"ports": ports})  # type: ignore[arg-type]
+
+
+def test_a_mask_of_processors_is_a_number(lumi: Site) -> None:
+    with pytest.raises(ValidationError, match="'0x0' is no mask of processors such as '0xfe00'"):
+        Site(name="here", description="x", cpu_masks=["0x0"])
+
+
 def test_a_folder_whose_variable_is_not_set_does_not_count(lumi: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LUMI_CONTAINER_REPOSITORY_ROOT", raising=False)
     assert lumi.frozen_folders() == [Path("/appl/local/containers/easybuild-sif-images")]

@@ -132,6 +132,8 @@ if gpu ~= "" then
     local value = own(switches[1]) or own(switches[2]) or "1"
     for _, switch in ipairs(switches) do pushenv(switch, own(switch) or value) end
 end
+-- Slurm runs it behind each task: it clears the caches.
+pushenv("SLURM_TASK_EPILOG", own("SLURM_TASK_EPILOG") or pathJoin(runscripts, "task-epilog"))
 
 -- eb runs with the Python of EB_INSTALLPYTHON, and else with the one that it finds on PATH, which ours hides.
 local eb_python = os.getenv("EB_INSTALLPYTHON")

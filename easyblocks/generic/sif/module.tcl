@@ -159,6 +159,9 @@ if {$gpu ne ""} {
         if {[sif_before $switch] eq ""} { sif_setenv $switch $value } else { sif_setenv $switch [sif_before $switch] }
     }
 }
+# Slurm runs it behind each task: it clears the caches.
+set epilog [sif_before SLURM_TASK_EPILOG]
+sif_setenv SLURM_TASK_EPILOG [expr {$epilog ne "" ? $epilog : "$runscripts/task-epilog"}]
 setenv __EBSIF_LOADED $name
 
 # eb runs with the Python of EB_INSTALLPYTHON, and else with the one that it finds on PATH, which ours hides.

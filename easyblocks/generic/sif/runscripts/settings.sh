@@ -3,11 +3,14 @@
 # Sourced by the commands in bin/ on the host, and by scripts in the container: reads container.conf beside it, and sets
 # the variables whose values depend on who starts what where. Who sources this has a function `fail`.
 
-# Reads what an installation sets: its image, and lists of other images, binds, folders and variables.
+# shellcheck source=easyblocks/generic/sif/runscripts/caches.sh
+source "${BASH_SOURCE[0]%/*}/caches.sh"
+
+# Reads what an installation sets: its image, lists of other images, binds, folders and variables, and what is true of nodes.
 read_settings() {
     local line rest
     image_name='' installed_runtime='' gpu='' frozen=() binds=() path=() names=() values=() host=()
-    start_values=() start_folders=()
+    start_values=() start_folders=() ports='' masks=()
     while IFS= read -r line; do
         rest=${line#* }
         case ${line%% *} in
@@ -21,6 +24,8 @@ read_settings() {
             host) host+=("$rest") ;;
             start) start_values+=("$rest") ;;
             folder) start_folders+=("$rest") ;;
+            ports) ports=$rest ;;
+            mask) masks+=("$rest") ;;
         esac
     done < "$1/container.conf"
 }
@@ -55,7 +60,7 @@ expand() {
 # is, and its folder is the affair of whoever has set it. Where nothing comes out, nothing is set.
 set_start_values() {
     # A user without $USER, as cron and `env -i` start things, has a name all the same.
-    local entry variable expanded EBSIF_IMAGE=${image_name%.sif} USER=${USER:-$(id -un)}
+    local entry variable expanded prefix made=() cache='' EBSIF_IMAGE=${image_name%.sif} USER=${USER:-$(id -un)}
     for entry in "${start_values[@]}"; do
         variable=${entry%% *}
         [[ -z ${!variable+set} ]] || continue
@@ -63,8 +68,21 @@ set_start_values() {
             "that one, or $variable itself"
         [[ -n $expanded ]] || continue
         export "$variable=$expanded"
-        [[ " ${start_folders[*]} " != *" $variable "* ]] || make_private_folder "$expanded" "$variable"
+        [[ " ${start_folders[*]} " = *" $variable "* ]] || continue
+        made+=("$variable")
+        [[ $variable != EBSIF_CACHE_TOP ]] || cache=${expanded%/}
     done
+    for variable in "${made[@]}"; do make_private_folder "${!variable}" "$variable"; done
+    # Caches of this job, not for all.
+    [[ ${SLURM_JOB_ID-} =~ ^[0-9]+$ && ${cache##*/} = *"$SLURM_JOB_ID"* ]] || return 0
+    for entry in 1 2 3; do
+        ! mark_cache "$cache" || break
+        [[ $entry != 3 ]] || fail "nothing can be written in $cache: choose another folder by setting EBSIF_CACHE_TOP"
+        for variable in "${made[@]}"; do make_private_folder "${!variable}" "$variable"; done
+    done
+    [[ ${SLURM_LOCALID:-0} = 0 ]] || return 0
+    find_prefix "$cache"
+    sweep_caches "$prefix"
 }
 
 # Makes a folder for this user alone. Below a folder in which everybody may write, such as /tmp, somebody else may have

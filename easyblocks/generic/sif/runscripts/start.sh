@@ -197,6 +197,7 @@ if [[ -z $loaded ]]; then
     done
     export "$own_root=$root" CONTAINERROOT="$root" "SIF=$image" "$own_image=$image" "$own_runtime=${runtime##*/}"
     export RUNSCRIPTS="$root/runscripts" "RUNSCRIPTS$suffix=$root/runscripts"
+    export SLURM_TASK_EPILOG="${SLURM_TASK_EPILOG:-$root/runscripts/task-epilog}"
 fi
 
 if [[ -n $gpu ]]; then
