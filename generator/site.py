@@ -13,7 +13,8 @@ from ebsif import document
 from ebsif.base.manifest import Facts
 from ebsif.errors import EbsifError
 from ebsif.settings import ModuleSettings, merged, unnamed_folders
-from ebsif.values import Folder, Machine, ModuleName, SoftwareName, StrictModel, Text, Version
+from ebsif.slurm import JobSettings
+from ebsif.values import CpuMask, Folder, Machine, ModuleName, SoftwareName, StrictModel, Text, Version
 
 SUFFIX = ".yml"
 
@@ -91,8 +92,10 @@ class Site(ModuleSettings):
     """Folders with images that nobody changes any more; `ebsif freeze` puts them into the first that can be used."""
     rocm: RocmRange | None = None
     """The versions of ROCm that the GPU driver supports."""
-    cpu_masks: list[Text] = Field(default_factory=list)
+    cpu_masks: list[CpuMask] = Field(default_factory=list)
     """The processors near each GPU, as `srun --cpu-bind=mask_cpu:` takes them, one for each task of a node."""
+    jobscript: JobSettings = JobSettings()
+    """What jobs can have, and how they are started, for `ebsif jobscript`."""
     setup: Text | None = None
     """What to run before `eb`."""
     modules: list[ModuleName] = Field(default_factory=list)
@@ -107,6 +110,18 @@ class Site(ModuleSettings):
                 of_family = f" of the family {name}, nor in that of the site" if name else ""
                 raise ValueError(f"start_folders: {unnamed} is not in start_env{of_family}")
         return self
+
+    @model_validator(mode="after")
+    def _tasks_can_be_bound(self) -> "Site":
+        if self.jobscript.gpu_bind and not self.cpu_masks:
+            raise ValueError("jobscript: gpu_bind needs cpu_masks, the processors near each GPU")
+        return self
+
+    @property
+    def gpu_map(self) -> list[int]:
+        """The GPU for each task of a node, when tasks take the processors in their order."""
+        masks = [int(mask, 16) for mask in self.cpu_masks]
+        return sorted(range(len(masks)), key=lambda gpu: masks[gpu] & -masks[gpu])
 
     @property
     def amd(self) -> bool:
