@@ -70,7 +70,7 @@ class Job(StrictModel):
             raise ValueError("--torchrun starts a process for each GPU by itself: leave out --tasks")
         if self.style == "torchrun" and not self.is_python:
             raise ValueError("--torchrun runs programs in Python: write -- python train.py")
-        if self.style == "torchrun" and arguments[:1] != ["-m"] and arguments[0:1] and arguments[0].startswith("-"):
+        if self.style == "torchrun" and arguments and re.match(r"-(?!m$)[^-]", arguments[0]):
             raise ValueError(f"torchrun does not take python's option {arguments[0]!r}: name the program first, or -m")
         return self
 

@@ -92,7 +92,7 @@ Count = Annotated[
     BeforeValidator(_count),
     WithJsonSchema({"type": ["integer", "string"], "minimum": 0, "pattern": r"^\d{1,7}$"}),
 ]
-CpuMask = Annotated[str, matching(r"0x0*[1-9a-fA-F][0-9a-fA-F]*", "a mask of processors, such as 0xfe00")]
+CpuMask = Annotated[str, matching(r"0x[1-9a-f][0-9a-f]*", "a mask of processors, such as 0xfe00")]
 Date = Annotated[str, matching(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", "a date written as YYYYMMDD")]
 Sha256 = Annotated[str, matching(SHA256, "a SHA256: 64 of the digits 0-9 and a-f")]
 Text = Annotated[str, AfterValidator(_one_line)]

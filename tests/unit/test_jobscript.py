@@ -132,7 +132,7 @@ binding=$(gpu-bind)
 
 # python-distributed sets what torch, JAX and others read: RANK, LOCAL_RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT.
 # --label names the task before each line; a task that fails ends the others.
-srun --kill-on-bad-exit=1 --label ${binding:+"--cpu-bind=$binding"} \\
+srun --kill-on-bad-exit=1 --label --cpu-bind="$binding" \\
     python-distributed train.py --epochs 10
 """.replace("VERSION", __version__)
 
@@ -219,7 +219,9 @@ def test_a_job_that_is_over_soon_gets_no_signal(lumi: Site) -> None:
 
 def test_a_site_may_bind_gpus_to_tasks_instead(lumi: Site, tmp_path: Path) -> None:
     site = lumi.model_copy(update={"jobscript": lumi.jobscript.model_copy(update={"gpu_bind": "map"})})
-    words = started(script(site, "python", "train.py"), tmp_path)
+    text = script(site, "python", "train.py")
+    words = started(text, tmp_path)
+    assert "export EBSIF_VISIBLE_GPUS=own" in effective(text)
     # The order that lumi-userguide 277 gives.
     assert words[3:5] == ["--gpu-bind=map:4,5,2,3,6,7,0,1", "--gres-flags=allow-task-sharing"]
 
@@ -339,6 +341,11 @@ def test_what_would_not_start_as_meant_is_refused(
 def test_what_stands_behind_two_dashes_is_the_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["jobscript", "X/1", "--gpus", "1", "--", "python", "a.py", "--gpus", "3", "--", "-o", "x"]) == 0
     assert capsys.readouterr().out.endswith("    python-distributed a.py --gpus 3 -- -o x\n")
+
+
+def test_options_of_torchrun_stand_before_its_program(lumi: Site, tmp_path: Path) -> None:
+    text = script(lumi, "python", "--max-restarts=3", "train.py", style="torchrun")
+    assert started(text, tmp_path)[-3:] == ["torchrun-distributed", "--max-restarts=3", "train.py"]
 
 
 def test_a_file_is_written_and_never_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
