@@ -92,6 +92,20 @@ def write_atomically(target: Path, content: bytes, mode: int) -> None:
         temporary.replace(target)
 
 
+def write_new(target: Path, content: bytes, mode: int) -> None:
+    """Write a file to a name that is free.
+
+    Raises
+    ------
+    EbsifError
+        When the name is taken, or the file cannot be written; then nothing is left behind.
+    """
+    with unfinished(target) as temporary:
+        temporary.write_bytes(content)
+        temporary.chmod(mode)
+        _name_new(temporary, target)
+
+
 def copy_new(source: Path, target: Path, console: Console) -> None:
     """Copy a file to a name that is free, sharing its blocks where the file system can.
 
@@ -108,11 +122,15 @@ def copy_new(source: Path, target: Path, console: Console) -> None:
                         writer.write(block)
                         advance(len(block))
         temporary.chmod(0o444)
-        try:
-            # Unlike renaming, this never replaces a file.
-            os.link(temporary, target)
-        except FileExistsError as error:
-            raise EbsifError(f"{target} is there already, and was not replaced") from error
+        _name_new(temporary, target)
+
+
+def _name_new(temporary: Path, target: Path) -> None:
+    try:
+        # Unlike renaming, this never replaces a file.
+        os.link(temporary, target)
+    except FileExistsError as error:
+        raise EbsifError(f"{target} is there already, and was not replaced") from error
 
 
 def _shares_blocks(source: int, target: int) -> bool:

@@ -18,7 +18,10 @@ exit status:
 
 
 class _Intermixed(argparse.ArgumentParser):
-    """Accepts positional arguments before and after options; ArgumentParser does so only without subcommands."""
+    """Accepts positional arguments before and after options; ArgumentParser does so only without subcommands.
+
+    What stands after ``--`` belongs, as it is, to a last positional argument that takes any number of them.
+    """
 
     _inside = False
 
@@ -26,11 +29,24 @@ class _Intermixed(argparse.ArgumentParser):
         """Parse arguments; the method that is called here calls this one."""
         if self._inside:
             return super().parse_known_args(args, namespace)
+        words, rest, last = list(args), [], self._last_positional()
+        if last and "--" in words:
+            # ArgumentParser would remove another -- from the words after it.
+            at = words.index("--")
+            words, rest = words[:at], words[at + 1 :]
         self._inside = True
         try:
-            return self.parse_known_intermixed_args(args, namespace)
+            namespace, unknown = self.parse_known_intermixed_args(words, namespace)
         finally:
             self._inside = False
+        if rest:
+            setattr(namespace, str(last), [*getattr(namespace, str(last)), *rest])
+        return namespace, unknown
+
+    def _last_positional(self) -> str | None:
+        """Return the name of the last positional argument, if it takes any number of words."""
+        positionals = self._get_positional_actions()
+        return positionals[-1].dest if positionals and positionals[-1].nargs == "*" else None
 
 
 def make_parser(*complete: str) -> argparse.ArgumentParser:

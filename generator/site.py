@@ -12,9 +12,10 @@ from pydantic import AfterValidator, Field, model_validator
 from ebsif import document
 from ebsif.base.manifest import Facts
 from ebsif.errors import EbsifError
-from ebsif.inside.text import CPU_MASK, is_ports
+from ebsif.inside.text import is_ports
 from ebsif.settings import ModuleSettings, merged, unnamed_folders
-from ebsif.values import Folder, Machine, ModuleName, SoftwareName, StrictModel, Text, Version
+from ebsif.slurm import JobSettings
+from ebsif.values import CpuMask, Folder, Machine, ModuleName, SoftwareName, StrictModel, Text, Version
 
 SUFFIX = ".yml"
 
@@ -44,12 +45,6 @@ def _ports(value: str) -> str:
     return value
 
 
-def _mask(value: str) -> str:
-    if not re.fullmatch(CPU_MASK, value):
-        raise ValueError(f"{value!r} is no mask of processors such as '0xfe00', in quotes")
-    return value
-
-
 def _folder(value: str) -> str:
     if glob.has_magic(value) or value.startswith("~"):
         raise ValueError(f"{value!r}: a folder of frozen images is written without wildcards, and $HOME instead of ~")
@@ -75,9 +70,6 @@ class Distributed(StrictModel):
     ports: Annotated[str, AfterValidator(_ports)] | None = None
     """The ports of nodes for the tasks of a step to meet, as ``10000-19999``; ``reserved``: those that Slurm reserves
     for each step (``MpiParams=ports``)."""
-    gpu_map: list[Annotated[int, Field(ge=0)]] = Field(default_factory=list)
-    """The GPU of each task of a node, for a site whose Slurm is to bind them (`srun --gpu-bind=map:`) rather than tasks
-    to ``cpu_masks``."""
 
 
 class Family(ModuleSettings):
@@ -117,8 +109,10 @@ class Site(ModuleSettings):
     """The versions of ROCm that the GPU driver supports."""
     distributed: Distributed = Distributed()
     """What programs on many GPUs and nodes need to know."""
-    cpu_masks: list[Annotated[Text, AfterValidator(_mask)]] = Field(default_factory=list)
+    cpu_masks: list[CpuMask] = Field(default_factory=list)
     """The processors near GPU 0, 1, …, as `srun --cpu-bind=mask_cpu:` takes them."""
+    jobscript: JobSettings = JobSettings()
+    """What jobs can have, and how they are started, for `ebsif jobscript`."""
     setup: Text | None = None
     """What to run before `eb`."""
     modules: list[ModuleName] = Field(default_factory=list)
@@ -133,6 +127,18 @@ class Site(ModuleSettings):
                 of_family = f" of the family {name}, nor in that of the site" if name else ""
                 raise ValueError(f"start_folders: {unnamed} is not in start_env{of_family}")
         return self
+
+    @model_validator(mode="after")
+    def _tasks_can_be_bound(self) -> "Site":
+        if self.jobscript.gpu_bind and not self.cpu_masks:
+            raise ValueError("jobscript: gpu_bind needs cpu_masks, the processors near each GPU")
+        return self
+
+    @property
+    def gpu_map(self) -> list[int]:
+        """The GPU for each task of a node, when tasks take the processors in their order."""
+        masks = [int(mask, 16) for mask in self.cpu_masks]
+        return sorted(range(len(masks)), key=lambda gpu: masks[gpu] & -masks[gpu])
 
     @property
     def amd(self) -> bool:

@@ -4,11 +4,11 @@ import re
 from typing import Annotated
 
 from packaging.utils import canonicalize_name
-from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from ebsif.inside.activation import CONTAINER_PATH, START_VALUE, VARIABLE_NAME, VARIABLE_VALUE
 from ebsif.inside.runtime import SIF_MACHINES
-from ebsif.inside.text import BIND, COMMAND_NAME, ENVIRONMENT_NAME, MODULE_NAME, SHA256
+from ebsif.inside.text import BIND, COMMAND_NAME, CPU_MASK, ENVIRONMENT_NAME, MODULE_NAME, SHA256
 
 # Characters that no name and no path may have, for use in a class of characters.
 _ODD = r"\x00-\x1f\x7f"
@@ -20,7 +20,8 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
 
 
-def _matching(pattern: str, expected: str) -> AfterValidator:
+def matching(pattern: str, expected: str) -> AfterValidator:
+    """Return the validation of a text that matches a regular expression as a whole."""
     compiled = re.compile(pattern)
 
     def check(value: str) -> str:
@@ -52,6 +53,13 @@ def _match_spec(value: str) -> str:
     return value
 
 
+def _count(value: object) -> int:
+    # Numbers are read as the text that was written.
+    if not re.fullmatch(r"\d{1,7}", str(value)):
+        raise ValueError(f"{value!r} is not a number of things")
+    return int(str(value))
+
+
 _MACHINES = tuple(SIF_MACHINES.values())
 
 
@@ -70,50 +78,56 @@ def _requirement(value: str) -> str:
 
 SoftwareName = Annotated[
     str,
-    _matching(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", "a name for EasyBuild: letters, digits and any of _.+- after the first"),
+    matching(r"[A-Za-z0-9][A-Za-z0-9_.+-]*", "a name for EasyBuild: letters, digits and any of _.+- after the first"),
 ]
 Version = Annotated[
-    str, _matching(r"[A-Za-z0-9][A-Za-z0-9_.+]*(-[A-Za-z0-9_.+]+)*", "a version: letters, digits and any of _.+-")
+    str, matching(r"[A-Za-z0-9][A-Za-z0-9_.+]*(-[A-Za-z0-9_.+]+)*", "a version: letters, digits and any of _.+-")
 ]
-Suffix = Annotated[str, _matching(r"(-[A-Za-z0-9_.+-]+)?", "a version suffix: a dash, then letters, digits, _.+-")]
-NamePart = Annotated[str, _matching(r"[A-Za-z0-9_.+-]+", "a part of a name: letters, digits and any of _.+-")]
-EnvironmentName = Annotated[str, _matching(ENVIRONMENT_NAME, "a name for an environment: letters, digits, and _.+-")]
+Suffix = Annotated[str, matching(r"(-[A-Za-z0-9_.+-]+)?", "a version suffix: a dash, then letters, digits, _.+-")]
+NamePart = Annotated[str, matching(r"[A-Za-z0-9_.+-]+", "a part of a name: letters, digits and any of _.+-")]
+EnvironmentName = Annotated[str, matching(ENVIRONMENT_NAME, "a name for an environment: letters, digits, and _.+-")]
 Machine = Annotated[str, AfterValidator(_machine), WithJsonSchema({"enum": list(_MACHINES)})]
-Date = Annotated[str, _matching(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", "a date written as YYYYMMDD")]
-Sha256 = Annotated[str, _matching(SHA256, "a SHA256: 64 of the digits 0-9 and a-f")]
+Count = Annotated[
+    int,
+    BeforeValidator(_count),
+    WithJsonSchema({"type": ["integer", "string"], "minimum": 0, "pattern": r"^\d{1,7}$"}),
+]
+CpuMask = Annotated[str, matching(CPU_MASK, "a mask of processors, such as 0xfe00")]
+Date = Annotated[str, matching(r"20\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])", "a date written as YYYYMMDD")]
+Sha256 = Annotated[str, matching(SHA256, "a SHA256: 64 of the digits 0-9 and a-f")]
 Text = Annotated[str, AfterValidator(_one_line)]
 ImageFile = Annotated[
     str,
-    _matching(rf"[^\s,:{_ODD}]*[^\s,:/{_ODD}]", "the name or path of an image, without space, comma or colon"),
+    matching(rf"[^\s,:{_ODD}]*[^\s,:/{_ODD}]", "the name or path of an image, without space, comma or colon"),
 ]
-ContainerPath = Annotated[str, _matching(CONTAINER_PATH, "an absolute path without colon and line break")]
+ContainerPath = Annotated[str, matching(CONTAINER_PATH, "an absolute path without colon and line break")]
 Folder = Annotated[
-    str, _matching(rf"[/$~][^:,{_ODD}]*", "an absolute path, or one that begins with ~ or a $VARIABLE")
+    str, matching(rf"[/$~][^:,{_ODD}]*", "an absolute path, or one that begins with ~ or a $VARIABLE")
 ]
 Bind = Annotated[
     str,
-    _matching(BIND, "one bind, source[:destination[:options]], with an absolute path and without comma"),
+    matching(BIND, "one bind, source[:destination[:options]], with an absolute path and without comma"),
 ]
-Command = Annotated[str, _matching(COMMAND_NAME, "the name of a command")]
-Variable = Annotated[str, _matching(VARIABLE_NAME, "the name of an environment variable")]
+Command = Annotated[str, matching(COMMAND_NAME, "the name of a command")]
+Variable = Annotated[str, matching(VARIABLE_NAME, "the name of an environment variable")]
 Variables = dict[Variable, Text]
-ModuleName = Annotated[str, _matching(MODULE_NAME, "the name of a module")]
+ModuleName = Annotated[str, matching(MODULE_NAME, "the name of a module")]
 StartValue = Annotated[
-    Text, _matching(START_VALUE, "a text in which $ only begins $NAME, ${NAME}, ${NAME:-text} or ${NAME:+text}")
+    Text, matching(START_VALUE, "a text in which $ only begins $NAME, ${NAME}, ${NAME:-text} or ${NAME:+text}")
 ]
-GlibcVersion = Annotated[str, _matching(r"2\.\d+", "a version of glibc, such as 2.39")]
-PythonVersion = Annotated[str, _matching(r"3\.\d+\.\d+", "the full version of a Python, such as 3.12.3")]
+GlibcVersion = Annotated[str, matching(r"2\.\d+", "a version of glibc, such as 2.39")]
+PythonVersion = Annotated[str, matching(r"3\.\d+\.\d+", "the full version of a Python, such as 3.12.3")]
 PackageName = Annotated[
     str,
-    _matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a Python package"),
+    matching(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", "the name of a Python package"),
     AfterValidator(lambda name: str(canonicalize_name(name))),
 ]
-PackageSpelling = Annotated[str, _matching(rf"[^{_ODD}]+", "the name or version of a package")]
+PackageSpelling = Annotated[str, matching(rf"[^{_ODD}]+", "the name or version of a package")]
 Requirement = Annotated[str, AfterValidator(_requirement)]
-Url = Annotated[str, _matching(r"(https?|file)://[^\s]+", "a URL that begins with https://, http:// or file://")]
+Url = Annotated[str, matching(r"(https?|file)://[^\s]+", "a URL that begins with https://, http:// or file://")]
 CondaChannel = Annotated[
     str,
-    _matching(
+    matching(
         r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*|(https?|file)://\S+",
         "a channel: a name such as conda-forge, or a URL that begins with https://, http:// or file://",
     ),
@@ -122,11 +136,11 @@ CondaChannel = Annotated[
 MatchSpec = Annotated[str, AfterValidator(_match_spec)]
 VirtualPackageName = Annotated[
     str,
-    _matching(
+    matching(
         r"__(?!unix$|linux$|glibc$)[a-z0-9_]+",
         "a virtual package that a recipe may give, such as __cuda: __unix, __linux and __glibc are those of the base",
     ),
 ]
 VirtualPackageVersion = Annotated[
-    str, _matching(r"[A-Za-z0-9_.+!]+(=[A-Za-z0-9_.+]+)?", "a version, or version=build, as in 12.4 or 1=zen3")
+    str, matching(r"[A-Za-z0-9_.+!]+(=[A-Za-z0-9_.+]+)?", "a version, or version=build, as in 12.4 or 1=zen3")
 ]

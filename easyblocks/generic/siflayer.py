@@ -160,8 +160,8 @@ class SifLayer(SifContainer):
                 if is_conda_package(source_name(ext)) or not self.is_build_package(ext['name'])]
 
     def python_scripts(self):
-        """Scripts of ours for Python packages"""
-        return ['list-packages', 'pip']
+        """Scripts of ours that need Python"""
+        return ['diagnose', 'list-packages', 'pip']
 
     def container_path(self):
         """The environment goes before all of the image."""

@@ -16,6 +16,7 @@ COMMANDS = {
     "doctor": "tell what this machine lacks",
     "deploy": "copy easyblocks and easyconfigs into a user repository of EasyBuild",
     "build": "generate an easyconfig, install it, and tell how to load it",
+    "jobscript": "write a job script for a module",
     "sbom": "write a CycloneDX list of what is inside",
     "schema": "print the JSON schema of recipes or sites",
     "completion": "print the completion script for a shell",

@@ -49,8 +49,8 @@ def binds(place: Site) -> tuple[Path, Path]:
 def test_names_that_packages_bring_are_never_code(place: Site) -> None:
     assert list(place.folder.rglob("pwned")) == []
     assert {path.name for path in (place.installation("venv") / "bin").iterdir()} == {
-        "awk", "hello", "list-packages", "make-squashfs", "pip", "pip3", "pip3.11", "python", "python3", "start-shell",
-        "unmake-squashfs",
+        "awk", "diagnose", "hello", "list-packages", "make-squashfs", "pip", "pip3", "pip3.11", "python", "python3",
+        "start-shell", "unmake-squashfs",
     }  # fmt: skip
 
 

@@ -23,3 +23,10 @@ def test_what_is_no_argument_is_refused(capsys: pytest.CaptureFixture[str]) -> N
     with pytest.raises(SystemExit):
         make_parser("new").parse_args(["new", "Demo", "--base", "x.sif", "--no-such-option", "numpy"])
     assert "--no-such-option" in capsys.readouterr().err
+
+
+def test_what_stands_behind_two_dashes_is_taken_as_it_is() -> None:
+    words = ["jobscript", "X/1", "--nodes", "2", "--", "python", "--nodes", "3", "--", "--", "-x", ""]
+    parsed = make_parser("jobscript").parse_args(words)
+    assert (parsed.module, parsed.nodes) == ("X/1", 2)
+    assert parsed.program == ["python", "--nodes", "3", "--", "--", "-x", ""]

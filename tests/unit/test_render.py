@@ -161,7 +161,7 @@ def test_the_processors_near_each_gpu_are_in_the_usage(parameters: Any) -> None:
 
 
 def test_slurm_binds_gpus_where_the_site_chooses_that(parameters: Any) -> None:
-    nodes = site(cpu_masks=["0xfe", "0xfe00"], distributed={"gpu_map": [1, 0]})
+    nodes = site(cpu_masks=["0xfe00", "0xfe"], jobscript={"gpu_bind": "map"})
     usage = parameters(recipe(), nodes, base(), None)["usage"]
     assert "--ntasks-per-node=2 --gres-flags=allow-task-sharing \\\n        --gpu-bind=map:1,0 python-dist" in usage
     assert "mask_cpu" not in usage

@@ -58,9 +58,24 @@ def test_ports_are_a_range_or_reserved(ports: str) -> None:
         Site(name="here", description="x", distributed={"ports": ports})  # type: ignore[arg-type]
 
 
-def test_a_mask_of_processors_is_a_number(lumi: Site) -> None:
-    with pytest.raises(ValidationError, match="'0x0' is no mask of processors such as '0xfe00'"):
-        Site(name="here", description="x", cpu_masks=["0x0"])
+def test_a_site_without_masks_cannot_bind_tasks_to_gpus(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="jobscript: gpu_bind needs cpu_masks"):
+        read_site(str(write_site(tmp_path, "jobscript: {gpu_bind: masks}\n")))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("jobscript:\n  gpus_per_node: many\n", r"mine.yml:4: jobscript\.gpus_per_node: 'many' is not a number"),
+        ("jobscript:\n  time: soon\n", r"mine.yml:4: jobscript\.time: 'soon' is not a time"),
+        ("jobscript:\n  memory_per_gpu: 60 G\n", r"mine.yml:4: .*'60 G' is not an amount of memory"),
+        ("jobscript:\n  partitions:\n    'a b': {}\n", r"'a b' is not a partition"),
+        ("cpu_masks: ['0x0']\n", r"mine.yml:3: cpu_masks\.0: '0x0' is not a mask of processors"),
+    ],
+)
+def test_what_no_job_can_have_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_site(str(write_site(tmp_path, text)))
 
 
 def test_a_folder_whose_variable_is_not_set_does_not_count(lumi: Site, monkeypatch: pytest.MonkeyPatch) -> None:
