@@ -127,6 +127,9 @@ module load LUMI PyTorch/2.7
 # srun does not take over --cpus-per-task.
 export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}
 
+# What compilers keep on the nodes goes with this step; leave the line out if more steps follow, which use it again.
+export EBSIF_CACHE_UNTIL=step
+
 # The processors near the GPU of each task. srun takes them on whole nodes only.
 binding=$(gpu-bind)
 
@@ -157,6 +160,7 @@ def test_torchrun_has_one_task_a_node_with_all_processors_and_no_signal(lumi: Si
         "set -euo pipefail",
         "module load LUMI PyTorch/2.7",
         "export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-1}",
+        "export EBSIF_CACHE_UNTIL=step",
         "srun --kill-on-bad-exit=1 --label \\",
         "    torchrun-distributed -m mine.train",
     ]
