@@ -104,6 +104,7 @@ node() {
     ip addr add "$address/24" dev hsn0
     ip link set hsn0 up
     until [[ -S $CLUSTER/run/munge.socket ]]; do sleep 0.02; done
+    cd / # The folder that it was started in need not be here.
     # Not by exec: the shell buries the processes that have lost their parent.
     slurmd -D
 }
