@@ -16,6 +16,7 @@ from tests.support.download import fetch_wheel
 from tests.support.site import Site
 from tests.support.wheels import Wheel, make_wheel
 from workbench import easybuild
+from workbench.machine import ToolName
 
 # How long an example takes says nothing on a machine that has other work, too.
 hypothesis.settings.register_profile("ebsif", deadline=None)
@@ -25,6 +26,19 @@ PIP = (
     "pip==26.3 --hash=sha256:f3b60b20ffaadd4415ed7957212a38ac63fa4c5fa375bd0f4a797777940fad13",
     "pip-26.3-py3-none-any.whl",
 )
+
+
+def pytest_report_header() -> str | None:
+    """Say which tests are left out."""
+    return None if os.geteuid() == 0 else "left out: the tests with a Slurm (-m cluster), which only root can start"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what this user cannot run."""
+    left_out = [item for item in items if os.geteuid() != 0 and item.get_closest_marker("cluster")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +95,7 @@ def make_site(machine: workbench.Machine, wheelhouse: Path, version: str) -> Ite
     """Make places to install into; each is removed at the end."""
     folders = []
 
-    def make(*, tool: str = "Lmod", user: str | None = None, name: str = "site") -> Site:
+    def make(*, tool: ToolName = "Lmod", user: str | None = None, name: str = "site") -> Site:
         top = Path(tempfile.mkdtemp(prefix="ebsif-"))
         folders.append(top)
         top.chmod(0o755)

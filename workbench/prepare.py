@@ -13,6 +13,9 @@ from workbench.progress import Progress
 
 _DEMO_BASES = ("venv-torch",)
 
+# What cluster.sh runs: only root can.
+_SLURM = {"slurmctld": "slurmctld", "slurmd": "slurmd", "srun": "slurm-client", "munged": "munge", "ip": "iproute2"}
+
 PARTS = ("runtime", "modules", "easybuild", "bases")
 PURPOSES = ("demo", "test", "lint")
 
@@ -49,6 +52,8 @@ def prepare(
         tools = {} if purpose == "demo" else {"shellcheck": "shellcheck"}
         if purpose == "test":
             tools["patchelf"] = "patchelf"  # the tests of conda environments make a relocatable Python
+            if os.geteuid() == 0:
+                tools |= _SLURM
         debian.ensure(tools, "Checking and testing")
         if "runtime" in wanted:
             runtime.prepare(cache, progress)

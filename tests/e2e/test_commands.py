@@ -52,10 +52,7 @@ def test_sigterm_reaches_python(place: Site) -> None:
     )
     (place.folder / "wait.py").write_text(program)
     script = f"module load Demo/1.0-venv && cd {place.folder} && exec python wait.py"
-    arguments = place.machine.login_arguments(
-        f"module use {place.folder}/modules/all; {script}", user=place.user, stdout=subprocess.PIPE
-    )
-    with subprocess.Popen(**arguments) as process:
+    with subprocess.Popen(**place.login_arguments(script, stdout=subprocess.PIPE)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)

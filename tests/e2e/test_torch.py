@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ebsif.easyconfig.read import read_easyconfig
+from tests.support.demo import VERSIONS, add_wheels, demo_easyconfig
 from tests.support.index import serve
 from tests.support.site import Site
 from tests.support.wheels import make_wheel
@@ -21,12 +21,10 @@ def version() -> str:
     return easybuild.DEFAULT
 
 
-EASYCONFIGS = Path(__file__).parents[2] / "easyconfigs" / "p" / "PyTorch"
-CASES = {
-    "venv-torch": ("demo", "/opt/venv/lib/python3.11/site-packages"),
-    "conda-torch": ("demo-conda", "/opt/miniconda3/envs/pytorch/lib/python3.11/site-packages"),
+PACKAGES = {
+    "venv-torch": "/opt/venv/lib/python3.11/site-packages",
+    "conda-torch": "/opt/miniconda3/envs/pytorch/lib/python3.11/site-packages",
 }
-VERSION = "2.13.0-cpu-python-3.11-singularity"
 
 TRAIN = """
 import pytorch_lightning as pl, torch
@@ -56,41 +54,27 @@ print("from", torch.__file__, pl.__file__)
 def place(make_site: Callable[..., Site]) -> Site:
     """A place that has all wheels of the easyconfigs, so that nothing needs the network."""
     place = make_site()
-    shutil.copytree(wheels.find(store.cache_root(), "demo"), place.sources / "p" / "PyTorch" / "extensions")
+    add_wheels(place)
     return place
 
 
-@pytest.fixture(scope="module", params=list(CASES))
+@pytest.fixture(scope="module", params=list(VERSIONS))
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
 @pytest.fixture(scope="module")
 def easyconfig(place: Site, kind: str) -> Path:
-    """A demo easyconfig with the SHA256 of the image on this machine; its lock stays as it is."""
-    shipped = EASYCONFIGS / f"PyTorch-{VERSION}-{CASES[kind][0]}.yml"
-    recipe = place.folder / shipped.name
-    recipe.write_text(shipped.read_text().replace("verify_base: false\n", ""))
-    easyconfig = recipe.with_suffix(".eb")
-    shutil.copy(shipped.with_suffix(".eb"), easyconfig)
-    before = read_easyconfig(easyconfig).lock
-    # Nothing answers at this index.
-    env = {"EBSIF_IMAGES": str(place.machine.bases[kind].parent), "PIP_INDEX_URL": "http://127.0.0.1:9/simple"}
-    done = place.login(f"ebsif generate {recipe}", env=env)
-    assert done.returncode == 0, done.stderr
-    after = read_easyconfig(easyconfig)
-    assert after.lock == before
-    assert after.parameters["checksums"] != [None]
-    return easyconfig
+    """A demo easyconfig with the SHA256 of the image on this machine."""
+    return demo_easyconfig(place, kind)
 
 
 @pytest.fixture(scope="module")
 def installed(place: Site, kind: str, easyconfig: Path) -> tuple[Site, str, str]:
     """A demo easyconfig, installed: where, its module, and the folder of the base's packages."""
-    suffix, packages = CASES[kind]
     done = place.eb(easyconfig)
     assert done.returncode == 0, done.stdout
-    return place, f"PyTorch/{VERSION}-{suffix}", packages
+    return place, f"PyTorch/{VERSIONS[kind]}", PACKAGES[kind]
 
 
 def test_training_with_torch_of_the_base_and_lightning_of_the_layer(installed: tuple[Site, str, str]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from tests.support.easyconfigs import NAME, VERSION, easyconfig_text
 from tests.support.wheels import Wheel
 from workbench import Machine
+from workbench.machine import ToolName
 
 # Seconds after which a command is taken to hang.
 HANGS = 300
@@ -21,7 +22,7 @@ class Site:
 
     machine: Machine
     folder: Path
-    tool: str = "Lmod"
+    tool: ToolName = "Lmod"
     user: str | None = None
     version: str | None = None
 
@@ -97,11 +98,15 @@ class Site:
 
     def login(self, script: str, **options: Any) -> "subprocess.CompletedProcess[str]":
         """Run a script in a login shell that knows the modules of this place."""
-        env = self.settings | (options.pop("env", None) or {})
         options.setdefault("timeout", HANGS)
+        return subprocess.run(**self.login_arguments(script, **options))
+
+    def login_arguments(self, script: str, **options: Any) -> dict[str, Any]:
+        """Return what `login` gives to `subprocess.run`: for a `subprocess.Popen` of one's own."""
+        options["env"] = self.settings | (options.get("env") or {})
         script = f"module use {_quote(str(self.folder / 'modules' / 'all'))}\n{script}"
-        return self.machine.login(
-            script, tool=self.tool, user=self.user, version=self.version, env=env, **options
+        return self.machine.login_arguments(
+            script, tool=self.tool, version=self.version, user=self.user, **options
         )
 
     def loaded(self, kind: str, script: str, **options: Any) -> "subprocess.CompletedProcess[str]":

@@ -1,0 +1,92 @@
+"""A real Slurm on this machine, `workbench/cluster.sh`, as tests use it."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench import Machine, store
+
+SCRIPT = Path(__file__).parents[2] / "workbench" / "cluster.sh"
+
+
+@dataclass(frozen=True)
+class LoginNode(Machine):
+    """The machine as the cluster's login node sees it: what is run here is run there.
+
+    Parameters
+    ----------
+    process
+        A process on the login node.
+    """
+
+    process: int
+
+    def arguments(self, argv: Sequence[str | Path], *, user: str | None = None, **options: Any) -> dict[str, Any]:
+        arguments = super().arguments(argv, user=user, **options)
+        kinds = ("mount", "net", "uts", "ipc", "pid")
+        enter = ["nsenter", f"--target={self.process}", *(f"--{kind}" for kind in kinds)]
+        enter.append(f"--wdns={arguments.pop('cwd')}")
+        if user is not None:
+            enter += [f"--setuid={arguments.pop('user')}", f"--setgid={arguments.pop('group')}"]
+            del arguments["extra_groups"]
+        return {**arguments, "args": [*enter, *arguments["args"]]}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running cluster.
+
+    Parameters
+    ----------
+    machine
+        Its login node.
+    nodes
+        The names of its two compute nodes, in Slurm's order.
+    folder
+        Its files.
+    """
+
+    machine: LoginNode
+    nodes: tuple[str, str]
+    folder: Path
+
+    def tmp(self, node: str) -> Path:
+        """Return what a compute node has as its /tmp."""
+        return self.folder / "tmp" / node
+
+
+@contextmanager
+def cluster(machine: Machine, *shared: Path, name: str = "n") -> Iterator[Cluster]:
+    """Run a cluster of two nodes with two processors each; at the end, all that runs there is killed.
+
+    Parameters
+    ----------
+    shared
+        Folders that the nodes see as they are on this machine, if they are below /tmp.
+    name
+        What the names of the nodes contain, for more than one cluster of a process.
+    """
+    # A name of its own for each process that runs tests. The folder of the cache may hold links.
+    nodes = (f"p{os.getpid()}{name}1", f"p{os.getpid()}{name}2")
+    cache = store.cache_root()
+    folders = {*shared, cache, *(path.resolve().parent for path in cache.iterdir())}
+    env = {**os.environ, "SHARED": ":".join(map(str, sorted(folders)))}
+    tell = ["sh", "-c", 'echo "$CLUSTER"; exec cat']  # for as long as the pipe is open: not longer than this process
+    with subprocess.Popen(
+        [SCRIPT, *nodes, "--", *tell], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
+    ) as process:
+        assert process.stdout
+        folder = process.stdout.readline()
+        assert folder, "there is no cluster: what cluster.sh says above tells why"
+        (unshare,) = children(process.pid)
+        (login,) = children(unshare)
+        yield Cluster(LoginNode(**vars(machine), process=login), nodes, Path(folder.rstrip("\n")))
+
+
+def children(process: int) -> list[int]:
+    """Return the processes that a process has started."""
+    return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
