@@ -49,8 +49,8 @@ def binds(place: Site) -> tuple[Path, Path]:
 def test_names_that_packages_bring_are_never_code(place: Site) -> None:
     assert list(place.folder.rglob("pwned")) == []
     assert {path.name for path in (place.installation("venv") / "bin").iterdir()} == {
-        "awk", "diagnose", "hello", "list-packages", "make-squashfs", "pip", "pip3", "pip3.11", "python", "python3",
-        "start-shell", "unmake-squashfs",
+        "awk", "diagnose", "gpu-bind", "hello", "list-packages", "make-squashfs", "pip", "pip3", "pip3.11",
+        "python", "python-distributed", "python3", "start-shell", "torchrun-distributed", "unmake-squashfs",
     }  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def test_no_package_stands_before_the_runtime_the_shell_or_the_modules_own_comma
 
 
 def test_all_commands_are_looked_at_in_four_starts_of_a_container(place: Site, tmp_path: Path) -> None:
-    """However many there are: this installation has eleven wrappers."""
+    """However many there are."""
     log, runtime = tmp_path / "starts", tmp_path / "apptainer"
     runtime.write_text(f'#!/bin/bash\necho start >> {log}\nexec {place.machine.runtime} "$@"\n')
     runtime.chmod(0o755)
