@@ -74,6 +74,24 @@ def test_a_package_that_hides_a_module_of_another_one_of_the_image_is_refused(pl
     ]
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "module"),
+    [
+        ("fast.py", "fast.cpython-311-x86_64-linux-gnu.so", "fast"),
+        ("fast.abi3.so", "fast.abi3.so", "fast"),
+        ("shared/fast.py", "shared/fast/__init__.py", "shared.fast"),
+    ],
+)
+def test_it_does_not_matter_how_the_module_was_made(places: Places, ours: str, theirs: str, module: str) -> None:
+    for path in (theirs, ours):
+        for place in (places.base, places.layer):
+            (next(place.glob("lib/*/site-packages")) / path).parent.mkdir(parents=True, exist_ok=True)
+    places.add(places.base, "of-base", {theirs: ""})
+    places.add(places.layer, "of-layer", {ours: ""})
+    (told,) = places.run("check", "{}")
+    assert told.startswith(f"of-layer of the layer hides the module {module} of the image, which comes from of-base.")
+
+
 @pytest.mark.parametrize("allowed", ["triton", "PyTorch_triton-rocm"])
 def test_it_is_allowed_by_either_name(places: Places, allowed: str) -> None:
     places.add(places.base, "pytorch-triton-rocm", {"triton/__init__.py": ""})

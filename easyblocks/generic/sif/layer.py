@@ -338,10 +338,8 @@ def hidden_modules(env, allowed):
             below.setdefault(folder, []).append(dist)
     for name, dist in sorted(distributions(own).items()):
         for module in modules_of(dist):
-            path = module.replace('.', '/')
             for folder, others in below.items():
-                there = next((path + end for end in ('/__init__.py', '.py') if os.path.exists(
-                    os.path.join(folder, path + end))), None)
+                there = file_of(module, folder)
                 if there is None or is_shared(str(dist.locate_file(there))):
                     continue
                 owners = [other for other in others if there in files_of(other)] or [
@@ -352,6 +350,17 @@ def hidden_modules(env, allowed):
                            "add %s to 'allow_base_packages' to replace it on purpose"
                            % (name, module, owner if owners else "no package", name, owner))
                     break
+
+
+def file_of(module, folder):
+    """The file, relative to a folder for packages, that a module there begins with; None if there is none."""
+    above, _, name = module.rpartition('.')
+    place = os.path.join(folder, above.replace('.', '/'))
+    entries = os.listdir(place) if os.path.isdir(place) else []
+    names = [name + '/__init__.py', name + '.py']
+    names += [entry for entry in entries if entry.startswith(name + '.') and EXTENSION_MODULE.fullmatch(entry)]
+    paths = [os.path.join(place, entry) for entry in names]
+    return next((os.path.relpath(path, folder) for path in paths if os.path.exists(path)), None)
 
 
 def is_shared(path):
