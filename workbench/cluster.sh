@@ -75,6 +75,26 @@ CONF
 # Runs a function of this script as the first process of namespaces, which end with it.
 namespaces() { exec setpriv --pdeathsig KILL unshare --fork --pid --kill-child --mount-proc --mount --net --uts --ipc -- "$SELF" "$@"; }
 
+# Waits until a command succeeds, for what takes a fraction of a second.
+await() {
+    local i
+    for ((i = 0; i < 750; i++)); do
+        if "$@"; then return; fi
+        sleep 0.02
+    done
+    echo "cluster.sh: this was awaited in vain: $*; the last lines of what Slurm says:" >&2
+    tail -n 8 "$CLUSTER"/log/* >&2
+    exit 1
+}
+
+# Tells whether a process has a network of its own.
+# shellcheck disable=SC2317  # By await.
+is_apart() { [[ ! /proc/$1/ns/net -ef /proc/self/ns/net ]]; }
+
+# Tells whether all nodes wait for jobs.
+# shellcheck disable=SC2317  # By await.
+is_ready() { scontrol ping && ! sinfo --noheader --format=%T | grep -qvx idle; } > "$CLUSTER/log/state" 2>&1
+
 # What each node has of its own.
 private() {
     hostname "$1"
@@ -100,10 +120,10 @@ node() {
         mount --rbind "$folder" "$tmp/${folder#/tmp/}"
     done
     mount --rbind "$tmp" /tmp
-    until [[ -e /sys/class/net/hsn0 ]]; do sleep 0.02; done
+    await test -e /sys/class/net/hsn0
     ip addr add "$address/24" dev hsn0
     ip link set hsn0 up
-    until [[ -S $CLUSTER/run/munge.socket ]]; do sleep 0.02; done
+    await test -S "$CLUSTER/run/munge.socket"
     cd / # The folder that it was started in need not be here.
     # Not by exec: the shell buries the processes that have lost their parent.
     slurmd -D
@@ -119,21 +139,13 @@ login() {
     ip link set br0 up
     for i in "${!names[@]}"; do
         namespaces _node "${names[i]}" "$NET.$((i + 2))" > "$CLUSTER/log/${names[i]}" 2>&1 < /dev/null &
-        until [[ ! /proc/$!/ns/net -ef /proc/self/ns/net ]]; do sleep 0.02; done
+        await is_apart $!
         ip link add "v$i" type veth peer name hsn0 netns $!
         ip link set "v$i" master br0 up
     done
-    until [[ -S $CLUSTER/run/munge.socket ]]; do sleep 0.02; done
+    await test -S "$CLUSTER/run/munge.socket"
     slurmctld -D > "$CLUSTER/log/slurmctld" 2>&1 < /dev/null &
-    for ((i = 0; ; i++)); do
-        if scontrol ping && ! sinfo --noheader --format=%T | grep -qvx idle; then break; fi > "$CLUSTER/log/state" 2>&1
-        if ((i == 150)); then
-            echo "cluster.sh: Slurm does not get ready; the last lines of what it says:" >&2
-            tail -n 8 "$CLUSTER"/log/* >&2
-            exit 1
-        fi
-        sleep 0.1
-    done
+    await is_ready
     "$@"
 }
 
