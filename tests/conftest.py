@@ -5,6 +5,7 @@ import pwd
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -89,31 +90,45 @@ def version(request: pytest.FixtureRequest) -> str:
     return str(getattr(request, "param", easybuild.DEFAULT))
 
 
+@pytest.fixture(scope="session")
+def sites(machine: workbench.Machine, wheelhouse: Path) -> Iterator[Callable[..., Site]]:
+    """Make places to install into, for as long as the session runs."""
+    with making_sites(machine, wheelhouse) as make:
+        yield make
+
+
 # Not for the session: it would outlive a module that has a version of its own, and be used with that in the next.
 @pytest.fixture(scope="module")
 def make_site(machine: workbench.Machine, wheelhouse: Path, version: str) -> Iterator[Callable[..., Site]]:
     """Make places to install into; each is removed at the end."""
-    folders = []
+    with making_sites(machine, wheelhouse, version) as make:
+        yield make
 
-    def make(*, tool: ToolName = "Lmod", user: str | None = None, name: str = "site") -> Site:
-        top = Path(tempfile.mkdtemp(prefix="ebsif-"))
-        folders.append(top)
-        top.chmod(0o755)
-        folder = top / name
-        folder.mkdir()
-        (folder / "home").mkdir()
-        (folder / "sources").mkdir()
-        for wheel in wheelhouse.glob("*.whl"):
-            shutil.copy(wheel, folder / "sources")
-        if user is not None:
-            account = pwd.getpwnam(user)
-            for path in [folder, *folder.rglob("*")]:
-                os.chown(path, account.pw_uid, account.pw_gid)
-        return Site(machine, folder, tool, user, version)
 
-    yield make
-    for folder in folders:
-        shutil.rmtree(folder)
+@contextmanager
+def making_sites(
+    machine: workbench.Machine, wheelhouse: Path, version: str = easybuild.DEFAULT
+) -> Iterator[Callable[..., Site]]:
+    """Make places to install into, all in one folder; it is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="ebsif-") as top:
+        Path(top).chmod(0o755)
+
+        def make(*, tool: ToolName = "Lmod", user: str | None = None, name: str = "site") -> Site:
+            above = Path(tempfile.mkdtemp(dir=top))
+            above.chmod(0o755)
+            folder = above / name
+            folder.mkdir()
+            (folder / "home").mkdir()
+            (folder / "sources").mkdir()
+            for wheel in wheelhouse.glob("*.whl"):
+                shutil.copy(wheel, folder / "sources")
+            if user is not None:
+                account = pwd.getpwnam(user)
+                for path in [folder, *folder.rglob("*")]:
+                    os.chown(path, account.pw_uid, account.pw_gid)
+            return Site(machine, folder, tool, user, version)
+
+        yield make
 
 
 @pytest.fixture

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.site import Site
 from workbench import Machine, store
 
 SCRIPT = Path(__file__).parents[2] / "workbench" / "cluster.sh"
+# Minutes after which Slurm ends what hangs.
+LIMIT = {f"{command}_TIMELIMIT": "2" for command in ("SLURM", "SALLOC", "SBATCH")}
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,41 @@ class Cluster:
     def tmp(self, node: str) -> Path:
         """Return what a compute node has as its /tmp."""
         return self.folder / "tmp" / node
+
+
+@dataclass(frozen=True)
+class Account:
+    """A user of the cluster, in a login shell with the module loaded and in the folder of the programs."""
+
+    cluster: Cluster
+    site: Site
+    module: str
+
+    def run(self, script: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+        options.setdefault("timeout", 100)
+        return subprocess.run(**self.arguments(script, **options))
+
+    def output(self, script: str, **options: Any) -> str:
+        """Return what a script that must succeed prints."""
+        done = self.run(script, **options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def batch(self, script: str, options: str) -> str:
+        """Return what a batch script prints, all of it."""
+        (self.folder / "batch.sh").write_text(f"#!/bin/bash\n{script}\n")
+        self.run(f"sbatch --wait -o batch.out {options} batch.sh")
+        return (self.folder / "batch.out").read_text()
+
+    def arguments(self, script: str, **options: Any) -> dict[str, Any]:
+        options["env"] = LIMIT | (options.get("env") or {})
+        return self.site.login_arguments(
+            f"module load {self.module} && cd {self.folder} || exit 99\n{script}", **options
+        )
+
+    @property
+    def folder(self) -> Path:
+        return self.site.folder
 
 
 @contextmanager

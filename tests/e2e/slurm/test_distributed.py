@@ -3,69 +3,22 @@
 import re
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from shlex import quote
-from typing import Any, NamedTuple
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.cluster import Cluster, children, cluster
-from tests.support.demo import VERSIONS, add_wheels, demo_easyconfig
+from tests.support.cluster import Account, Cluster, children, cluster
 from tests.support.site import Site
-from workbench import Machine, easybuild
+from tests.support.training import TELL, tasks
+from workbench import Machine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 
-BASE = "venv-torch"
-MODULE = f"PyTorch/{VERSIONS[BASE]}"
 DISTRIBUTED = "$SIFRUNTIMEPYTORCH run $SIF conda-python-distributed"
-# What is added to the demo's recipe, as a site may say it.
-CACHE = """
-start_env:
-  DEMO_CACHE: /tmp/${USER}-cache-${SLURM_JOB_ID:-none}
-start_folders: [DEMO_CACHE]
-"""
-# The processors near the two GPUs of a node.
-NEAR = "distributed = {'cpu_masks': ['0x2', '0x1']}\n"
-# Minutes after which Slurm ends what hangs.
-LIMIT = {f"{command}_TIMELIMIT": "2" for command in ("SLURM", "SALLOC", "SBATCH")}
-# At its end, gloo may abort a process on a busy machine, whoever has started it.
-END = "sys.stdout.flush(); os._exit(0)\n"
-# Unbuffered, print writes words and the end of the line each by itself, between which those of other tasks may come.
-TELL = "import os\ndef tell(*words): os.write(1, (' '.join(map(str, words)) + '\\n').encode())\n"
 
-# One training, whose batches the tasks share: the number of tasks changes nothing but rounding.
-TRAIN = f"""{TELL}
-import os, socket, sys
-import torch, torch.distributed
-from torch.nn import Linear, Sequential, Tanh
-from torch.nn.functional import mse_loss
-
-torch.set_num_threads(1)
-torch.set_default_dtype(torch.float64)
-torch.distributed.init_process_group("gloo")
-rank, size = torch.distributed.get_rank(), torch.distributed.get_world_size()
-total = torch.tensor(2.0**rank)
-torch.distributed.all_reduce(total)
-
-torch.manual_seed(7)
-x = torch.randn(48, 4)
-y = x.prod(1, keepdim=True)
-model = Sequential(Linear(4, 16), Tanh(), Linear(16, 1))
-parallel = torch.nn.parallel.DistributedDataParallel(model)
-optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-mine = slice(rank * 48 // size, (rank + 1) * 48 // size)
-for _ in range(20):
-    optimizer.zero_grad()
-    mse_loss(parallel(x[mine]), y[mine]).backward()
-    optimizer.step()
-loss = mse_loss(model(x), y).item()
-host, master, port = socket.gethostname(), os.environ["MASTER_ADDR"], os.environ["MASTER_PORT"]
-tell(f"task {{rank}}/{{size}} on {{host}} master {{master}} {{port}} sum {{total:.0f}} loss {{loss:.6f}}")
-{END}"""
 # What a task knows of itself.
 SAY = f"""{TELL}
 names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "SLURMD_NODENAME", "MASTER_ADDR", "MASTER_PORT")
@@ -98,90 +51,12 @@ if how.isdigit():
     os._exit(int(how))
 os.kill(os.getpid(), getattr(signal, how))
 """
-TASK = re.compile(r"^task (\d+)/(\d+) on (\S+) master (\S+) (\d+) sum (\d+) loss (\S+)$", re.MULTILINE)
 
 
-class Task(NamedTuple):
-    """What a task of the training prints."""
-
-    rank: str
-    size: str
-    host: str
-    master: str
-    port: str
-    total: str
-    loss: str
-
-
-def tasks(output: str) -> list[Task]:
-    """Return what the tasks of a training have printed, by rank."""
-    found = sorted(Task(*words) for words in TASK.findall(output))
-    assert found, output
-    return found
-
-
-@dataclass(frozen=True)
-class Account:
-    """A user of the cluster, in a login shell with the module loaded and in the folder of the programs."""
-
-    cluster: Cluster
-    site: Site
-
-    def run(self, script: str, **options: Any) -> "subprocess.CompletedProcess[str]":
-        options.setdefault("timeout", 100)
-        return subprocess.run(**self.arguments(script, **options))
-
-    def output(self, script: str, **options: Any) -> str:
-        """Return what a script that must succeed prints."""
-        done = self.run(script, **options)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def batch(self, script: str, options: str) -> str:
-        """Return what a batch script prints, all of it."""
-        (self.folder / "batch.sh").write_text(f"#!/bin/bash\n{script}\n")
-        self.run(f"sbatch --wait -o batch.out {options} batch.sh")
-        return (self.folder / "batch.out").read_text()
-
-    def arguments(self, script: str, **options: Any) -> dict[str, Any]:
-        options["env"] = LIMIT | (options.get("env") or {})
-        return self.site.login_arguments(f"module load {MODULE} && cd {self.folder} || exit 99\n{script}", **options)
-
-    @property
-    def folder(self) -> Path:
-        return self.site.folder
-
-
-@pytest.fixture(scope="module")
-def version() -> str:
-    """One version of EasyBuild is enough here."""
-    return easybuild.DEFAULT
-
-
-@pytest.fixture(scope="module")
-def place(make_site: Callable[..., Site], machine: Machine) -> Site:
-    place = make_site(user=machine.user)
-    add_wheels(place)
-    easyconfig = demo_easyconfig(place, BASE, CACHE)
-    easyconfig.write_text(easyconfig.read_text() + NEAR)
-    done = place.eb(easyconfig)
-    assert done.returncode == 0, done.stdout
-    for name, text in {"train": TRAIN, "say": SAY, "layer": LAYER, "await": AWAIT, "end": ENDING}.items():
+@pytest.fixture(scope="module", autouse=True)
+def programs(place: Site) -> None:
+    for name, text in {"say": SAY, "layer": LAYER, "await": AWAIT, "end": ENDING}.items():
         (place.folder / f"{name}.py").write_text(text)
-    return place
-
-
-@pytest.fixture(scope="module")
-def user(place: Site, machine: Machine) -> Iterator[Account]:
-    """The unprivileged user, whose layer is mounted by FUSE."""
-    with cluster(machine, place.folder.parent) as running:
-        yield Account(running, replace(place, machine=running.machine))
-
-
-@pytest.fixture(params=["user", "root"])
-def anyone(request: pytest.FixtureRequest, user: Account) -> Account:
-    """The unprivileged user, and root, whose layer the kernel mounts."""
-    return user if request.param == "user" else replace(user, site=user.site.using(user=None))
 
 
 # --- starting ---
@@ -359,6 +234,7 @@ def test_the_first_host_of_any_list_is_the_one_that_slurm_says(
 
 
 # --- signals ---
+
 
 @pytest.mark.parametrize("python", ["python", DISTRIBUTED, "python-distributed"])
 def test_a_signal_reaches_python_in_each_task_once(anyone: Account, python: str) -> None:
