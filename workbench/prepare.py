@@ -63,7 +63,7 @@ def prepare(
                 modules.prepare_environment_modules(cache, progress)
         bases = [base for base in images.BASES if "bases" in wanted and _is_needed(base, purpose, torch)]
         layers = ["kernel"] if purpose == "test" and bases else []
-        layers += ["demo", "vision"] if layers and any(base.big for base in bases) else []
+        layers += ["demo", "vision", "jax"] if layers and any(base.big for base in bases) else []
         # Also where the machine has an EasyBuild of its own, which is used: `ebsif` is in the virtual environment.
         versions = [easybuild.DEFAULT] if "easybuild" in wanted else []
         others = [*easybuild.VERSIONS[1:], *easybuild.CHECKED_VERSIONS] if versions and purpose == "test" else []
