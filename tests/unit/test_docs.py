@@ -22,3 +22,13 @@ def test_every_command_that_a_page_names_exists(page: Path) -> None:
 def test_every_command_is_in_the_reference() -> None:
     reference = (ROOT / "docs" / "ebsif.rst").read_text()
     assert all(f"``ebsif {command}" in reference for command in COMMANDS)
+
+
+PROGRAMS = {path.name for path in (ROOT / "docs" / "examples").iterdir()}
+TESTS = ROOT / "tests" / "e2e" / "slurm" / "test_frameworks.py"
+
+
+def test_every_program_is_shown_and_run() -> None:
+    page = (ROOT / "docs" / "many-gpus.rst").read_text()
+    assert set(re.findall(r"literalinclude:: examples/(\S+)", page)) == PROGRAMS
+    assert set(re.findall(r"\btrain_\w+\.py", TESTS.read_text())) == PROGRAMS
