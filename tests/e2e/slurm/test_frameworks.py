@@ -50,8 +50,8 @@ def jax(place: Site) -> str:
 # --- torch, Lightning, accelerate ---
 
 
-def test_a_program_for_torch_trains_on_all_tasks(user: Account) -> None:
-    assert user.output(documented("python", "train_ddp.py")) == "4 processes, loss 0.0000\n"
+def test_a_program_for_torch_trains_on_all_processes_of_torchrun(user: Account) -> None:
+    assert user.output(documented("torchrun", "train_ddp.py")) == "4 processes, loss 0.0000\n"
 
 
 # In a shell of salloc, which Slurm calls so, Lightning does not ask Slurm, but reads what others read.
@@ -59,11 +59,6 @@ def test_a_program_for_torch_trains_on_all_tasks(user: Account) -> None:
 def test_lightning_trains_one_model_on_all_tasks(user: Account, job: str) -> None:
     said = user.output(f"SLURM_JOB_NAME={job} {documented('python', 'train_lightning.py')}")
     assert "4 processes, all with the same weights: True" in said.splitlines()
-
-
-def test_lightning_trains_one_model_on_all_processes_of_torchrun(user: Account) -> None:
-    command = documented("torchrun", "train_ddp.py").replace("train_ddp", "train_lightning")
-    assert "4 processes, all with the same weights: True" in user.output(command).splitlines()
 
 
 def test_accelerate_sees_all_tasks(user: Account) -> None:
