@@ -111,6 +111,7 @@ Bind = Annotated[
 Command = Annotated[str, matching(COMMAND_NAME, "the name of a command")]
 Variable = Annotated[str, matching(VARIABLE_NAME, "the name of an environment variable")]
 Variables = dict[Variable, Text]
+FeatureName = Annotated[str, matching(r"[a-z0-9][a-z0-9_-]*", "the name of a feature: small letters, digits, and _-")]
 ModuleName = Annotated[str, matching(MODULE_NAME, "the name of a module")]
 StartValue = Annotated[
     Text, matching(START_VALUE, "a text in which $ only begins $NAME, ${NAME}, ${NAME:-text} or ${NAME:+text}")
