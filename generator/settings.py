@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ebsif.values import Bind, ContainerPath, ModuleName, StartValue, StrictModel, Variable, Variables
+from ebsif.values import Bind, LibraryFolder, ModuleName, StartValue, StrictModel, Variable, Variables
 
 
 class ModuleSettings(StrictModel):
@@ -17,7 +17,7 @@ class ModuleSettings(StrictModel):
     """Variables outside the container, such as those of the network."""
     container_env: Variables = Field(default_factory=dict)
     """Variables in the container."""
-    library_path: list[ContainerPath] = Field(default_factory=list)
+    library_path: list[LibraryFolder] = Field(default_factory=list)
     """Folders in the container that stand first in its ``LD_LIBRARY_PATH``."""
     start_env: dict[Variable, StartValue] = Field(default_factory=dict)
     """Variables that commands work out when they start, from ``$NAME``, ``${NAME}``, ``${NAME:-text}`` and

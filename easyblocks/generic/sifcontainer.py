@@ -20,8 +20,8 @@ import json
 import os
 import re
 
-from easybuild.easyblocks.generic._sifactivation import CONTAINER_PATH, RUNSCRIPTS, START_VALUE, VARIABLE_NAME
-from easybuild.easyblocks.generic._sifactivation import VARIABLE_VALUE
+from easybuild.easyblocks.generic._sifactivation import CONTAINER_PATH, LIBRARY_FOLDER, RUNSCRIPTS, START_VALUE
+from easybuild.easyblocks.generic._sifactivation import VARIABLE_NAME, VARIABLE_VALUE
 from easybuild.easyblocks.generic._sifactivation import activate_script, activation_changes, differences
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
@@ -279,8 +279,10 @@ class SifContainer(StagedEasyBlock):
         self.check_texts('conflicts', self.cfg['conflicts'], MODULE_NAME, "the name of a module")
         self.check_texts('binds', self.cfg['binds'], BIND, "one bind specification that begins with an absolute path, "
                                                            "without comma and line break")
-        for name in ('activation_path', 'library_path'):
-            self.check_texts(name, self.cfg[name], CONTAINER_PATH, "an absolute path without colon and line break")
+        self.check_texts('activation_path', self.cfg['activation_path'], CONTAINER_PATH,
+                         "an absolute path without colon and line break")
+        self.check_texts('library_path', self.cfg['library_path'], LIBRARY_FOLDER,
+                         "an absolute path without any of : ; $ ` \\ and line breaks")
         self.check_texts('frozen_images', self.cfg['frozen_images'], r'[/$][^\n:]*',
                          "an absolute path without colon and line break")
         self.check_texts('start_env', self.cfg['start_env'].values(), START_VALUE,

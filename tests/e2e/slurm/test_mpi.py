@@ -69,8 +69,11 @@ def mpi(machine: Machine, sites: Callable[..., Site], slurm: Cluster, pip_wheel:
     return Account(slurm, replace(desk.site, machine=slurm.machine), module_of(recipe.with_suffix(".eb")))
 
 
-def test_tasks_on_two_nodes_are_one_world_of_the_hosts_mpi(mpi: Account) -> None:
-    four = ranks(mpi.output("srun --mpi=pmi2 -N2 -n4 python mpi.py"))
+@pytest.mark.parametrize("srun", ["srun --mpi=pmi2", "SLURM_MPI_TYPE=pmi2 srun"])
+@pytest.mark.parametrize("who", ["user", "root"])
+def test_tasks_on_two_nodes_are_one_world_of_the_hosts_mpi(mpi: Account, who: str, srun: str) -> None:
+    account = mpi if who == "user" else replace(mpi, site=mpi.site.using(user=None))
+    four = ranks(account.output(f"{srun} -N2 -n4 python mpi.py"))
     first, second = mpi.cluster.nodes
     assert [(rank.number, rank.host) for rank in four] == [("0", first), ("1", first), ("2", second), ("3", second)]
     assert {(rank.size, rank.total, rank.library) for rank in four} == {("4", "15", "/ebsif/mpi/libmpi.so.12")}
