@@ -1,6 +1,7 @@
 """Features: things of the machine, such as its MPI, that modules bring into containers where a recipe asks for them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from packaging.version import Version
@@ -64,8 +65,10 @@ def asked_features(recipe: Recipe, written: Document, site: Site, base: Base, co
         try:
             found[name] = read_feature(site, name)
             _check_glibc(name, found[name], base, console)
+        except InputError:
+            raise
         except EbsifError as error:
-            raise error if isinstance(error, InputError) else written.error(("features", index), str(error)) from error
+            raise written.error(("features", index), str(error)) from error
     problem = next(contradictions(found), None)
     if problem:
         raise written.error(("features",), problem)
@@ -75,16 +78,16 @@ def asked_features(recipe: Recipe, written: Document, site: Site, base: Base, co
 def _check_glibc(name: str, feature: Feature, base: Base, console: Console) -> None:
     if feature.glibc is None:
         return
-    has = base.manifest.glibc if base.manifest else None
+    has = re.match(r"2\.\d+", (base.manifest and base.manifest.glibc) or "")
     if has is None:
         console.warn(
             f"the feature {name} needs glibc {feature.glibc} or newer in the image, and nobody knows that of "
             f"{base.file}: `getconf GNU_LIBC_VERSION` in it tells"
         )
-    elif Version(has) < Version(feature.glibc):
+    elif Version(has[0]) < Version(feature.glibc):
         raise EbsifError(
             f"the feature {name} brings libraries of the machine that need glibc {feature.glibc}, and {base.file} has "
-            f"glibc {has}, with which they cannot be loaded: take a newer image, or leave the feature out"
+            f"glibc {has[0]}, with which they cannot be loaded: take a newer image, or leave the feature out"
         )
 
 
@@ -124,8 +127,8 @@ def mpi_of(site: Site) -> str | None:
     EbsifError
         When its features say different things.
     """
-    features: Sequence[tuple[str, Feature]] = [(name, read_feature(site, name)) for name in site.features]
-    said = {feature.srun.mpi: name for name, feature in features if feature.srun.mpi}
+    features = {name: read_feature(site, name) for name in site.features}
+    said = {feature.srun.mpi: name for name, feature in features.items() if feature.srun.mpi}
     if len(said) > 1:
         wanted = " and ".join(f"{name} --mpi={mpi}" for mpi, name in said.items())
         raise EbsifError(f"features of the site {site.name} want different things of srun, {wanted}: keep one of them")

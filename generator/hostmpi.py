@@ -120,6 +120,9 @@ def look(library: Path, more: Sequence[Path] = (), mpi: str = "pmi2") -> Feature
     EbsifError
         When one of the libraries is not there, or cannot be brought into a container.
     """
+    for one in (library, *more):
+        if not one.is_file():
+            raise EbsifError(f"there is no library {one}")
     asked = interface(library)
     binds = {asked: library.absolute(), "libmpi.so." + asked.rpartition(".")[2]: library.absolute()}
     binds |= {interface(one): one.absolute() for one in more}

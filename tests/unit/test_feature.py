@@ -106,7 +106,9 @@ def test_an_image_with_the_same_or_a_newer_glibc_is_taken(site: SiteFolder, glib
     assert len(ask(site.have(mpi=MPI), "mpi", base=base)) == 1
 
 
-@pytest.mark.parametrize("manifest", [None, make_manifest().model_copy(update={"glibc": None})])
+@pytest.mark.parametrize(
+    "manifest", [None, *(make_manifest().model_copy(update={"glibc": glibc}) for glibc in (None, "musl"))]
+)
 def test_an_image_of_which_nobody_knows_the_glibc_is_taken_with_a_warning(
     site: SiteFolder, capsys: pytest.CaptureFixture[str], manifest: Any
 ) -> None:

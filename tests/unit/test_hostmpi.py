@@ -114,6 +114,16 @@ def test_what_is_no_library_is_refused(tmp_path: Path) -> None:
         look(text)
 
 
+def test_a_library_that_is_not_there_is_refused(mpi: Path, tmp_path: Path) -> None:
+    circle = tmp_path / "libcircle.so.1"
+    circle.symlink_to(circle)
+    for gone in (tmp_path, tmp_path / "libmpi.so.12", circle):
+        with pytest.raises(EbsifError, match=f"there is no library {gone}$"):
+            look(gone)
+        with pytest.raises(EbsifError, match=f"there is no library {gone}$"):
+            look(mpi, [gone])
+
+
 def test_a_name_without_version_is_refused(library: Path, tmp_path: Path) -> None:
     with pytest.raises(EbsifError, match=r"libmpi.so is not a library whose name has a version, such as libmpi.so.12"):
         look(copy_as(library, tmp_path / "libmpi.so"))
