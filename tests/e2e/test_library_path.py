@@ -1,6 +1,7 @@
 """Folders that a module puts before all others in which programs of the container look for libraries."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.e2e
 KIND = "bare"
 OURS = ["/ebsif/one", "/ebsif/two lib"]
 SHOW = "start-shell -c 'printf %s \"$LD_LIBRARY_PATH\"'"
-FIRST = ":".join(OURS)
+SAID: dict[str, Any] = {"easyblock": "SifContainer", "commands": [], "exts_list": None, "library_path": OURS}
 RUNTIME = "/.singularity.d/libs"
 
 
@@ -26,7 +27,7 @@ def version() -> str:
 def installed(make_site: Callable[..., Site], machine: Machine) -> Site:
     """A place with the module in Lua and in Tcl, which its sanity check has accepted."""
     place = make_site()
-    place.install(KIND, easyblock="SifContainer", commands=[], exts_list=None, library_path=OURS)
+    place.install(KIND, **SAID)
     place.using(tool="EnvironmentModules").make_module(KIND)
     return place
 
@@ -71,3 +72,12 @@ def test_what_the_image_has_comes_behind_them(place: Site) -> None:
 def test_where_the_runtime_evaluates_nothing_only_they_are_there(place: Site) -> None:
     done = place.login(f"export APPTAINER_NO_EVAL=1; module load Demo/1.0-bare; {SHOW}")
     assert folders(done.stdout) == OURS
+
+
+# The last one: it makes the modules anew.
+def test_what_the_module_sets_comes_behind_them(place: Site) -> None:
+    changed = place.write(KIND, **SAID, container_env={"LD_LIBRARY_PATH": "/a b/$x"})
+    done = place.eb(changed, "--module-only", "--rebuild")
+    assert done.returncode == 0, done.stdout
+    assert folders(place.output(KIND, SHOW)) == [*OURS, "/a b/$x"]
+    assert folders(place.alone(KIND, SHOW)) == [*OURS, "/a b/$x"]
