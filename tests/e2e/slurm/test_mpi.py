@@ -10,7 +10,7 @@ import pytest
 from tests.support.cluster import Account, Cluster
 from tests.support.generator import make_desk, module_of
 from tests.support.site import Site
-from tests.support.training import TELL
+from tests.support.training import END, TELL
 from tests.support.wheels import Wheel
 from workbench import Machine, store, wheels
 from workbench.prepare import MPI
@@ -23,14 +23,15 @@ description: a cluster whose MPI is Debian's MPICH
 frozen_images: [$EBSIF_IMAGES]
 features: {mpi: features/mpich.yml}
 """
+# MPICH 4.0 over UCX hangs in MPI_Finalize now and then, in a container or not: the program ends without it.
 PROGRAM = f"""{TELL}
-import socket
+import socket, sys
 from mpi4py import MPI
 world = MPI.COMM_WORLD
 total = world.allreduce(2**world.Get_rank())
 (library,) = {{line.split()[-1] for line in open("/proc/self/maps") if "/libmpi" in line}}
 tell("rank", world.Get_rank(), world.Get_size(), socket.gethostname(), total, library)
-"""
+{END}"""
 RANK = re.compile(r"^rank (\d+) (\d+) (\S+) (\d+) (\S+)$", re.MULTILINE)
 ALONE = "mpi4py: this step has 4 tasks, and each is alone, rank 0 of 1: start it with `srun --mpi=pmi2`"
 
@@ -85,13 +86,13 @@ def test_without_the_module_they_are_one_world_too(mpi: Account) -> None:
 
 
 def test_tasks_that_are_each_alone_say_so_once(mpi: Account) -> None:
-    done = mpi.run("srun -N2 -n4 python mpi.py")
+    done = mpi.run("srun --quiet -N2 -n4 python mpi.py")
     assert [(rank.number, rank.size) for rank in ranks(done.stdout)] == [("0", "1")] * 4
     assert done.stderr.count(ALONE) == 1
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("start", ["", "srun -n1 "], ids=["no step", "one task"])
+@pytest.mark.parametrize("start", ["", "srun --quiet -n1 "], ids=["no step", "one task"])
 def test_a_program_that_is_meant_to_be_alone_says_nothing(mpi: Account, start: str) -> None:
     done = mpi.run(f"{start}python mpi.py")
     assert [rank.size for rank in ranks(done.stdout)] == ["1"]
