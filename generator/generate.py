@@ -15,6 +15,7 @@ from ebsif.document import Document
 from ebsif.easyconfig.read import read_easyconfig
 from ebsif.easyconfig.render import render
 from ebsif.errors import EbsifError
+from ebsif.feature import Feature, asked_features
 from ebsif.files import write_atomically
 from ebsif.lock import LayerRequest, check_format, check_upgraded, digest, fetch, is_outdated, misfits, request, resolve
 from ebsif.lock.model import Lock
@@ -48,6 +49,8 @@ class Plan:
         The text of the existing easyconfig; None when there is none.
     locked
         The lock in the existing easyconfig.
+    features
+        What it brings of the machine.
     """
 
     path: Path
@@ -59,11 +62,12 @@ class Plan:
     target: Path
     present: str | None
     locked: Lock | None
+    features: tuple[Feature, ...] = ()
 
     @property
     def settings(self) -> ModuleSettings:
-        """What the module sets, as site, family of images and recipe say it."""
-        return merged(self.site.settings(self.base.family), self.recipe)
+        """What the module sets, as site, family of images, features and recipe say it."""
+        return merged(self.site.settings(self.base.family), *self.features, self.recipe)
 
     @property
     def inputs(self) -> str | None:
@@ -77,7 +81,7 @@ class Plan:
 
     def text(self, lock: Lock | None) -> str:
         """Return the text of the easyconfig with a lock."""
-        return render(self.recipe, self.path.name, self.site, self.base, lock, self.request)
+        return render(self.recipe, self.path.name, self.site, self.base, lock, self.request, self.features)
 
 
 @dataclass(frozen=True)
@@ -133,8 +137,9 @@ def make_plan(path: Path, console: Console, *, folder: Path | None = None) -> Pl
     recipe, document = read_recipe(path)
     site = read_site(recipe.site, path.parent)
     base = base_of(recipe, document, site, console)
-    if unnamed := unnamed_folders(site.settings(base.family), recipe):
-        where = "of the recipe, nor in that of its site and family"
+    features = asked_features(recipe, document, site, base, console)
+    if unnamed := unnamed_folders(site.settings(base.family), *features, recipe):
+        where = "of the recipe, nor in that of its site, family and features"
         raise document.error(("start_folders",), f"start_folders: {unnamed} is not in start_env {where}")
     wanted = request(recipe, document, base)
     if wanted and base.path is None:
@@ -144,7 +149,8 @@ def make_plan(path: Path, console: Console, *, folder: Path | None = None) -> Pl
     if there and there.lock:
         check_format(there.lock, target)
     present = target.read_text(encoding="utf-8") if there else None
-    return Plan(path, recipe, document, site, base, wanted, target, present, there.lock if there else None)
+    locked = there.lock if there else None
+    return Plan(path, recipe, document, site, base, wanted, target, present, locked, features)
 
 
 def _check_without_image(recipe: Recipe, document: Document, base: Base) -> None:

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from ebsif import __version__
 from ebsif.errors import EbsifError
+from ebsif.feature import mpi_of
 from ebsif.jinja import templates
 from ebsif.site import Site
 from ebsif.slurm import Account, Array, Limits, Mail, Partition, Time, seconds
@@ -98,10 +99,11 @@ def render(job: Job, site: Site) -> str:
     if settings.partitions and job.partition and job.partition not in settings.partitions:
         known = ", ".join(settings.partitions)
         raise EbsifError(f"the site {site.name} has no partition {job.partition}: known are {known}")
-    if job.style == "mpi" and settings.mpi is None:
+    mpi = mpi_of(site) if job.style == "mpi" else None
+    if job.style == "mpi" and mpi is None:
         raise EbsifError(
             f"the site {site.name} does not say what `srun --mpi=` takes there: `srun --mpi=list` does; write "
-            "`jobscript: {mpi: …}` into the file of the site"
+            "`jobscript: {mpi: …}` into the file of the site, or make a feature of the host's MPI (`ebsif feature`)"
         )
     limits = settings.limits(job.partition)
     gpus = limits.gpus_per_node or 0 if job.gpus is None else job.gpus
@@ -117,6 +119,7 @@ def render(job: Job, site: Site) -> str:
             version=_Quoted(__version__),
             site=site,
             job=job,
+            mpi=mpi,
             partitions=_partitions(site, job, wanted),
             gpus=gpus,
             tasks=tasks,

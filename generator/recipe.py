@@ -16,6 +16,7 @@ from ebsif.values import (
     ContainerPath,
     Date,
     EnvironmentName,
+    FeatureName,
     ImageFile,
     Machine,
     NamePart,
@@ -95,6 +96,8 @@ class Recipe(ModuleSettings):
     """The version suffix, where it should not follow from the base, ``with``, ``variant`` and ``date``."""
     site: Text = "local"
     """The site: the name of one that comes with ebsif, or a file, relative to the recipe."""
+    features: list[FeatureName] = Field(default_factory=list)
+    """What the module brings of the machine, by the names that its site has for it, such as its MPI."""
     base: ImageFile
     """The image: its file name, looked for in the site's folders, or a path."""
     verify_base: bool = True

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from ebsif.values import Bind, ModuleName, StartValue, StrictModel, Variable, Variables
+from ebsif.values import Bind, LibraryFolder, ModuleName, StartValue, StrictModel, Variable, Variables
 
 
 class ModuleSettings(StrictModel):
@@ -17,6 +17,8 @@ class ModuleSettings(StrictModel):
     """Variables outside the container, such as those of the network."""
     container_env: Variables = Field(default_factory=dict)
     """Variables in the container."""
+    library_path: list[LibraryFolder] = Field(default_factory=list)
+    """Folders in the container that stand first in its ``LD_LIBRARY_PATH``."""
     start_env: dict[Variable, StartValue] = Field(default_factory=dict)
     """Variables that commands work out when they start, from ``$NAME``, ``${NAME}``, ``${NAME:-text}`` and
     ``${NAME:+text}``."""
@@ -39,6 +41,7 @@ def merged(*settings: ModuleSettings) -> ModuleSettings:
         binds=_once(one.binds for one in settings),
         host_env=_last(one.host_env for one in settings),
         container_env=_last(one.container_env for one in settings),
+        library_path=_once(one.library_path for one in settings),
         start_env=_last(one.start_env for one in settings),
         start_folders=_once(one.start_folders for one in settings),
         conflicts=_once(one.conflicts for one in settings),

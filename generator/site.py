@@ -15,7 +15,7 @@ from ebsif.errors import EbsifError
 from ebsif.inside.text import is_ports
 from ebsif.settings import ModuleSettings, merged, unnamed_folders
 from ebsif.slurm import JobSettings
-from ebsif.values import CpuMask, Folder, Machine, ModuleName, SoftwareName, StrictModel, Text, Version
+from ebsif.values import CpuMask, FeatureName, Folder, Machine, ModuleName, SoftwareName, StrictModel, Text, Version
 
 SUFFIX = ".yml"
 
@@ -113,6 +113,8 @@ class Site(ModuleSettings):
     """The processors near GPU 0, 1, …, as `srun --cpu-bind=mask_cpu:` takes them."""
     jobscript: JobSettings = JobSettings()
     """What jobs can have, and how they are started, for `ebsif jobscript`."""
+    features: dict[FeatureName, Text] = Field(default_factory=dict)
+    """What modules bring of the machine where a recipe asks for it: the file of each, relative to that of the site."""
     setup: Text | None = None
     """What to run before `eb`."""
     modules: list[ModuleName] = Field(default_factory=list)
@@ -196,9 +198,15 @@ def read_site(name: str, folder: Path = Path()) -> Site:
         When there is none of the name; with file and line of what is wrong in it.
     """
     if "/" in name or name.endswith((".yml", ".yaml")):
-        return document.validate(Site, document.read(folder / name))
+        return _with_folder(document.validate(Site, document.read(folder / name)), (folder / name).parent)
     if name not in site_names():
         known = ", ".join(site_names())
         raise EbsifError(f"there is no site '{name}': known are {known}, or name a file (./{name}.yml)")
     written = resources.files("ebsif").joinpath("sites").joinpath(name + SUFFIX)
-    return document.validate(Site, document.parse(written.read_text(encoding="utf-8"), Path(str(written))))
+    path = Path(str(written))
+    return _with_folder(document.validate(Site, document.parse(written.read_text(encoding="utf-8"), path)), path.parent)
+
+
+def _with_folder(site: Site, folder: Path) -> Site:
+    """Return a site with the files of its features found from anywhere."""
+    return site.model_copy(update={"features": {name: str(folder / file) for name, file in site.features.items()}})

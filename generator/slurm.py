@@ -87,7 +87,7 @@ class JobSettings(Limits):
     ``cpu_masks`` of the site; ``map`` gives it the GPU of the first processors, by `srun --gpu-bind=map:` of Slurm
     24.05 or newer."""
     mpi: MpiType | None = None
-    """How MPI learns of its ranks: what `srun --mpi=` takes."""
+    """How MPI of images learns of its ranks: what `srun --mpi=` takes. A feature that brings an MPI says so itself."""
     partitions: dict[Partition, Limits] = Field(default_factory=dict)
     """The partitions, each with what is different in it."""
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
-from ebsif.inside.activation import CONTAINER_PATH, START_VALUE, VARIABLE_NAME, VARIABLE_VALUE
+from ebsif.inside.activation import CONTAINER_PATH, LIBRARY_FOLDER, START_VALUE, VARIABLE_NAME, VARIABLE_VALUE
 from ebsif.inside.runtime import SIF_MACHINES
 from ebsif.inside.text import BIND, COMMAND_NAME, CPU_MASK, ENVIRONMENT_NAME, MODULE_NAME, SHA256
 
@@ -101,6 +101,7 @@ ImageFile = Annotated[
     matching(rf"[^\s,:{_ODD}]*[^\s,:/{_ODD}]", "the name or path of an image, without space, comma or colon"),
 ]
 ContainerPath = Annotated[str, matching(CONTAINER_PATH, "an absolute path without colon and line break")]
+LibraryFolder = Annotated[str, matching(LIBRARY_FOLDER, r"an absolute path without any of : ; $ ` \ and line breaks")]
 Folder = Annotated[
     str, matching(rf"[/$~][^:,{_ODD}]*", "an absolute path, or one that begins with ~ or a $VARIABLE")
 ]
@@ -111,6 +112,7 @@ Bind = Annotated[
 Command = Annotated[str, matching(COMMAND_NAME, "the name of a command")]
 Variable = Annotated[str, matching(VARIABLE_NAME, "the name of an environment variable")]
 Variables = dict[Variable, Text]
+FeatureName = Annotated[str, matching(r"[a-z0-9][a-z0-9_-]*", "the name of a feature: small letters, digits, and _-")]
 ModuleName = Annotated[str, matching(MODULE_NAME, "the name of a module")]
 StartValue = Annotated[
     Text, matching(START_VALUE, "a text in which $ only begins $NAME, ${NAME}, ${NAME:-text} or ${NAME:+text}")

@@ -15,6 +15,8 @@ _DEMO_BASES = ("venv-torch",)
 
 # What cluster.sh runs: only root can.
 _SLURM = {"slurmctld": "slurmctld", "slurmd": "slurmd", "srun": "slurm-client", "munged": "munge", "ip": "iproute2"}
+# The machine's MPI, for containers: its library alone.
+MPI = f"/usr/lib/{os.uname().machine}-linux-gnu/libmpich.so.12"
 
 PARTS = ("runtime", "modules", "easybuild", "bases")
 PURPOSES = ("demo", "test", "lint")
@@ -53,7 +55,7 @@ def prepare(
         if purpose == "test":
             tools["patchelf"] = "patchelf"  # the tests of conda environments make a relocatable Python
             if os.geteuid() == 0:
-                tools |= _SLURM
+                tools |= _SLURM | {MPI: "libmpich12"}
         debian.ensure(tools, "Checking and testing")
         if "runtime" in wanted:
             runtime.prepare(cache, progress)
@@ -62,7 +64,7 @@ def prepare(
             if purpose == "test":
                 modules.prepare_environment_modules(cache, progress)
         bases = [base for base in images.BASES if "bases" in wanted and _is_needed(base, purpose, torch)]
-        layers = ["kernel"] if purpose == "test" and bases else []
+        layers = ["kernel", "mpi"] if purpose == "test" and bases else []
         layers += ["demo", "vision", "jax"] if layers and any(base.big for base in bases) else []
         # Also where the machine has an EasyBuild of its own, which is used: `ebsif` is in the virtual environment.
         versions = [easybuild.DEFAULT] if "easybuild" in wanted else []

@@ -47,11 +47,12 @@ def _of_demo() -> str:
     )
 
 
-# What each has, as a file of requirements: the demo's packages, a kernel for Jupyter, what is built for another torch,
-# and JAX.
+# What each has, as a file of requirements: the demo's packages, a kernel for Jupyter, MPI, what is built for another
+# torch, and JAX.
 LAYERS: dict[str, Callable[[], str]] = {
     "demo": _of_demo,
     "kernel": images.requirements("kernel").read_text,
+    "mpi": images.requirements("mpi").read_text,
     "vision": images.requirements("vision").read_text,
     "jax": images.requirements("jax").read_text,
 }

@@ -29,6 +29,8 @@ START_VALUE = r'([^$]|\$(%(name)s|\{%(name)s(:-[^}$]*|:\+([^}$]|\$%(name)s)*)?\}
     % {'name': VARIABLE_NAME + r'(?![A-Za-z0-9_])'}
 # Folders of the container; a colon separates them.
 CONTAINER_PATH = r'/[^:\x00-\x1f\x7f\ud800-\udfff]*'
+# Those for libraries: a semicolon separates them, too, and the loader replaces what begins with a dollar sign.
+LIBRARY_FOLDER = r'/[^:;$`\\\x00-\x1f\x7f\ud800-\udfff]*'
 
 # Where the two may differ, and why. Everything else is a fault.
 SHELL = "belongs to the shell that ran the activation"

@@ -212,7 +212,7 @@ class SifConda(SifLayer):
             self.run_link_script(script)
         if self.env_python:
             self.check_environment_python()
-            self.install_venv_hook(self.site_packages)
+            self.install_import_hook(self.site_packages)
 
     def check_environment_python(self):
         """Refuse an environment whose packages would be replaced, or replace those of the image."""

@@ -20,8 +20,8 @@ import json
 import os
 import re
 
-from easybuild.easyblocks.generic._sifactivation import CONTAINER_PATH, RUNSCRIPTS, START_VALUE, VARIABLE_NAME
-from easybuild.easyblocks.generic._sifactivation import VARIABLE_VALUE
+from easybuild.easyblocks.generic._sifactivation import CONTAINER_PATH, LIBRARY_FOLDER, RUNSCRIPTS, START_VALUE
+from easybuild.easyblocks.generic._sifactivation import VARIABLE_NAME, VARIABLE_VALUE
 from easybuild.easyblocks.generic._sifactivation import activate_script, activation_changes, differences
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
@@ -91,6 +91,7 @@ class SifContainer(StagedEasyBlock):
             'conflicts': [[], "Modules that cannot be loaded together with this one", CUSTOM],
             'host_env': [{}, "Environment variables that the module sets outside the container", CUSTOM],
             'container_env': [{}, "Environment variables that the module sets in the container", CUSTOM],
+            'library_path': [[], "Folders in the container that stand first in $LD_LIBRARY_PATH there", CUSTOM],
             'start_env': [{}, "Environment variables that commands work out when they start, from $NAME, ${NAME}, "
                               "${NAME:-text} and ${NAME:+text}, unless they are set", CUSTOM],
             'start_folders': [[], "Names of variables in start_env whose value is a folder to make for the user alone",
@@ -280,6 +281,8 @@ class SifContainer(StagedEasyBlock):
                                                            "without comma and line break")
         self.check_texts('activation_path', self.cfg['activation_path'], CONTAINER_PATH,
                          "an absolute path without colon and line break")
+        self.check_texts('library_path', self.cfg['library_path'], LIBRARY_FOLDER,
+                         "an absolute path without any of : ; $ ` \\ and line breaks")
         self.check_texts('frozen_images', self.cfg['frozen_images'], r'[/$][^\n:]*',
                          "an absolute path without colon and line break")
         self.check_texts('start_env', self.cfg['start_env'].values(), START_VALUE,
@@ -513,6 +516,7 @@ class SifContainer(StagedEasyBlock):
         lines += ['gpu %s' % GPU_SWITCHES[self.cfg['gpu']]] if self.cfg['gpu'] != 'none' else []
         lines += ['bind %s' % bind for bind in self.cfg['binds']]
         lines += ['path %s' % folder for folder in self.container_path()]
+        lines += ['library %s' % folder for folder in self.cfg['library_path']]
         lines += ['env %s %s' % (name, container_env[name]) for name in sorted(container_env)]
         lines += ['host %s %s' % (name, host_env[name]) for name in sorted(host_env)]
         lines += ['start %s %s' % entry for entry in self.cfg['start_env'].items()]
@@ -555,6 +559,7 @@ class SifContainer(StagedEasyBlock):
             'GPU': value(GPU_SWITCHES[self.cfg['gpu']]),
             'CONFLICTS': value(list(self.cfg['conflicts'])),
             'PATH': value(self.container_path()),
+            'LIBRARY_PATH': value(':'.join(self.cfg['library_path'])),
             'CONTAINER_ENV': value([[key, injected_value(container_env[key]), container_env[key]]
                                     for key in sorted(container_env)]),
             'HOST_ENV': value([[key, self.cfg['host_env'][key]] for key in sorted(self.cfg['host_env'])]),
@@ -673,6 +678,9 @@ class SifContainer(StagedEasyBlock):
     def compare_environments(self, by_hand, loaded, personal):
         """List what is wrong with the environment with the module loaded."""
         added = set(self.cfg['container_env']) | set(self.cfg['start_env']) | personal
+        libraries = loaded.get('LD_LIBRARY_PATH', '').split(':')
+        if self.cfg['library_path'] and libraries[:len(self.cfg['library_path'])] == self.cfg['library_path']:
+            loaded = dict(loaded, LD_LIBRARY_PATH=':'.join(libraries[len(self.cfg['library_path']):]))
         return differences(by_hand, loaded, added=added)
 
     # Running things in the container

@@ -49,8 +49,8 @@ LAYER_IMAGE = 'user-software.squashfs'
 LAYER_RECORD = 'layer.json'
 LAYER_FORMAT = 1
 
-# The module in the layer that knows of venvs which people make with its Python.
-VENV_HOOK = '_ebsif_venv'
+# The module in the layer that extends what Python imports: venv, and mpi4py.
+IMPORT_HOOK = '_ebsif_layer'
 
 # Commands of ours that pack the layer, and unpack it.
 PACKING_COMMANDS = {'make-squashfs', 'unmake-squashfs'}
@@ -398,11 +398,11 @@ class SifLayer(SifContainer):
 
     # Python packages
 
-    def install_venv_hook(self, site_packages):
-        """Let venvs that people make with the Python of the layer, whose folder for packages it is, see the layer."""
+    def install_import_hook(self, site_packages):
+        """Let the Python of the layer, whose folder for packages it is, import what extends venv and mpi4py."""
         folder = self.in_build(site_packages)
-        copy_file(files_path(VENV_HOOK + '.py'), os.path.join(folder, VENV_HOOK + '.py'))
-        write_file(os.path.join(folder, VENV_HOOK.strip('_') + '.pth'), 'import %s\n' % VENV_HOOK)
+        copy_file(files_path(IMPORT_HOOK + '.py'), os.path.join(folder, IMPORT_HOOK + '.py'))
+        write_file(os.path.join(folder, IMPORT_HOOK.strip('_') + '.pth'), 'import %s\n' % IMPORT_HOOK)
 
     def provide_file(self, ext):
         """Put the file of an extension where the container sees it, and make sure that it is what it should be."""

@@ -106,7 +106,7 @@ class SifVenv(SifLayer):
         mkdir(self.in_build(os.path.dirname(self.env_dir)), parents=True)
         self.run_layer_py(self.cfg['base_python'], ['create', self.env_dir] + ([] if self.has_packages else ['--pip']))
         (folder,) = glob.glob(os.path.join(glob.escape(self.in_build(self.env_dir)), 'lib', 'python*'))
-        self.install_venv_hook(os.path.join(self.env_dir, 'lib', os.path.basename(folder), 'site-packages'))
+        self.install_import_hook(os.path.join(self.env_dir, 'lib', os.path.basename(folder), 'site-packages'))
 
     # Sanity check
 

@@ -17,7 +17,8 @@ COMMANDS = {
     "deploy": "copy easyblocks and easyconfigs into a user repository of EasyBuild",
     "build": "generate an easyconfig, install it, and tell how to load it",
     "jobscript": "write a job script for a module",
+    "feature": "write down the MPI of this machine as a feature for modules",
     "sbom": "write a CycloneDX list of what is inside",
-    "schema": "print the JSON schema of recipes or sites",
+    "schema": "print the JSON schema of recipes, sites, features or manifests",
     "completion": "print the completion script for a shell",
 }

@@ -8,6 +8,7 @@ from ebsif import recipe
 from ebsif.base import manifest
 from ebsif.base.manifest import Manifest
 from ebsif.console import Console
+from ebsif.feature import Feature
 from ebsif.recipe import Recipe
 from ebsif.site import Site
 
@@ -16,6 +17,7 @@ EXAMPLE = "ebsif schema recipe > recipe.schema.json"
 SCHEMAS: dict[str, tuple[type[BaseModel], int]] = {
     "recipe": (Recipe, recipe.FORMAT),
     "site": (Site, 1),
+    "feature": (Feature, 1),
     "manifest": (Manifest, manifest.FORMAT),
 }
 

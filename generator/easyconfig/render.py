@@ -1,6 +1,6 @@
 """Writing easyconfigs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,7 +16,7 @@ from ebsif.lock import LayerRequest
 from ebsif.lock.model import Lock
 from ebsif.names import module_name, version_suffix
 from ebsif.recipe import Recipe
-from ebsif.settings import merged
+from ebsif.settings import ModuleSettings, merged
 from ebsif.site import Site
 
 # Of each kind of layer: its easyblock, and where its environments lie.
@@ -32,6 +32,7 @@ def render(
     base: Base,
     lock: Lock | None,
     request: LayerRequest | None = None,
+    features: Sequence[ModuleSettings] = (),
 ) -> str:
     """Return the text of an easyconfig; the same arguments give the same text.
 
@@ -43,6 +44,8 @@ def render(
         The files of the layer; None without a layer, and for one that its user fills.
     request
         What the recipe asks to lock.
+    features
+        What else the module sets, over the site.
 
     Raises
     ------
@@ -79,7 +82,7 @@ def render(
             checksum=base.manifest.sha256 if base.manifest and recipe.verify_base else None,
             groups=[
                 {Literal(name): value for name, value in group.items()}
-                for group in _groups(recipe, site, base, lock, request)
+                for group in _groups(recipe, site, base, lock, request, features)
                 if group
             ],
         )
@@ -93,14 +96,19 @@ def _only_literal(value: Any) -> Literal:
 
 
 def _groups(
-    recipe: Recipe, site: Site, base: Base, lock: Lock | None, request: LayerRequest | None
+    recipe: Recipe,
+    site: Site,
+    base: Base,
+    lock: Lock | None,
+    request: LayerRequest | None,
+    features: Sequence[ModuleSettings],
 ) -> list[dict[str, Any]]:
     """Return the parameters of our easyblocks, in groups that are written together."""
     python = _conda(recipe, base) if recipe.layer == "conda" else _python(recipe, base)
     return [
         _image(recipe, site),
         python,
-        _module(recipe, site, base, request.variables if request else {}),
+        _module(recipe, site, base, request.variables if request else {}, features),
         _layer(recipe, lock, request),
     ]
 
@@ -157,9 +165,11 @@ def _conda(recipe: Recipe, base: Base) -> dict[str, Any]:
     return group
 
 
-def _module(recipe: Recipe, site: Site, base: Base, variables: Mapping[str, str]) -> dict[str, Any]:
+def _module(
+    recipe: Recipe, site: Site, base: Base, variables: Mapping[str, str], features: Sequence[ModuleSettings]
+) -> dict[str, Any]:
     neutral = {"PYTHONPATH": ""} if recipe.layer != "none" and base.manifest and base.manifest.pythonpath else {}
-    of_site = site.settings(base.family)
+    of_site = merged(site.settings(base.family), *features)
     settings = merged(of_site, recipe)
     group = {
         "commands": list(recipe.commands),
@@ -167,6 +177,7 @@ def _module(recipe: Recipe, site: Site, base: Base, variables: Mapping[str, str]
         "conflicts": settings.conflicts,
         "host_env": settings.host_env,
         "container_env": {**neutral, **of_site.container_env, **variables, **recipe.container_env},
+        "library_path": settings.library_path,
         "start_env": settings.start_env,
         "start_folders": settings.start_folders,
         "distributed": _distributed(site),

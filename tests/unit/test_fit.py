@@ -113,7 +113,7 @@ def test_what_only_asks_a_driver_is_in_order(layer: Layer) -> None:
 
 
 def test_names_of_libraries_are_found_wherever_they_stand(layer: Layer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ebsif.lock.pip.fit._CHUNK", 700)
+    monkeypatch.setattr("ebsif.binaries._CHUNK", 700)
     for before in range(690, 710):
         layer.add(f"x{before}", "1.0", "torch==2.13.0", files={"x/_C.so": "x" * before + CUDA_MODULE + "x" * 900})
     assert len(layer.told(make_manifest(packages=CPU))) == 20

@@ -188,6 +188,12 @@ def test_mpi_starts_python_itself_as_the_site_says(lumi: Site) -> None:
     assert effective(text)[-2:] == ["srun --kill-on-bad-exit=1 --label --mpi=pmi2 \\", "    python mpi.py"]
 
 
+def test_mpi_of_a_feature_is_started_as_that_says(lumi: Site, tmp_path: Path) -> None:
+    (tmp_path / "mpi.yml").write_text("description: x\nproof: hostname\nsrun: {mpi: pmix}\n")
+    site = lumi.model_copy(update={"features": {"mpi": str(tmp_path / "mpi.yml")}})
+    assert " --mpi=pmix " in script(site, "python", "mpi.py", style="mpi")
+
+
 def test_masks_are_for_whole_nodes_with_a_task_for_each_gpu(lumi: Site) -> None:
     for asked in ({"gpus": 4}, {"gpus": 1}, {"tasks": 4}, {"partition": "standard"}):
         assert "gpu-bind" not in script(lumi, "python", "train.py", **asked)

@@ -4,6 +4,7 @@ local name = __NAME__
 local images = __IMAGES__            -- where the base may be, the first that exists is used
 local binds = __BINDS__              -- source on the host, bind specification
 local container_path = __PATH__
+local library_path = __LIBRARY_PATH__    -- folders, or nothing
 local container_env = __CONTAINER_ENV__    -- name, value for the runtime to evaluate, value as it is
 local host_env = __HOST_ENV__
 local gpu = __GPU__                  -- what the name of the runtime's switch for it ends with, or nothing
@@ -110,8 +111,20 @@ local function is_on(name)
     return value ~= "" and value ~= "0" and value ~= "false"
 end
 local as_they_are = is_on("NO_EVAL") or is_on("COMPAT")
+local libraries = os.getenv(prefix .. "ENV_LD_LIBRARY_PATH") or os.getenv("SINGULARITYENV_LD_LIBRARY_PATH")
 for _, entry in ipairs(container_env) do
-    pushenv(prefix .. "ENV_" .. entry[1], as_they_are and entry[3] or entry[2])
+    local value = as_they_are and entry[3] or entry[2]
+    if entry[1] == "LD_LIBRARY_PATH" and library_path ~= "" then
+        libraries = value
+    else
+        pushenv(prefix .. "ENV_" .. entry[1], value)
+    end
+end
+-- Before the libraries that activating sets, or else the user, or else the image, which the runtime looks up there.
+if library_path ~= "" then
+    local behind = as_they_are and "" or "${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+    if libraries and libraries ~= "" then behind = ":" .. libraries end
+    pushenv(prefix .. "ENV_LD_LIBRARY_PATH", library_path .. behind)
 end
 
 for _, variable in ipairs({ "SIF", "SIF" .. name }) do pushenv(variable, sif or images[1]) end

@@ -6,6 +6,8 @@ set images __IMAGES__
 # source on the host, bind specification
 set binds __BINDS__
 set container_path __PATH__
+# folders, or nothing
+set library_path __LIBRARY_PATH__
 # name, value for the runtime to evaluate, value as it is
 set container_env __CONTAINER_ENV__
 set host_env __HOST_ENV__
@@ -142,7 +144,18 @@ proc sif_is_on {name} {
     return [expr {$value ni {"" 0 false}}]
 }
 set form [expr {[sif_is_on NO_EVAL] || [sif_is_on COMPAT] ? 2 : 1}]
-foreach entry $container_env { sif_setenv ${prefix}ENV_[lindex $entry 0] [lindex $entry $form] }
+set libraries [sif_before ${prefix}ENV_LD_LIBRARY_PATH]
+if {$libraries eq ""} { set libraries [sif_before SINGULARITYENV_LD_LIBRARY_PATH] }
+foreach entry $container_env {
+    lassign [list [lindex $entry 0] [lindex $entry $form]] variable value
+    if {$variable eq "LD_LIBRARY_PATH" && $library_path ne ""} { set libraries $value } else { sif_setenv ${prefix}ENV_$variable $value }
+}
+# Before the libraries that activating sets, or else the user, or else the image, which the runtime looks up there.
+if {$library_path ne ""} {
+    set behind [expr {$form == 2 ? "" : "\${LD_LIBRARY_PATH:+:\$LD_LIBRARY_PATH}"}]
+    if {$libraries ne ""} { set behind :$libraries }
+    sif_setenv ${prefix}ENV_LD_LIBRARY_PATH $library_path$behind
+}
 
 foreach variable [list SIF SIF$name] { sif_setenv $variable $sif }
 foreach variable [list RUNSCRIPTS RUNSCRIPTS$name] { sif_setenv $variable $runscripts }

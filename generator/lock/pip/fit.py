@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import IO, Literal
+from typing import Literal
 
 from packaging.metadata import parse_email
 from packaging.requirements import InvalidRequirement, Requirement
@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from ebsif.base.manifest import Manifest
+from ebsif.binaries import LIBRARY, names_in
 from ebsif.errors import ConflictError, FileError
 from ebsif.inside.layer import SHARED, modules
 from ebsif.inside.packages import is_wheel
@@ -23,10 +24,6 @@ Gpus = Literal["CUDA", "ROCm", "no"]
 # What each package depends on.
 Graph = Mapping[str, frozenset[str]]
 
-_CHUNK = 1 << 24  # bytes
-_LONGEST_NAME = 512
-# Names of libraries stand in each other between zero bytes.
-_LIBRARY = re.compile(rb"\0(lib[\w.+-]+\.so[.\d]*)(?=\0)")
 _TORCH = re.compile(r"lib(torch|c10)\w*\.so")
 _CUDA = re.compile(r"lib(cudart|cublas|cudnn|cufft|cusolver|cusparse|nccl|nvrtc|torch_cuda|c10_cuda)\b.*\.so")
 _ROCM = re.compile(r"lib(amdhip64|hipblas|hsa-runtime64|MIOpen|rccl|rocblas|torch_hip|c10_hip)\b.*\.so")
@@ -144,7 +141,7 @@ class _Wheel:
                 for name in self.names:
                     if ".so" in PurePosixPath(name).name:
                         with archive.open(name) as file:
-                            found |= _named_in(file)
+                            found |= names_in(file, LIBRARY)
         return frozenset(found)
 
     @property
@@ -170,17 +167,6 @@ class _Wheel:
             return zipfile.ZipFile(self._path)
         except (OSError, zipfile.BadZipFile) as error:
             raise FileError(f"{self._path} cannot be read as a wheel: {error}") from error
-
-
-def _named_in(file: IO[bytes]) -> set[str]:
-    """Return the names of libraries that stand in a file, which may be larger than the memory."""
-    found: set[str] = set()
-    rest = b""
-    while chunk := file.read(_CHUNK):
-        rest += chunk
-        found |= {library.decode() for library in _LIBRARY.findall(rest)}
-        rest = rest[-_LONGEST_NAME:]
-    return found
 
 
 def _requirements(texts: Iterable[str]) -> Iterator[Requirement]:

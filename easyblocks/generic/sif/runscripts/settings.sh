@@ -10,7 +10,7 @@ source "${BASH_SOURCE[0]%/*}/caches.sh"
 read_settings() {
     local line rest
     image_name='' installed_runtime='' gpu='' frozen=() binds=() path=() names=() values=() host=()
-    start_values=() start_folders=() ports='' masks=()
+    start_values=() start_folders=() ports='' masks=() libraries=''
     while IFS= read -r line; do
         rest=${line#* }
         case ${line%% *} in
@@ -20,6 +20,7 @@ read_settings() {
             gpu) gpu=$rest ;;
             bind) binds+=("$rest") ;;
             path) path+=("$rest") ;;
+            library) libraries+=${libraries:+:}$rest ;;
             env) names+=("${rest%% *}") values+=("${rest#* }") ;;
             host) host+=("$rest") ;;
             start) start_values+=("$rest") ;;

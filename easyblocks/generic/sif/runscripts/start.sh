@@ -64,7 +64,9 @@ if [[ -n ${!own_root-} && ${!own_root} -ef $root ]]; then loaded=yes; fi
 others=: # Folders that are before PATH in its container.
 if [[ -z $loaded && -r ${CONTAINERROOT-}/runscripts/container.conf ]]; then
     read_settings "$CONTAINERROOT/runscripts"
-    for variable in "${names[@]}"; do unset "APPTAINERENV_$variable" "SINGULARITYENV_$variable"; done
+    for variable in "${names[@]}" ${libraries:+LD_LIBRARY_PATH}; do
+        unset "APPTAINERENV_$variable" "SINGULARITYENV_$variable"
+    done
     for entry in "${host[@]}"; do
         variable=${entry%% *}
         if [[ ${!variable-} = "${entry#* }" ]]; then unset "$variable"; fi
@@ -178,6 +180,18 @@ if [[ -z $loaded || ${!own_runtime##*/} != "${runtime##*/}" ]]; then
             inject "$variable" "${values[index]}"
         fi
     done
+    # Before all those, or else before the image's own, which the runtime looks up in the container.
+    if [[ -n $libraries ]]; then
+        variable=${prefix}ENV_LD_LIBRARY_PATH
+        behind=${!variable-${SINGULARITYENV_LD_LIBRARY_PATH-${APPTAINERENV_LD_LIBRARY_PATH-}}}
+        # shellcheck disable=SC2016
+        case $behind: in
+            "$libraries":*) libraries=$behind ;;
+            :) [[ -n $as_they_are ]] || libraries+='${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}' ;;
+            *) libraries+=:$behind ;;
+        esac
+        export "$variable=$libraries"
+    fi
     used_variable ENV_PREPEND_PATH
     given=${!used-}
     if [[ -n $loaded ]]; then given=${APPTAINERENV_PREPEND_PATH-}:${SINGULARITYENV_PREPEND_PATH-}; fi
