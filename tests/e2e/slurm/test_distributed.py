@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.cluster import Account, Cluster, children, cluster
+from tests.support.cluster import Account, cluster
 from tests.support.site import Site
 from tests.support.training import TELL, tasks
 from workbench import Machine
@@ -89,10 +89,9 @@ def test_what_sbatch_exports_reaches_python_with_the_module_and_without(
     user: Account, export: str, python: str
 ) -> None:
     program = "import os; print(os.environ['DATA'], os.environ.get('EBROOTPYTORCH') is not None)"
-    script = f'#!/bin/bash\nsrun {python} -c "{program}"\n'
-    (user.folder / "export.sh").write_text(script)
-    user.output(f"sbatch --wait -N2 -o export.out --export={export}DATA='two  words' export.sh $CONTAINERROOT")
-    assert (user.folder / "export.out").read_text() == "two  words True\n" * 2
+    (user.folder / "export.sh").write_text(f'#!/bin/bash\nsrun {python} -c "{program}"\n')
+    job = user.submit("export.sh $CONTAINERROOT", f"-N2 --export={export}DATA='two  words'")
+    assert (job.status, job.output) == ((0, 0), "two  words True\n" * 2)
 
 
 RUN = "$SIFRUNTIMEPYTORCH run $SIF"
@@ -303,17 +302,12 @@ def test_beside_another_job_a_task_runs_near_the_gpu_that_it_really_has(user: Ac
 # --- what is left ---
 
 
-def caches(cluster: Cluster) -> list[str]:
-    """Return the folders with caches on the nodes."""
-    return [path.name for node in cluster.nodes for path in cluster.tmp(node).glob("*-ebsif-*")]
-
-
 @pytest.mark.parametrize("end", ["0 all", "3 all", "SIGSEGV all", "SIGKILL all", "3 2"])
 def test_caches_are_there_while_tasks_run_and_go_with_the_last(user: Account, end: str) -> None:
     done = user.run(f"srun -K -N2 -n4 python-distributed end.py {end}")
     # Those that end first end the others, before these may have looked.
     assert "'miopen'" in done.stdout, done.stderr
-    assert caches(user.cluster) == []
+    assert user.cluster.caches() == []
 
 
 def test_the_steps_of_a_job_share_a_cache_and_jobs_do_not(user: Account) -> None:
@@ -332,14 +326,11 @@ def test_the_steps_of_a_job_share_a_cache_and_jobs_do_not(user: Account) -> None
 
 
 def test_two_clusters_run_at_once_and_nothing_of_one_is_left(user: Account, machine: Machine) -> None:
-    def all_below(process: int) -> list[int]:
-        return [process, *(number for child in children(process) for number in all_below(child))]
-
     with cluster(machine, name="other") as other:
         done = other.machine.run(["srun", "-N2", "hostname"], user=machine.user)
         assert sorted(done.stdout.split()) == sorted(other.nodes), done.stderr
         other.machine.run(["bash", "-c", "setsid -f srun -N2 sleep 1000 > /dev/null 2>&1"], check=True)
-        processes = all_below(other.machine.process)
+        processes = other.processes()
         assert len(processes) > 7
     assert not other.folder.exists()
     assert [number for number in processes if Path(f"/proc/{number}").exists()] == []
