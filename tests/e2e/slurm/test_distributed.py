@@ -17,7 +17,8 @@ from workbench import Machine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 
-DISTRIBUTED = "$SIFRUNTIMEPYTORCH run $SIF conda-python-distributed"
+RUN = "$SIFRUNTIMEPYTORCH run $SIF"
+DISTRIBUTED = f"{RUN} conda-python-distributed"
 
 # What a task knows of itself.
 SAY = f"""{TELL}
@@ -29,6 +30,8 @@ LAYER = f"""{TELL}
 import sys, lightning_utilities
 tell(os.environ["RANK"], sys.executable, lightning_utilities.__file__)
 """
+# Whether it writes to a terminal, its layer, and the image around it.
+WHERE = "import os, sys, lightning_utilities; print(os.isatty(1), sys.prefix, os.environ['APPTAINER_CONTAINER'])"
 # Tells the signals that come, up to SIGTERM.
 AWAIT = f"""{TELL}
 import signal
@@ -55,21 +58,11 @@ os.kill(os.getpid(), getattr(signal, how))
 
 @pytest.fixture(scope="module", autouse=True)
 def programs(place: Site) -> None:
-    for name, text in {"say": SAY, "layer": LAYER, "await": AWAIT, "end": ENDING}.items():
+    for name, text in {"say": SAY, "layer": LAYER, "await": AWAIT, "end": ENDING, "where": WHERE}.items():
         (place.folder / f"{name}.py").write_text(text)
 
 
 # --- starting ---
-
-
-def test_one_task_and_four_on_two_nodes_train_to_the_same_loss(user: Account) -> None:
-    (alone,) = tasks(user.output(f"srun -n1 {DISTRIBUTED} train.py"))
-    assert (alone.rank, alone.size, alone.total) == ("0", "1", "1")
-    four = tasks(user.output(f"srun -N2 -n4 {DISTRIBUTED} train.py"))
-    first, second = user.cluster.nodes
-    assert [task.host for task in four] == [first, first, second, second]
-    assert {(task.size, task.master, task.total) for task in four} == {("4", first, "15")}
-    assert {task.loss for task in four} == {alone.loss}
 
 
 def test_a_module_loaded_where_a_job_is_submitted_counts_on_its_nodes(anyone: Account) -> None:
@@ -94,15 +87,15 @@ def test_what_sbatch_exports_reaches_python_with_the_module_and_without(
     assert (job.status, job.output) == ((0, 0), "two  words True\n" * 2)
 
 
-RUN = "$SIFRUNTIMEPYTORCH run $SIF"
-
-
-def test_python_and_torchrun_on_one_task_and_four_train_to_the_same_loss(user: Account) -> None:
+def test_one_task_and_four_on_two_nodes_train_to_the_same_loss(user: Account) -> None:
     (alone,) = tasks(user.output(f"srun -n1 {RUN} python-distributed train.py"))
-    four = tasks(user.output("srun -N2 -n4 python-distributed train.py"))
-    of_torchrun = tasks(user.output("srun -N2 -n2 torchrun-distributed --nproc-per-node=2 train.py"))
+    assert (alone.rank, alone.size, alone.total) == ("0", "1", "1")
     first, second = user.cluster.nodes
-    for found in (four, of_torchrun):
+    for four in (
+        "-n4 python-distributed train.py",
+        "-n2 torchrun-distributed --nproc-per-node=2 train.py",
+    ):
+        found = tasks(user.output(f"srun -N2 {four}"))
         assert [task.host for task in found] == [first, first, second, second]
         assert {(task.size, task.master, task.total) for task in found} == {("4", first, "15")}
         assert {task.loss for task in found} == {alone.loss}
@@ -117,6 +110,46 @@ def test_tasks_know_their_place_where_nodes_have_different_numbers_of_them(user:
         ["1", "3", "1", "2", first, first],
         ["2", "3", "0", "1", second, first],
     ]
+
+
+@pytest.mark.parametrize(
+    ("step", "places"),
+    [
+        ("-N2 -n3 -m cyclic python-distributed say.py", [(0, 2, 0), (0, 1, 1), (1, 2, 0)]),
+        ("-N1 -n1 python-distributed say.py : -N1 -n2 python-distributed say.py", [(0, 1, 0), (0, 2, 1), (1, 2, 1)]),
+    ],
+    ids=["cyclic", "heterogeneous"],
+)
+def test_tasks_know_their_place_however_slurm_has_put_them(
+    user: Account, step: str, places: list[tuple[int, int, int]]
+) -> None:
+    lines = user.output(f"srun {step}").splitlines()
+    nodes = user.cluster.nodes
+    assert [line.split()[:6] for line in sorted(lines)] == [
+        [str(rank), "3", str(local), str(tasks), nodes[node], nodes[0]]
+        for rank, (local, tasks, node) in enumerate(places)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "terminal", "image"),
+    [
+        ("script -qec 'srun --pty python where.py' /dev/null < /dev/null | tr -d '\\r'", True, "$SIF"),
+        ('srun --bcast=/tmp/copy "$(type -P python)" where.py', False, "$SIF"),
+        (
+            "salloc -Q -n1 bash -c 'sbcast $SIF /tmp/own.sif; SIFPYTORCH=/tmp/own.sif srun python where.py'",
+            False,
+            "/tmp/own.sif",
+        ),
+    ],
+    ids=["terminal", "command copied to the node", "image copied to the node"],
+)
+def test_python_has_its_layer_wherever_command_and_image_are(
+    user: Account, script: str, terminal: bool, image: str
+) -> None:
+    said, expected = user.output(f'{script}; echo "{image}"').splitlines()[-2:]
+    # A terminal shows that nobody types, too.
+    assert said.endswith(f"{terminal} /user-software/venv/pytorch {expected}")
 
 
 def test_the_processes_of_torchrun_see_the_layer(user: Account) -> None:
