@@ -54,7 +54,7 @@ GresTypes=gpu
 KillWait=5
 OverTimeLimit=0
 InactiveLimit=0
-SchedulerParameters=sched_interval=1,bf_interval=1
+SchedulerParameters=sched_interval=1,bf_interval=1,batch_sched_delay=0
 ${nodes}PartitionName=debug Nodes=ALL Default=YES MaxTime=INFINITE OverSubscribe=FORCE:4 State=UP
 CONF
     cat > etc/slurm/cgroup.conf <<CONF

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.support.site import Site
 from workbench import Machine, store
@@ -14,6 +14,20 @@ from workbench import Machine, store
 SCRIPT = Path(__file__).parents[2] / "workbench" / "cluster.sh"
 # Minutes after which Slurm ends what hangs.
 LIMIT = {f"{command}_TIMELIMIT": "2" for command in ("SLURM", "SALLOC", "SBATCH")}
+
+
+# A job that runs nothing on the nodes, to wait for another one.
+AFTER = "salloc --quiet --ntasks=1"
+# How the job has ended whose number is in $job.
+STATUS = "scontrol show job $job | sed -n 's/.* ExitCode=//p'"
+
+
+class Job(NamedTuple):
+    """What a batch job has come to."""
+
+    status: tuple[int, int]
+    """The status of the script, and the signal that has ended it."""
+    output: str
 
 
 @dataclass(frozen=True)
@@ -61,6 +75,14 @@ class Cluster:
         """Return what a compute node has as its /tmp."""
         return self.folder / "tmp" / node
 
+    def caches(self) -> list[str]:
+        """Return the folders with caches on the nodes."""
+        return [path.name for node in self.nodes for path in self.tmp(node).glob("*-ebsif-*")]
+
+    def processes(self) -> set[int]:
+        """Return the numbers of all processes of the cluster."""
+        return {self.machine.process, *_all_below(self.machine.process)}
+
 
 @dataclass(frozen=True)
 class Account:
@@ -83,8 +105,15 @@ class Account:
     def batch(self, script: str, options: str) -> str:
         """Return what a batch script prints, all of it."""
         (self.folder / "batch.sh").write_text(f"#!/bin/bash\n{script}\n")
-        self.run(f"sbatch --wait -o batch.out {options} batch.sh")
-        return (self.folder / "batch.out").read_text()
+        return self.submit("batch.sh", options).output
+
+    def submit(self, script: str, options: str = "") -> "Job":
+        """Submit a script and return what it has come to; `sbatch --wait` would look only after 10 seconds."""
+        name = "job.out"
+        (self.folder / name).unlink(missing_ok=True)
+        submit = f"job=$(sbatch --parsable -o {name} {options} {script}) || exit"
+        status = self.output(f"{submit}\n{AFTER} --dependency=afterany:$job true\n{STATUS}").split(":")
+        return Job((int(status[0]), int(status[1])), (self.folder / name).read_text(errors="surrogateescape"))
 
     def arguments(self, script: str, **options: Any) -> dict[str, Any]:
         options["env"] = LIMIT | (options.get("env") or {})
@@ -128,3 +157,7 @@ def cluster(machine: Machine, *shared: Path, name: str = "n") -> Iterator[Cluste
 def children(process: int) -> list[int]:
     """Return the processes that a process has started."""
     return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def _all_below(process: int) -> set[int]:
+    return {number for child in children(process) for number in (child, *_all_below(child))}

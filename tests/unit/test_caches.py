@@ -145,7 +145,7 @@ def left(scripts: Runscripts, job: str, process: str = OVER) -> Path:
 
 def test_the_next_start_removes_what_jobs_have_left_that_are_over(scripts: Runscripts) -> None:
     left(scripts, "7")
-    (scripts.caches / f".ebsif-gone.{os.getuid()}.99" / "miopen").mkdir(parents=True)
+    (scripts.caches / "anna-ebsif-base-6.ebsif-gone.99" / "miopen").mkdir(parents=True)
     start(scripts)
     assert caches(scripts) == [OURS]
 
@@ -164,9 +164,11 @@ def test_not_of_a_job_that_slurm_has_a_group_for(scripts: Runscripts, group: str
     assert caches(scripts) == [OURS, "anna-ebsif-base-7"]
 
 
-def test_not_by_other_tasks_than_the_first_of_a_node(scripts: Runscripts) -> None:
-    left(scripts, "7")
+def test_not_by_other_tasks_of_a_job_than_the_first_of_a_node(scripts: Runscripts) -> None:
     start(scripts, 1)
+    left(scripts, "7")
+    start(scripts, 0)
+    start(scripts, 0, SLURM_STEP_ID="1")
     assert "anna-ebsif-base-7" in caches(scripts)
 
 

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.cluster import Account, Cluster, children, cluster
+from tests.support.cluster import Account, cluster
 from tests.support.site import Site
 from tests.support.training import TELL, tasks
 from workbench import Machine
 
 pytestmark = [pytest.mark.e2e, pytest.mark.cluster]
 
-DISTRIBUTED = "$SIFRUNTIMEPYTORCH run $SIF conda-python-distributed"
+RUN = "$SIFRUNTIMEPYTORCH run $SIF"
+DISTRIBUTED = f"{RUN} conda-python-distributed"
 
 # What a task knows of itself.
 SAY = f"""{TELL}
@@ -29,6 +30,8 @@ LAYER = f"""{TELL}
 import sys, lightning_utilities
 tell(os.environ["RANK"], sys.executable, lightning_utilities.__file__)
 """
+# Whether it writes to a terminal, its layer, and the image around it.
+WHERE = "import os, sys, lightning_utilities; print(os.isatty(1), sys.prefix, os.environ['APPTAINER_CONTAINER'])"
 # Tells the signals that come, up to SIGTERM.
 AWAIT = f"""{TELL}
 import signal
@@ -55,21 +58,11 @@ os.kill(os.getpid(), getattr(signal, how))
 
 @pytest.fixture(scope="module", autouse=True)
 def programs(place: Site) -> None:
-    for name, text in {"say": SAY, "layer": LAYER, "await": AWAIT, "end": ENDING}.items():
+    for name, text in {"say": SAY, "layer": LAYER, "await": AWAIT, "end": ENDING, "where": WHERE}.items():
         (place.folder / f"{name}.py").write_text(text)
 
 
 # --- starting ---
-
-
-def test_one_task_and_four_on_two_nodes_train_to_the_same_loss(user: Account) -> None:
-    (alone,) = tasks(user.output(f"srun -n1 {DISTRIBUTED} train.py"))
-    assert (alone.rank, alone.size, alone.total) == ("0", "1", "1")
-    four = tasks(user.output(f"srun -N2 -n4 {DISTRIBUTED} train.py"))
-    first, second = user.cluster.nodes
-    assert [task.host for task in four] == [first, first, second, second]
-    assert {(task.size, task.master, task.total) for task in four} == {("4", first, "15")}
-    assert {task.loss for task in four} == {alone.loss}
 
 
 def test_a_module_loaded_where_a_job_is_submitted_counts_on_its_nodes(anyone: Account) -> None:
@@ -89,21 +82,20 @@ def test_what_sbatch_exports_reaches_python_with_the_module_and_without(
     user: Account, export: str, python: str
 ) -> None:
     program = "import os; print(os.environ['DATA'], os.environ.get('EBROOTPYTORCH') is not None)"
-    script = f'#!/bin/bash\nsrun {python} -c "{program}"\n'
-    (user.folder / "export.sh").write_text(script)
-    user.output(f"sbatch --wait -N2 -o export.out --export={export}DATA='two  words' export.sh $CONTAINERROOT")
-    assert (user.folder / "export.out").read_text() == "two  words True\n" * 2
+    (user.folder / "export.sh").write_text(f'#!/bin/bash\nsrun {python} -c "{program}"\n')
+    job = user.submit("export.sh $CONTAINERROOT", f"-N2 --export={export}DATA='two  words'")
+    assert (job.status, job.output) == ((0, 0), "two  words True\n" * 2)
 
 
-RUN = "$SIFRUNTIMEPYTORCH run $SIF"
-
-
-def test_python_and_torchrun_on_one_task_and_four_train_to_the_same_loss(user: Account) -> None:
+def test_one_task_and_four_on_two_nodes_train_to_the_same_loss(user: Account) -> None:
     (alone,) = tasks(user.output(f"srun -n1 {RUN} python-distributed train.py"))
-    four = tasks(user.output("srun -N2 -n4 python-distributed train.py"))
-    of_torchrun = tasks(user.output("srun -N2 -n2 torchrun-distributed --nproc-per-node=2 train.py"))
+    assert (alone.rank, alone.size, alone.total) == ("0", "1", "1")
     first, second = user.cluster.nodes
-    for found in (four, of_torchrun):
+    for four in (
+        "-n4 python-distributed train.py",
+        "-n2 torchrun-distributed --nproc-per-node=2 train.py",
+    ):
+        found = tasks(user.output(f"srun -N2 {four}"))
         assert [task.host for task in found] == [first, first, second, second]
         assert {(task.size, task.master, task.total) for task in found} == {("4", first, "15")}
         assert {task.loss for task in found} == {alone.loss}
@@ -118,6 +110,46 @@ def test_tasks_know_their_place_where_nodes_have_different_numbers_of_them(user:
         ["1", "3", "1", "2", first, first],
         ["2", "3", "0", "1", second, first],
     ]
+
+
+@pytest.mark.parametrize(
+    ("step", "places"),
+    [
+        ("-N2 -n3 -m cyclic python-distributed say.py", [(0, 2, 0), (0, 1, 1), (1, 2, 0)]),
+        ("-N1 -n1 python-distributed say.py : -N1 -n2 python-distributed say.py", [(0, 1, 0), (0, 2, 1), (1, 2, 1)]),
+    ],
+    ids=["cyclic", "heterogeneous"],
+)
+def test_tasks_know_their_place_however_slurm_has_put_them(
+    user: Account, step: str, places: list[tuple[int, int, int]]
+) -> None:
+    lines = user.output(f"srun {step}").splitlines()
+    nodes = user.cluster.nodes
+    assert [line.split()[:6] for line in sorted(lines)] == [
+        [str(rank), "3", str(local), str(tasks), nodes[node], nodes[0]]
+        for rank, (local, tasks, node) in enumerate(places)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("script", "terminal", "image"),
+    [
+        ("script -qec 'srun --pty python where.py' /dev/null < /dev/null | tr -d '\\r'", True, "$SIF"),
+        ('srun --bcast=/tmp/copy "$(type -P python)" where.py', False, "$SIF"),
+        (
+            "salloc -Q -n1 bash -c 'sbcast $SIF /tmp/own.sif; SIFPYTORCH=/tmp/own.sif srun python where.py'",
+            False,
+            "/tmp/own.sif",
+        ),
+    ],
+    ids=["terminal", "command copied to the node", "image copied to the node"],
+)
+def test_python_has_its_layer_wherever_command_and_image_are(
+    user: Account, script: str, terminal: bool, image: str
+) -> None:
+    said, expected = user.output(f'{script}; echo "{image}"').splitlines()[-2:]
+    # A terminal shows that nobody types, too.
+    assert said.endswith(f"{terminal} /user-software/venv/pytorch {expected}")
 
 
 def test_the_processes_of_torchrun_see_the_layer(user: Account) -> None:
@@ -303,17 +335,12 @@ def test_beside_another_job_a_task_runs_near_the_gpu_that_it_really_has(user: Ac
 # --- what is left ---
 
 
-def caches(cluster: Cluster) -> list[str]:
-    """Return the folders with caches on the nodes."""
-    return [path.name for node in cluster.nodes for path in cluster.tmp(node).glob("*-ebsif-*")]
-
-
 @pytest.mark.parametrize("end", ["0 all", "3 all", "SIGSEGV all", "SIGKILL all", "3 2"])
 def test_caches_are_there_while_tasks_run_and_go_with_the_last(user: Account, end: str) -> None:
     done = user.run(f"srun -K -N2 -n4 python-distributed end.py {end}")
     # Those that end first end the others, before these may have looked.
     assert "'miopen'" in done.stdout, done.stderr
-    assert caches(user.cluster) == []
+    assert user.cluster.caches() == []
 
 
 def test_the_steps_of_a_job_share_a_cache_and_jobs_do_not(user: Account) -> None:
@@ -332,14 +359,11 @@ def test_the_steps_of_a_job_share_a_cache_and_jobs_do_not(user: Account) -> None
 
 
 def test_two_clusters_run_at_once_and_nothing_of_one_is_left(user: Account, machine: Machine) -> None:
-    def all_below(process: int) -> list[int]:
-        return [process, *(number for child in children(process) for number in all_below(child))]
-
     with cluster(machine, name="other") as other:
         done = other.machine.run(["srun", "-N2", "hostname"], user=machine.user)
         assert sorted(done.stdout.split()) == sorted(other.nodes), done.stderr
         other.machine.run(["bash", "-c", "setsid -f srun -N2 sleep 1000 > /dev/null 2>&1"], check=True)
-        processes = all_below(other.machine.process)
+        processes = other.processes()
         assert len(processes) > 7
     assert not other.folder.exists()
     assert [number for number in processes if Path(f"/proc/{number}").exists()] == []

@@ -40,29 +40,35 @@ has_group() {
     return 1
 }
 
-# Marks the caches as used by this task; fails where a task that has ended just now has removed them.
+# Marks the caches as used by this task, which may be the first one; fails where a task that has ended just now has removed them.
 mark_cache() {
     local mark=$1/.ebsif-job/$SLURM_JOB_ID
+    first=
     # Not the folder itself, which is to be whole. Another task may make these at the same time.
-    [[ -d $mark ]] || mkdir -- "$1/.ebsif-job" "$mark" 2> /dev/null
+    if [[ ! -d $mark ]] && mkdir -- "$1/.ebsif-job" "$mark" 2> /dev/null; then first=yes; fi
     { echo $$ > "$mark/${SLURM_STEP_ID:-none}.${SLURM_LOCALID:-$$}"; } 2> /dev/null
 }
 
 # Removes caches of jobs that are over, from folders whose names begin so: none of their tasks is alive here, nor does Slurm have
-# a control group for them. A container in which this cannot be seen leaves them to another one.
+# a control group for them. A container in which this cannot be seen leaves them to another one. A long /tmp takes a while to
+# read: once is enough.
 sweep_caches() {
     local mark job file top
     has_group "$SLURM_JOB_ID" || [[ ! -e /.singularity.d ]] || return 0
-    for mark in "$1"*/.ebsif-job/[0-9]*; do
-        job=${mark##*/} top=${mark%/*/*}
-        if [[ ! $job =~ ^[0-9]+$ || $job = "$SLURM_JOB_ID" ]] || ! is_marked "$top" "$job" || has_group "$job"; then continue; fi
-        for file in "$mark"/*; do
-            ! is_alive "$file" || continue 2
+    for top in "$1"*; do
+        is_own_folder "$top" || continue
+        if is_gone "$top"; then
+            rm -rf -- "$top"
+            continue
+        fi
+        for mark in "$top"/.ebsif-job/[0-9]*; do
+            job=${mark##*/}
+            if [[ ! $job =~ ^[0-9]+$ || $job = "$SLURM_JOB_ID" ]] || ! is_marked "$top" "$job" || has_group "$job"; then continue; fi
+            for file in "$mark"/*; do
+                ! is_alive "$file" || continue 2
+            done
+            remove_cache "$top"
         done
-        remove_cache "$top"
-    done
-    for file in "${1%/*}"/.ebsif-gone."$UID".*; do
-        ! is_own_folder "$file" || rm -rf -- "$file"
     done
 }
 
@@ -89,7 +95,7 @@ leave_caches() {
     local mark file top
     for mark in "$1"*/.ebsif-job/"$SLURM_JOB_ID"; do
         top=${mark%/*/*}
-        is_marked "$top" "$SLURM_JOB_ID" || continue
+        ! is_gone "$top" && is_marked "$top" "$SLURM_JOB_ID" || continue
         rm -f -- "$mark/$SLURM_STEP_ID.$SLURM_LOCALID"
         [[ $2 = step ]] || continue
         # Those outside steps have no epilog.
@@ -100,9 +106,12 @@ leave_caches() {
     done
 }
 
+# Tells whether a folder has the name of one that is being removed.
+is_gone() { [[ $1 = *.ebsif-gone.* ]]; }
+
 # Removes a folder, under another name, so that whoever starts meanwhile has a whole one; not if a task has come to use it.
 remove_cache() {
-    local gone=${1%/*}/.ebsif-gone.$UID.$$
+    local gone=$1.ebsif-gone.$$
     mv -T -- "$1" "$gone" 2> /dev/null || return 0
     if has_files "$gone/.ebsif-job/$SLURM_JOB_ID" && mv -T -- "$gone" "$1" 2> /dev/null; then return; fi
     rm -rf -- "$gone"

@@ -61,7 +61,7 @@ expand() {
 # is, and its folder is the affair of whoever has set it. Where nothing comes out, nothing is set.
 set_start_values() {
     # A user without $USER, as cron and `env -i` start things, has a name all the same.
-    local entry variable expanded prefix made=() cache='' EBSIF_IMAGE=${image_name%.sif} USER=${USER:-$(id -un)}
+    local entry variable expanded prefix first made=() cache='' EBSIF_IMAGE=${image_name%.sif} USER=${USER:-$(id -un)}
     for entry in "${start_values[@]}"; do
         variable=${entry%% *}
         [[ -z ${!variable+set} ]] || continue
@@ -81,7 +81,8 @@ set_start_values() {
         [[ $entry != 3 ]] || fail "nothing can be written in $cache: choose another folder by setting EBSIF_CACHE_TOP"
         for variable in "${made[@]}"; do make_private_folder "${!variable}" "$variable"; done
     done
-    [[ ${SLURM_LOCALID:-0} = 0 ]] || return 0
+    # Once for a job.
+    [[ -n $first ]] || return 0
     find_prefix "$cache"
     sweep_caches "$prefix"
 }
