@@ -55,6 +55,9 @@ HOSTILE = [
     "\u201cü\u201d",
 ]
 
+# The time of the scripts, before which the signal comes; the variables of the tests give less.
+LONG = "--time=20"
+
 Write = Callable[..., str]
 
 
@@ -70,7 +73,7 @@ def write(user: Account, tmp_path: Path) -> Write:
 
     def write_script(*program: str, options: str = "--nodes 2") -> str:
         name = f"{tmp_path.name}.sh"
-        asked = f"$LOADEDMODULES --site here.yml --partition debug --time 20 {options} -o {name}"
+        asked = f"$LOADEDMODULES --site here.yml --partition debug {LONG} {options} -o {name}"
         user.output(f"ebsif jobscript {asked} -- python {join(program)}")
         checked = subprocess.run(["shellcheck", user.folder / name], capture_output=True, text=True, check=False)
         assert (checked.stdout, checked.returncode) == ("", 0)
@@ -81,7 +84,7 @@ def write(user: Account, tmp_path: Path) -> Write:
 
 @pytest.mark.parametrize("style", ["", "--torchrun"])
 def test_a_script_trains_on_all_gpus_of_two_nodes(user: Account, write: Write, style: str) -> None:
-    job = user.submit(write("train.py", options=f"--nodes 2 {style}"))
+    job = user.submit(write("train.py", options=f"--nodes 2 {style}"), LONG)
     lines = "".join(line.partition(": ")[2] for line in job.output.splitlines(keepends=True))
     first, second = user.cluster.nodes
     found = tasks(lines)
@@ -92,7 +95,7 @@ def test_a_script_trains_on_all_gpus_of_two_nodes(user: Account, write: Write, s
 
 
 def test_each_task_is_near_its_gpu_and_gets_arguments_of_any_content(user: Account, write: Write) -> None:
-    job = user.submit(write("got.py", *HOSTILE))
+    job = user.submit(write("got.py", *HOSTILE), LONG)
     labels, found = zip(*[line.split(": ", 1) for line in sorted(job.output.splitlines())], strict=True)
     assert labels == ("0", "1", "2", "3"), job.output
     assert [ast.literal_eval(words) for words in found] == [(rank, [1 - rank % 2], True, HOSTILE) for rank in range(4)]
@@ -101,7 +104,7 @@ def test_each_task_is_near_its_gpu_and_gets_arguments_of_any_content(user: Accou
 
 
 def test_a_task_that_dies_ends_the_job_and_is_named(user: Account, write: Write) -> None:
-    done = user.run(f"sbatch --wait -o died.out {write('die.py')}")
+    done = user.run(f"sbatch --wait {LONG} -o died.out {write('die.py')}")
     assert done.returncode != 0
     assert "task 2: Exited with exit code 3" in (user.folder / "died.out").read_text()
     assert user.cluster.caches() == []
@@ -110,7 +113,7 @@ def test_a_task_that_dies_ends_the_job_and_is_named(user: Account, write: Write)
 def test_each_number_of_an_array_is_a_job_of_its_own(user: Account, write: Write) -> None:
     script = write("number.py", options="--nodes 1 --array 0-1")
     name, job = user.output(
-        f"job=$(sbatch --parsable {script}) && {AFTER} --dependency=afterok:$job true && echo {script} $job"
+        f"job=$(sbatch --parsable {LONG} {script}) && {AFTER} --dependency=afterok:$job true && echo {script} $job"
     ).split()
     for number in range(2):
         lines = (user.folder / f"{name}-{job}_{number}.out").read_text().splitlines()
@@ -120,7 +123,7 @@ def test_each_number_of_an_array_is_a_job_of_its_own(user: Account, write: Write
 def test_at_the_signal_before_the_end_each_task_saves(user: Account, write: Write) -> None:
     script = write("save.py")
     assert "#SBATCH --signal=USR1@300\n" in (user.folder / script).read_text()
-    user.output(f"mkfifo said && sbatch -o said {script}")
+    user.output(f"mkfifo said && sbatch {LONG} -o said {script}")
     with (user.folder / "said").open() as said:
         ready = sorted(said.readline() for _ in range(4))
         job = ready[0].split()[-1]

@@ -95,7 +95,7 @@ leave_caches() {
     local mark file top
     for mark in "$1"*/.ebsif-job/"$SLURM_JOB_ID"; do
         top=${mark%/*/*}
-        ! is_gone "$top" && is_marked "$top" "$SLURM_JOB_ID" || continue
+        if is_gone "$top" || ! is_marked "$top" "$SLURM_JOB_ID"; then continue; fi
         rm -f -- "$mark/$SLURM_STEP_ID.$SLURM_LOCALID"
         [[ $2 = step ]] || continue
         # Those outside steps have no epilog.

@@ -73,13 +73,13 @@ set_start_values() {
         made+=("$variable")
         [[ $variable != EBSIF_CACHE_TOP ]] || cache=${expanded%/}
     done
-    for variable in "${made[@]}"; do make_private_folder "${!variable}" "$variable"; done
+    make_private_folders "${made[@]}"
     # Caches of this job, not for all.
     [[ ${SLURM_JOB_ID-} =~ ^[0-9]+$ && ${cache##*/} = *"$SLURM_JOB_ID"* ]] || return 0
     for entry in 1 2 3; do
         ! mark_cache "$cache" || break
         [[ $entry != 3 ]] || fail "nothing can be written in $cache: choose another folder by setting EBSIF_CACHE_TOP"
-        for variable in "${made[@]}"; do make_private_folder "${!variable}" "$variable"; done
+        make_private_folders "${made[@]}"
     done
     # Once for a job.
     [[ -n $first ]] || return 0
@@ -87,7 +87,17 @@ set_start_values() {
     sweep_caches "$prefix"
 }
 
-# Makes a folder for this user alone. Below a folder in which everybody may write, such as /tmp, somebody else may have
+# Makes the folders that variables name, for this user alone: those that are not there by one program, which costs as much as
+# all the rest.
+make_private_folders() {
+    local variable missing=()
+    for variable; do [[ -d ${!variable} ]] || missing+=("${!variable}"); done
+    # shellcheck disable=SC2174  # Folders above them are as the umask wants them.
+    [[ ${#missing[@]} = 0 ]] || mkdir -p -m 700 -- "${missing[@]}" 2> /dev/null
+    for variable; do make_private_folder "${!variable}" "$variable"; done
+}
+
+# Makes a folder for this user alone, or tells why there is none. Below a folder in which everybody may write, such as /tmp, somebody else may have
 # made one of its name before, or one of the folders above it.
 make_private_folder() {
     local folder=${1%/} above
