@@ -32,7 +32,7 @@ from easybuild.easyblocks.generic._siftext import shell_words, tcl_value
 from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
-from easybuild.tools.config import build_option, update_build_option
+from easybuild.tools.config import build_option
 from easybuild.tools.filetools import convert_name, read_file, symlink, verify_checksum, which
 from easybuild.tools.filetools import write_file
 from easybuild.tools.run import run_shell_cmd
@@ -524,7 +524,7 @@ class SifContainer(StagedEasyBlock):
         nodes = self.cfg['distributed']
         lines += ['ports %s' % nodes['ports']] if 'ports' in nodes else []
         lines += ['mask %s' % mask for mask in nodes.get('cpu_masks', [])]
-        write_file(os.path.join(self.installdir, SETTINGS_FILE), ''.join('%s\n' % line for line in lines))
+        self.write_whole(os.path.join(self.installdir, SETTINGS_FILE), ''.join('%s\n' % line for line in lines))
 
     def recorded_runtime(self):
         """Path of the container runtime that the settings which are there name, or None"""
@@ -533,18 +533,18 @@ class SifContainer(StagedEasyBlock):
         return found.group(1) if found else None
 
     def make_module_step(self, fake=False):
-        """Also for an image that is gone, and with the settings of wrappers, which are those of the module."""
-        if fake or self.dry_run:
-            return super().make_module_step(fake=fake)
-        if self.module_only and os.path.isdir(self.installdir):
+        """Also make the settings of wrappers, which are those of the module."""
+        if self.module_only and os.path.isdir(self.installdir) and not (fake or self.dry_run):
             self.write_settings()
-        # For the devel module, EasyBuild loads the module, which refuses without an image; making it must work.
-        devel_module = update_build_option('generate_devel_module',
-                                           build_option('generate_devel_module') and self.existing_image is not None)
-        try:
-            return super().make_module_step()
-        finally:
-            update_build_option('generate_devel_module', devel_module)
+        return super().make_module_step(fake=fake)
+
+    def has_loadable_module(self):
+        """The module refuses to be loaded without an image."""
+        return self.existing_image is not None
+
+    def kept_folders(self):
+        """What the container sees at /runscripts"""
+        return ['runscripts']
 
     def make_module_footer(self):
         """Add what the module does for the container: data for a fixed text, which is the same in every module."""

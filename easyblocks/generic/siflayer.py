@@ -163,6 +163,14 @@ class SifLayer(SifContainer):
         """Scripts of ours that need Python"""
         return ['diagnose', 'list-packages', 'pip']
 
+    def user_data(self):
+        """An environment that is left for the user to fill"""
+        return [] if self.has_packages else [LAYER_FOLDER, LAYER_IMAGE]
+
+    def kept_folders(self):
+        """Also a layer that its user has unpacked"""
+        return super().kept_folders() + [LAYER_FOLDER]
+
     def container_path(self):
         """The environment goes before all of the image."""
         path, own = super().container_path(), os.path.join(self.env_dir, 'bin')

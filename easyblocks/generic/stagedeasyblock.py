@@ -12,20 +12,32 @@
 """
 Installations that are all there or not there: they grow beside their place, and move into it when they are complete
 """
+import ctypes
+import errno
 import fcntl
 import glob
 import os
+import pwd
 import re
 import socket
 import time
 
 from easybuild.framework.easyblock import EasyBlock
+from easybuild.framework.easyconfig.easyconfig import ActiveMNS
 from easybuild.tools.build_log import EasyBuildError, print_msg, print_warning
-from easybuild.tools.config import build_option
-from easybuild.tools.filetools import det_lock_path, mkdir, remove_dir
+from easybuild.tools.config import build_option, update_build_option
+from easybuild.tools.filetools import det_lock_path, mkdir, read_file, remove, remove_dir, remove_file
+from easybuild.tools.filetools import write_file
 from easybuild.tools.hooks import FETCH_STEP
 
 HOLDER = '.holder.'
+
+# A file in an installation that has come into its place, for as long as what was there before is not out of it.
+ARRIVING = '.arriving'
+
+# linux/fs.h and fcntl.h
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
 
 
 class InstallationLock:
@@ -154,7 +166,17 @@ class InstallationLock:
 
 
 class StagedEasyBlock(EasyBlock):
-    """An easyblock whose installation replaces the one that is there only when it is complete"""
+    """
+    An easyblock whose installation replaces the one that is there only when it is complete, together with its module
+
+    The new installation grows beside its place, with its module in it; where modules are looked for, there is a link to
+    the module in the installation. So installation and module change places with the old ones in one system call, which
+    exchanges two folders. Where the file system cannot do that, two renames follow each other; if EasyBuild is killed
+    between them, the next `eb` puts the old installation back.
+
+    What a user has filled (user_data) goes over to the new installation as it is at that moment. Of the old one, what
+    running processes still look into (kept_folders) stays until the next `eb`.
+    """
 
     def __init__(self, *args, **kwargs):
         """Initialise"""
@@ -166,6 +188,18 @@ class StagedEasyBlock(EasyBlock):
         """Path of a hidden folder beside the installation."""
         parent, name = os.path.split(self.final_installdir)
         return os.path.join(parent, '.%s.%s' % (name, what))
+
+    def user_data(self):
+        """Names of folders in the installation that its user fills, and that a new one takes over"""
+        return []
+
+    def kept_folders(self):
+        """Names of folders in the installation that processes look into for as long as they run"""
+        return []
+
+    def has_loadable_module(self):
+        """Whether the module can be loaded here, for the devel module of EasyBuild"""
+        return True
 
     def run_all_steps(self, *args, **kwargs):
         """Run all steps; if one fails, leave behind what was there before."""
@@ -186,22 +220,39 @@ class StagedEasyBlock(EasyBlock):
         finally:
             if self.owns_lock:
                 self.installdir = self.final_installdir
+                self.finish_publishing()
                 remove_dir(self.sibling('new'))
             if not (self.dry_run or existed) and os.path.isdir(self.installdir) and not os.listdir(self.installdir):
                 # The fetch step makes it.
                 os.rmdir(self.installdir)
 
     def post_init(self):
-        """Also clean up after an installation that was killed."""
+        """Also clean up after an installation that was killed, and after the one before."""
         super().post_init()
         # The option --fetch ignores locks: another process may be installing.
         if self.dry_run or self.cfg['stop'] == FETCH_STEP:
             return
+        self.check_owners()
         self.owns_lock = True
         if not os.path.exists(self.final_installdir) and os.path.exists(self.sibling('old')):
             os.rename(self.sibling('old'), self.final_installdir)
-        remove_dir(self.sibling('old'))
+        self.finish_publishing()
+        self.remove_old()
         remove_dir(self.sibling('new'))
+
+    def check_owners(self):
+        """Refuse to replace what somebody else has made and does not let us change, before anything is done."""
+        top = self.final_installdir
+        folders = [os.path.dirname(top), os.path.dirname(self.mod_filepath)]
+        folders += [folder for place in (top, self.sibling('old'), self.sibling('new'))
+                    for folder in [place] + [os.path.join(place, name) for name in list_folder(place)]
+                    if os.path.isdir(folder) and not os.path.islink(folder)]
+        for folder in folders:
+            owner = os.stat(folder).st_uid if os.path.isdir(folder) else None
+            if owner not in (None, os.geteuid()) and not os.access(folder, os.W_OK | os.X_OK):
+                raise EasyBuildError("You may not change %s, which belongs to %s: ask them to install this, or to let "
+                                     "their group write there (eb --group-writable-installdir), or install into a "
+                                     "place of your own (--installpath).", folder, user_name(owner))
 
     def remove_module_file(self):
         """Leave the module in place until the new installation replaces the old one."""
@@ -216,19 +267,163 @@ class StagedEasyBlock(EasyBlock):
         remove_dir(self.installdir)
         mkdir(self.installdir, parents=True)
 
-    def publish(self):
-        """Put the complete installation into its final place."""
-        new, old = self.sibling('new'), self.sibling('old')
-        if not os.path.isdir(new):
-            return
-        self.installdir = self.final_installdir
-        if os.path.exists(self.installdir):
-            os.rename(self.installdir, old)
-        os.rename(new, self.installdir)
-        remove_dir(old)
+    def write_whole(self, path, text):
+        """Write a file that others may read at any moment."""
+        write_file(hidden(path), text)
+        if not self.dry_run:
+            write_to_disk(hidden(path))
+            os.rename(hidden(path), path)
+
+    # Module
+
+    def make_module_req(self):
+        """Paths of the module are those in the folder in which the installation has grown."""
+        current = self.installdir
+        if os.path.isdir(self.sibling('new')):
+            self.installdir = self.sibling('new')
+        try:
+            return super().make_module_req()
+        finally:
+            self.installdir = current
 
     def make_module_step(self, fake=False):
-        """Put the installation into its final place right before its module."""
-        if not fake and not self.dry_run:
-            self.publish()
-        return super().make_module_step(fake=fake)
+        """Make the module in the new installation, and put both into their place."""
+        if fake or self.dry_run:
+            return super().make_module_step(fake=fake)
+        self.installdir = self.final_installdir
+        place, name = self.mod_filepath, 'module' + self.module_generator.MODULE_FILE_EXTENSION
+        installed = os.path.join(self.final_installdir, name)
+        is_new = os.path.isdir(self.sibling('new'))
+        if is_new:
+            self.mod_filepath = os.path.join(self.sibling('new'), name)
+        else:
+            # Only the module is made, maybe without an installation.
+            target = installed if os.path.isdir(self.final_installdir) else place
+            self.mod_filepath = hidden(target)
+        mkdir(os.path.dirname(place), parents=True)
+        devel_module = update_build_option('generate_devel_module', False)
+        try:
+            modpath = super().make_module_step()
+            if is_new:
+                self.publish()
+            else:
+                write_to_disk(self.mod_filepath)
+                os.rename(self.mod_filepath, target)
+        finally:
+            remove_file(hidden(place))
+            remove_file(hidden(installed))
+            self.mod_filepath = place
+            update_build_option('generate_devel_module', devel_module)
+        if os.path.exists(installed):
+            replace_by_link(place, installed)
+        self.invalidate_module_caches(modpath)
+        self.modules_tool.update()
+        if devel_module and ActiveMNS().mns.det_make_devel_module() and self.has_loadable_module():
+            with self.fake_module_environment():
+                self.make_devel_module()
+        return modpath
+
+    # Putting an installation into its place
+
+    def publish(self):
+        """Put the complete installation into its final place, and what was there out of it."""
+        new = self.sibling('new')
+        copies = [os.path.join(new, name) for name in self.user_data()]
+        write_file(os.path.join(new, ARRIVING), ''.join('%d\n' % os.stat(path).st_ino for path in copies
+                                                        if os.path.exists(path)))
+        for folder, _, names in os.walk(new):
+            for path in [folder] + [os.path.join(folder, name) for name in names]:
+                write_to_disk(path)
+        if os.path.exists(self.final_installdir):
+            exchange(new, self.final_installdir, self.sibling('old'))
+        else:
+            os.rename(new, self.final_installdir)
+        self.finish_publishing()
+
+    def finish_publishing(self):
+        """Where a new installation has come into its place: give it what the user has filled, remove the old one."""
+        final, old, arriving = self.final_installdir, self.sibling('old'), os.path.join(self.final_installdir, ARRIVING)
+        if not os.path.exists(arriving):
+            return
+        if os.path.exists(self.sibling('new')):
+            # They have changed places.
+            self.remove_old()
+            os.rename(self.sibling('new'), old)
+        copies = read_file(arriving).split()
+        for name in self.user_data():
+            path, place = os.path.join(old, name), os.path.join(final, name)
+            if not os.path.exists(path) or str(os.stat(path).st_ino) in copies:
+                continue
+            # The very folder, which processes see, with what was written into it while the new one has grown.
+            if os.path.exists(place):
+                exchange(path, place, os.path.join(old, 'copy'))
+            else:
+                os.rename(path, place)
+        remove_file(arriving)
+        try:
+            self.remove_old(keep=self.kept_folders())
+        except EasyBuildError as err:
+            print_warning("The old installation is still there, at %s: %s", old, err)
+
+    def remove_old(self, keep=()):
+        """Remove what is left of an old installation, but for the folders whose names are given."""
+        old = self.sibling('old')
+        remove([os.path.join(old, name) for name in list_folder(old) if name not in keep])
+        if os.path.isdir(old) and not os.listdir(old):
+            os.rmdir(old)
+
+
+def list_folder(path):
+    """Names in a folder; none if there is no folder"""
+    return sorted(os.listdir(path)) if os.path.isdir(path) else []
+
+
+def user_name(number):
+    """Name of a user, given their number"""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return "user %d" % number
+
+
+def hidden(path):
+    """Path for what is to become a file, beside it"""
+    folder, name = os.path.split(path)
+    return os.path.join(folder, '.%s.new' % name)
+
+
+def write_to_disk(path):
+    """Have a file or a folder on the disk: some file systems find out only then that there is no space."""
+    if os.path.islink(path):
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def replace_by_link(path, target):
+    """Let a path be a link to a file, at every moment."""
+    if os.path.islink(path) and os.readlink(path) == target:
+        return
+    remove_file(hidden(path))
+    os.symlink(target, hidden(path))
+    os.rename(hidden(path), path)
+
+
+def exchange(one, other, aside):
+    """
+    Let two folders change places, at once where the file system can do that
+
+    :param aside: path that does not exist; where it cannot, the other folder is there at the end, and nothing at one
+    """
+    # renameat2(2); Python has no function for it.
+    function = getattr(ctypes.CDLL(None, use_errno=True), 'renameat2', None)
+    if function and function(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0:
+        return
+    error = ctypes.get_errno()
+    if function and error not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        raise EasyBuildError("Exchanging %s and %s failed: %s", one, other, os.strerror(error))
+    os.rename(other, aside)
+    os.rename(one, other)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from subprocess import PIPE
 
 import pytest
 
@@ -195,12 +196,54 @@ def test_make_squashfs_reports_failure_and_keeps_the_old_file(own: Site) -> None
     assert sorted(path.name for path in image.parent.iterdir() if path.name.startswith(".")) == []
 
 
+@pytest.mark.parametrize("place", ["user"], indirect=True)
+@pytest.mark.parametrize("make", ["mkdir", "touch"])
+def test_what_cannot_be_read_is_not_packed(own: Site, make: str) -> None:
+    path = own.installation("venv") / "user-software" / "a secret"
+    done = own.loaded("venv", f"{make} '{path}'; chmod 000 '{path}'; make-squashfs")
+    own.output("venv", f"chmod 700 '{path}'")
+    assert done.returncode == 1
+    assert f"so nothing was packed; who owns this can: {path} (of {own.user})" in done.stderr
+    assert not path.parent.with_suffix(".squashfs").exists()
+
+
+def test_what_is_written_while_the_layer_is_packed_is_missed(own: Site) -> None:
+    tools = own.folder / "tools"
+    tools.mkdir(exist_ok=True)
+    late = "$CONTAINERROOT/user-software/late.$$"
+    (tools / "mksquashfs").write_text(f'#!/bin/bash\n{shutil.which("mksquashfs")} "$@" && date > "{late}"\n')
+    (tools / "mksquashfs").chmod(0o755)
+    done = own.loaded("venv", f"PATH={tools}:$PATH make-squashfs")
+    assert done.returncode == 1
+    assert "what was packed is not what is in" in done.stderr
+    assert "late" in done.stderr
+    assert "may be removed" not in done.stdout
+    assert not (own.installation("venv") / "user-software.squashfs").exists()
+
+
 def test_installing_again_keeps_what_its_user_has_filled(own: Site, hello_wheel: Wheel) -> None:
     wheel = own.sources / hello_wheel.path.name
     own.output("venv", f"export APPTAINER_BIND={own.sources}; pip install --quiet --no-index --no-deps {wheel}")
     assert "which its user may have filled" in " ".join(own.install("venv").split())
     assert own.output("venv", "start-shell -c 'hello you'") == "hello ['you']\n"
-    assert own.leftovers() == ["1.0-venv"]
+    assert own.leftovers() == [".1.0-venv.old", "1.0-venv"]
+
+
+def test_a_process_that_writes_into_the_layer_while_it_is_installed_again_loses_nothing(own: Site) -> None:
+    write = (
+        "cd /user-software; echo early > early; echo ready; "
+        "read -r; echo late > late; hash -r; type -P list-packages; cat early late"
+    )
+    arguments = own.loaded_arguments("venv", f"start-shell -c '{write}'", stdin=PIPE, stdout=PIPE)
+    with subprocess.Popen(**arguments) as process:
+        assert process.stdin
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        own.install("venv")
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.read() == "/runscripts/list-packages\nearly\nlate\n"
+    assert own.output("venv", "start-shell -c 'cat /user-software/early /user-software/late'") == "early\nlate\n"
 
 
 TASK = {

@@ -47,7 +47,7 @@ def record_of(site: Site) -> dict[str, object]:
 def test_files_of_an_installation_with_packages(installed: Site) -> None:
     names = sorted(path.name for path in installed.installation("venv").iterdir())
     base = installed.machine.bases["venv"].name
-    assert names == sorted(["bin", "easybuild", "layer.json", "runscripts", SQUASHFS, base])
+    assert names == sorted(["bin", "easybuild", "layer.json", "module.lua", "runscripts", SQUASHFS, base])
 
 
 @every_easybuild

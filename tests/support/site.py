@@ -111,7 +111,12 @@ class Site:
 
     def loaded(self, kind: str, script: str, **options: Any) -> "subprocess.CompletedProcess[str]":
         """Run a script in a login shell with a module loaded."""
-        return self.login(f"module load {NAME}/{VERSION}-{kind} || exit 99\n{script}", **options)
+        options.setdefault("timeout", HANGS)
+        return subprocess.run(**self.loaded_arguments(kind, script, **options))
+
+    def loaded_arguments(self, kind: str, script: str, **options: Any) -> dict[str, Any]:
+        """Return what `loaded` gives to `subprocess.run`: for a `subprocess.Popen` of one's own."""
+        return self.login_arguments(f"module load {NAME}/{VERSION}-{kind} || exit 99\n{script}", **options)
 
     def output(self, kind: str, script: str, **options: Any) -> str:
         """Return what a script that must succeed prints with a module loaded."""

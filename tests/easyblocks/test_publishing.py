@@ -1,0 +1,173 @@
+"""An installation and its module take their place together, whatever fails, and at whatever moment it is killed."""
+
+import builtins
+import errno
+import os
+import shutil
+import signal
+from pathlib import Path
+from typing import Any, Callable, List, Optional, Tuple
+
+import pytest
+from easybuild.easyblocks.generic import stagedeasyblock
+from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
+from easybuild.framework.easyblock import EasyBlock
+from easybuild.framework.easyconfig.easyconfig import EasyConfig
+from easybuild.tools.build_log import EasyBuildError
+from easybuild.tools.config import update_build_option
+
+EASYCONFIG = """
+easyblock = 'StagedEasyBlock'
+name = 'demo'
+version = '1.0'
+homepage = 'https://example.org'
+description = 'A demo'
+toolchain = SYSTEM
+sources = []
+modluafooter = '-- module of %s'
+"""
+# All that changes what is on the disk goes through these.
+CHANGES = ["fsync", "mkdir", "remove", "rename", "rmdir", "symlink", "unlink"]
+# A flag that no file system knows.
+UNKNOWN_FLAG = 1 << 20
+
+
+class Demo(StagedEasyBlock):
+    """An installation with a folder for its user, and one that processes look into."""
+
+    def user_data(self) -> List[str]:
+        return ["filled"]
+
+    def kept_folders(self) -> List[str]:
+        return ["runscripts"]
+
+
+class Place:
+    """A prefix of EasyBuild, in which an installation of a kind of content is tried."""
+
+    def __init__(self, prefix: Path) -> None:
+        self.prefix = prefix
+        self.software = prefix / "software" / "demo"
+        self.installation = self.software / "1.0"
+
+    def install(self, content: str) -> None:
+        """Do what `eb --rebuild` does."""
+        path = self.prefix / "demo.eb"
+        path.write_text(EASYCONFIG % content)
+        block = Demo(EasyConfig(str(path)))
+
+        def steps(*_: Any, **__: Any) -> None:
+            block.post_init()
+            block.make_installdir()
+            for name in ("bin/hello", "runscripts/start.sh", "what", "filled/by-eb"):
+                target = Path(block.installdir, name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(content)
+            block.make_module_step()
+
+        whole = EasyBlock.run_all_steps
+        EasyBlock.run_all_steps = steps
+        try:
+            block.run_staged_steps()
+        finally:
+            EasyBlock.run_all_steps = whole
+
+    def seen(self) -> Tuple[Optional[str], Optional[str]]:
+        """Return whose module somebody finds who loads it, and whose installation; None where there is none."""
+        modules = list((self.prefix / "modules" / "all" / "demo").glob("[!.]*"))
+        text = modules[0].read_text() if modules and modules[0].exists() else "-- module of None"
+        module = text.split("-- module of ")[-1].split()[0]
+        what = self.installation / "what"
+        return None if module == "None" else module, what.read_text() if what.exists() else None
+
+    def fork(self, content: str, end: Callable[[], None], number: int) -> bool:
+        """Install in another process, in which this happens at a change; return whether there was such a one."""
+        child = os.fork()
+        if child == 0:
+            made = count_changes(end, number)
+            try:
+                self.install(content)
+            except (EasyBuildError, OSError):
+                assert len(made) >= number
+            os._exit(len(made) >= number)
+        status = os.waitpid(child, 0)[1]
+        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) in (0, 1)
+        return status != 0
+
+
+def count_changes(end: Callable[[], None], number: int) -> List[str]:
+    """Let something happen to this process before it makes the change with a number; return what counts the changes."""
+    made: List[str] = []
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            made.append(function.__name__)
+            if len(made) == number:
+                end()
+            return function(*arguments, **options)
+
+        return call
+
+    for name in CHANGES:
+        setattr(os, name, counted(getattr(os, name)))
+    stagedeasyblock.exchange = counted(stagedeasyblock.exchange)
+    opened = builtins.open
+    for_writing = counted(opened)
+
+    def open_file(path: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        return (opened if mode.startswith("r") else for_writing)(path, mode, *arguments, **options)
+
+    builtins.open = open_file  # type: ignore[assignment]
+    return made
+
+
+def be_killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def have_no_space() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.fixture(params=["at once", "one by one"])
+def place(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    configure: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Place:
+    """A file system that exchanges folders, and one that does not."""
+    if request.param == "one by one":
+        monkeypatch.setattr(stagedeasyblock, "RENAME_EXCHANGE", UNKNOWN_FLAG)
+    configure()
+    update_build_option("generate_devel_module", False)
+    return Place(tmp_path)
+
+
+@pytest.mark.parametrize("end", [be_killed, have_no_space])
+def test_whoever_loads_the_module_has_the_old_or_the_new_one_with_its_installation(
+    place: Place, end: Callable[[], None]
+) -> None:
+    place.install("old")
+    (place.installation / "filled" / "by-user").write_text("mine")
+    before = place.prefix / "before"
+    for name in ("software", "modules"):
+        shutil.copytree(str(place.prefix / name), str(before / name), symlinks=True)
+    seen = []
+    number = 1
+    while place.fork("new", end, number):
+        # The file system may need two renames for it.
+        between = place.seen() == (None, None) and stagedeasyblock.RENAME_EXCHANGE == UNKNOWN_FLAG
+        assert between or place.seen() in {("old", "old"), ("new", "new")}, number
+        seen.append(place.seen())
+        place.install("next")
+        assert place.seen() == ("next", "next")
+        assert (place.installation / "filled" / "by-user").read_text() == "mine"
+        assert {path.name for path in place.software.iterdir()} == {".1.0.old", "1.0"}
+        assert [path.name for path in (place.software / ".1.0.old").iterdir()] == ["runscripts"]
+        for name in ("software", "modules"):
+            shutil.rmtree(str(place.prefix / name))
+            shutil.copytree(str(before / name), str(place.prefix / name), symlinks=True)
+        number += 1
+    assert place.seen() == ("new", "new")
+    assert {("old", "old"), ("new", "new")} <= set(seen)
