@@ -1,6 +1,7 @@
 """The command line of ``ebsif``."""
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -12,11 +13,28 @@ from ebsif.parser import command_module, make_parser
 
 def run() -> NoReturn:
     """Run the command that this process was started for, and end the process."""
+    # As Ctrl-C does: what was begun is removed, and what runs in a container is ended.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     status = main()
     if "rattler" in sys.modules:
         # rattler's threads outlive its calls and may crash a Python that ends in the ordinary way (seen with 0.28).
         os._exit(status)
     sys.exit(status)
+
+
+def _interrupt(number: int, _: object) -> NoReturn:
+    # No second one while that is done.
+    signal.signal(number, signal.SIG_IGN)
+    raise InterruptedBySignal(number)
+
+
+class InterruptedBySignal(KeyboardInterrupt):
+    """A signal that asks this process to end."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +68,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         place = f"cannot use {error.filename}: " if error.filename else ""
         print(f"ebsif: {place}{error.strerror or error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         print("ebsif: interrupted", file=sys.stderr)
-        return 130
+        return 128 + (interrupt.number if isinstance(interrupt, InterruptedBySignal) else signal.SIGINT)

@@ -1,6 +1,5 @@
 """Reading, hashing, copying and writing files: a file is written whole, or not at all."""
 
-import fcntl
 import hashlib
 import os
 import stat
@@ -12,9 +11,7 @@ from typing import BinaryIO
 
 from ebsif.console import Console
 from ebsif.errors import EbsifError, FileError, InputError
-
-_BLOCK = 1 << 22  # bytes
-_FICLONE = 0x40049409  # ioctl_ficlone(2)
+from ebsif.inside.copying import BLOCK, copy_and_hash
 
 
 @contextmanager
@@ -46,7 +43,7 @@ def sha256(path: Path, console: Console) -> str:
     """
     with opened(path) as file, console.progress(f"SHA256 of {path.name}", os.fstat(file.fileno()).st_size) as advance:
         digest = hashlib.sha256()
-        while block := file.read(_BLOCK):
+        while block := file.read(BLOCK):
             digest.update(block)
             advance(len(block))
         return digest.hexdigest()
@@ -106,22 +103,21 @@ def write_new(target: Path, content: bytes, mode: int) -> None:
         _name_new(temporary, target)
 
 
-def copy_new(source: Path, target: Path, console: Console) -> None:
-    """Copy a file to a name that is free, sharing its blocks where the file system can.
+@contextmanager
+def copied(source: Path, target: Path, console: Console) -> Iterator[tuple[Path, str]]:
+    """Copy a file, and give the path and the SHA256 of the copy, which gets its name, if that is free, at the end.
 
     Raises
     ------
     EbsifError
-        When the name is taken, or the file cannot be written; then nothing is left behind.
+        When the name is taken, or the file cannot be written; then nothing is left behind, nor when an error is raised
+        while the copy is looked at.
     """
     with unfinished(target) as temporary:
-        with source.open("rb") as reader, temporary.open("wb") as writer:
-            if not _shares_blocks(reader.fileno(), writer.fileno()):
-                with console.progress(f"copying {source.name}", source.stat().st_size) as advance:
-                    while block := reader.read(_BLOCK):
-                        writer.write(block)
-                        advance(len(block))
+        with console.progress(f"copying {source.name}", source.stat().st_size) as advance:
+            found = copy_and_hash(str(source), str(temporary), advance)
         temporary.chmod(0o444)
+        yield temporary, found
         _name_new(temporary, target)
 
 
@@ -131,15 +127,6 @@ def _name_new(temporary: Path, target: Path) -> None:
         os.link(temporary, target)
     except FileExistsError as error:
         raise EbsifError(f"{target} is there already, and was not replaced") from error
-
-
-def _shares_blocks(source: int, target: int) -> bool:
-    """Share the blocks of a file with another; tell whether the file system can."""
-    try:
-        fcntl.ioctl(target, _FICLONE, source)
-    except OSError:
-        return False
-    return True
 
 
 def cache_path(*names: str) -> Path:

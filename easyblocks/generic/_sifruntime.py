@@ -73,17 +73,21 @@ def injected_value(value: str) -> str:
 
 
 def container_command(runtime: str, image: str, command: Iterable[str], verb: str = 'exec',
-                      binds: Iterable[str] = ()) -> List[str]:
+                      binds: Iterable[str] = (), scratch: Optional[str] = None) -> List[str]:
     """
     Command line that runs a command in a container of an image.
 
     :param runtime: path of the runtime's program
     :param verb: 'exec', or 'run' to go through the runscript of the image
     :param binds: bind specifications
+    :param scratch: a folder whose folders are /tmp and /var/tmp there: then the command sees nothing of the host but
+                    it, and what is bound
     """
     # --quiet: its own messages are not the command's. --cleanenv, --no-home: neither variables nor files of the user
     # change what comes out. --pwd: the current folder may not exist in the container.
     words = [runtime, '--quiet', verb, '--cleanenv', '--no-home', '--pwd', '/']
+    if scratch is not None:
+        words += ['--contain', '--workdir', scratch]
     for bind in binds:
         words += ['--bind', bind]
     return words + [image] + list(command)

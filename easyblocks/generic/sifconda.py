@@ -162,12 +162,13 @@ class SifConda(SifLayer):
         return os.path.join(self.builddir, INSTALLER)
 
     def provide_file(self, ext):
-        """Unpack the installer; conda packages are installed from where they are."""
+        """Also unpack the installer."""
         if is_conda_package(ext['src']):
+            self.copy_verified(ext, self.sources_dir)
             return
         super().provide_file(ext)
         if canonical(ext['name']) == INSTALLER:
-            with zipfile.ZipFile(ext['src']) as wheel:
+            with zipfile.ZipFile(os.path.join(self.wheels_dir, os.path.basename(ext['src']))) as wheel:
                 wheel.extractall(self.installer_dir)
 
     def check_base(self):
@@ -273,7 +274,8 @@ class SifConda(SifLayer):
 
     def run_conda_py(self, command, request):
         """Run a subcommand of conda.py for all conda packages, and return what it found."""
-        packages = [{'path': ext['src'], 'url': public_url(ext)} for ext in self.exts if is_conda_package(ext['src'])]
+        packages = [{'path': os.path.join(self.sources_dir, os.path.basename(ext['src'])), 'url': public_url(ext)}
+                    for ext in self.exts if is_conda_package(ext['src'])]
         environment = {key: os.environ[key] for key in KEPT_VARIABLES if key in os.environ}
         res = run_shell_cmd([self.host_python, '-I', files_path('conda.py'), self.installer_dir, command],
                             use_bash=False, env=environment, stdin=json.dumps(dict(request, packages=packages)),

@@ -24,6 +24,7 @@ from easybuild.easyblocks.generic._sifactivation import CONTAINER_PATH, LIBRARY_
 from easybuild.easyblocks.generic._sifactivation import VARIABLE_NAME, VARIABLE_VALUE
 from easybuild.easyblocks.generic._sifactivation import activate_script, activation_changes, differences
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
+from easybuild.easyblocks.generic._sifcopy import copy_and_hash
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
 from easybuild.easyblocks.generic._sifruntime import other_machine, runtime_prefix, sif_header
 from easybuild.easyblocks.generic._siftext import BIND, COMMAND_NAME, CPU_MASK, HOST_COMMANDS, MODULE_NAME
@@ -33,7 +34,7 @@ from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
 from easybuild.tools.config import build_option
-from easybuild.tools.filetools import convert_name, read_file, symlink, verify_checksum, which
+from easybuild.tools.filetools import compute_checksum, convert_name, mkdir, read_file, symlink, verify_checksum, which
 from easybuild.tools.filetools import write_file
 from easybuild.tools.run import run_shell_cmd
 from easybuild.tools.utilities import trace_msg
@@ -368,18 +369,31 @@ class SifContainer(StagedEasyBlock):
                                  path)
         return other_machine(path, header.machine)
 
+    def fetch_step(self, skip_checksums=False):
+        """Files are large, and verified as they are copied, unless this only fetches them."""
+        super().fetch_step(skip_checksums=skip_checksums or self.owns_lock)
+
     def checksum_step(self):
-        """Verify checksums with those that the fetch step has computed: images are large."""
+        """Put the image beside its place, and verify what is there, which is what is used from now on."""
         if self.dry_run:
             super().checksum_step()
             return
         for source in self.src:
+            origin = source['origin'] = source['path']
+            if self.owns_lock and self.cfg['image_install'] == 'copy':
+                trace_msg("copying the image %s (%.1f GB)" % (origin, os.path.getsize(origin) / 1e9))
+                source['path'] = os.path.join(self.sibling('image'), self.image_name)
+                mkdir(self.sibling('image'), parents=True)
+                source['sha256'] = copy_and_hash(origin, source['path'])
+                self.open_to_others(source['path'], 0o666)
+            else:
+                source['sha256'] = compute_checksum(origin, checksum_type='sha256')
             if not verify_checksum(source['path'], source['checksum'], {'sha256': source['sha256']}):
                 if not build_option('ignore_checksums'):
                     raise EasyBuildError("Checksum verification for %s failed: the easyconfig says %s, the file has "
                                          "SHA256 %s. Use the very image that the easyconfig was made for, or make an "
-                                         "easyconfig for this one.", source['path'], source['checksum'],
-                                         source['sha256'], exit_code=EasyBuildExit.FAIL_CHECKSUM)
+                                         "easyconfig for this one.", origin, source['checksum'], source['sha256'],
+                                         exit_code=EasyBuildExit.FAIL_CHECKSUM)
                 print_warning("Ignoring failing checksum verification for %s" % source['name'])
 
     def extract_step(self):
@@ -395,7 +409,7 @@ class SifContainer(StagedEasyBlock):
         trace_msg("container runtime: %s" % self.runtime)
         res = self.run_in_container(['true'])
         if res.exit_code != EasyBuildExit.SUCCESS:
-            raise EasyBuildError("%s cannot start the image %s: %s", self.runtime, self.src[0]['path'],
+            raise EasyBuildError("%s cannot start the image %s: %s", self.runtime, self.src[0]['origin'],
                                  res.stderr.strip())
 
     def build_step(self):
@@ -408,21 +422,18 @@ class SifContainer(StagedEasyBlock):
             trace_msg("linking to the image %s" % source)
             if not self.dry_run:
                 symlink(os.path.realpath(source), self.installed_image)
+        elif self.dry_run:
+            trace_msg("copying the image %s" % source)
         else:
-            size = os.path.getsize(source) if os.path.exists(source) else 0
-            trace_msg("copying the image %s (%.1f GB)" % (source, size / 1e9))
-            self.copy_image(source)
+            os.rename(source, self.installed_image)
+            os.rmdir(os.path.dirname(source))
+            self.src[0]['path'] = self.installed_image
 
         for name in self.container_scripts():
             self.install_script(os.path.join('runscripts', name), read_file(files_path('runscripts', name)))
         write_file(os.path.join(self.installdir, START_SCRIPT),
                    self.fill_command_template('runscripts', 'start.sh', VERB=self.cfg['start_with']))
         self.install_host_commands()
-
-    def copy_image(self, source):
-        """Copy the image, without using space twice where the file system can share it."""
-        run_shell_cmd(['cp', '--reflink=auto', '--dereference', '--no-preserve=mode', source, self.installed_image],
-                      use_bash=False, hidden=True)
 
     def install_host_commands(self):
         """Install the commands of ours for people outside the container."""
@@ -701,7 +712,7 @@ class SifContainer(StagedEasyBlock):
         """Bind specifications for the layer of the installation."""
         return []
 
-    def run_in_container(self, command, verb='exec', binds=(), env=None):
+    def run_in_container(self, command, verb='exec', binds=(), env=None, scratch=None):
         """
         Run a command in a container of the image, and return what run_shell_cmd returns, with standard error apart.
 
@@ -709,9 +720,10 @@ class SifContainer(StagedEasyBlock):
         :param verb: 'exec', or 'run' to go through the runscript of the image
         :param binds: bind specifications
         :param env: environment variables in the container
+        :param scratch: a folder for its temporary files, if it must see nothing else of the host
         """
         image = self.src[0]['path'] if self.src else self.existing_image
-        return run_shell_cmd(container_command(self.runtime, image, command, verb, binds), use_bash=False,
+        return run_shell_cmd(container_command(self.runtime, image, command, verb, binds, scratch), use_bash=False,
                              env=container_environment(self.runtime, env or {}), split_stderr=True,
                              fail_on_error=False, hidden=True)
 

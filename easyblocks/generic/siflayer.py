@@ -24,12 +24,10 @@ and may extend all else.
 import json
 import os
 import re
-import shutil
 import stat
-import tarfile
-import zipfile
 
 from easybuild.easyblocks.generic._sifactivation import LAYER, layer_pythonpath, with_layer_pythonpath
+from easybuild.easyblocks.generic._sifcopy import copy_and_hash
 from easybuild.easyblocks.generic._sifpackages import MINIMUM_PYTHON, PYTHON_ENV, SOURCE_SUFFIXES, canonical
 from easybuild.easyblocks.generic._sifpackages import is_conda_package, is_file_of, is_wheel
 from easybuild.easyblocks.generic._sifsquashfs import BLOCK_SIZE, COMPRESSORS, content_digest, mksquashfs_command
@@ -38,6 +36,7 @@ from easybuild.easyblocks.generic._siftext import SHA256, files_path, shell_word
 from easybuild.easyblocks.generic.sifcontainer import SifContainer
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg
+from easybuild.tools.config import build_option
 from easybuild.tools.filetools import adjust_permissions, compute_checksum, copy_dir, copy_file, mkdir, read_file
 from easybuild.tools.filetools import remove_dir, remove_file, symlink, which, write_file
 from easybuild.tools.run import run_shell_cmd
@@ -58,7 +57,9 @@ PACKING_COMMANDS = {'make-squashfs', 'unmake-squashfs'}
 # Where the container sees what it needs while the layer is made.
 LAYER_PY = '/ebsif/layer.py'
 WHEELS = '/ebsif/wheels'
+SOURCES = '/ebsif/sources'
 BUILD = '/ebsif/build'
+BUILT = '/ebsif/built'
 
 # Nothing of the builder's configuration, and no network.
 INSTALL_ENV = {
@@ -69,7 +70,8 @@ INSTALL_ENV = {
     'SOURCE_DATE_EPOCH': '315532800',
 }
 INSTALL_OPTIONS = ['--no-index', '--find-links', WHEELS, '--no-deps', '--only-binary', ':all:', '--ignore-installed',
-                   '--no-compile', '--no-cache-dir', '--no-warn-script-location', '--root-user-action', 'ignore']
+                   '--no-compile', '--no-cache-dir', '--no-warn-script-location', '--root-user-action', 'ignore',
+                   '--require-hashes']
 BUILD_OPTIONS = ['--no-index', '--find-links', WHEELS, '--no-deps', '--no-cache-dir']
 
 
@@ -106,7 +108,10 @@ class SifLayer(SifContainer):
         super().__init__(*args, **kwargs)
         self.layer_dir = None
         self.wheels_dir = None
-        self.build_dir = None
+        self.sources_dir = None
+        self.scratch_dir = None
+        # SHA256 of what pip installs, by the name of the file.
+        self.wheel_checksums = {}
         self.layer_commands = []
 
     # Values of the easyconfig
@@ -238,10 +243,11 @@ class SifLayer(SifContainer):
         super().configure_step()
         self.layer_dir = os.path.join(self.builddir, LAYER_FOLDER)
         self.wheels_dir = os.path.join(self.builddir, 'wheels')
-        self.build_dir = os.path.join(self.builddir, 'build')
+        self.sources_dir = os.path.join(self.builddir, 'sources')
+        self.scratch_dir = os.path.join(self.builddir, 'scratch')
         if self.dry_run:
             return
-        for folder in (self.layer_dir, self.wheels_dir, self.build_dir):
+        for folder in (self.layer_dir, self.wheels_dir, self.sources_dir, self.scratch_dir):
             mkdir(folder, parents=True)
         if self.has_packages:
             find_mksquashfs()
@@ -256,7 +262,7 @@ class SifLayer(SifContainer):
         """What a Python of the container is and has, and which of the wheels it cannot use."""
         if self.run_in_container(['test', '-x', python]).exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("The image %s has no Python at %s: correct 'base_python', or take an image with it.",
-                                 self.src[0]['path'], python)
+                                 self.src[0]['origin'], python)
         return self.run_layer_py(python, ['probe'] + (['--installer', self.installer] + wheels if wheels else []))
 
     def check_python_version(self, version, where):
@@ -422,15 +428,23 @@ class SifLayer(SifContainer):
         if not is_file_of(filename, ext['name'], ext['version']):
             raise EasyBuildError("%s %s: the file %s belongs to another package or version.", ext['name'],
                                  ext['version'], filename)
-        if not is_wheel(filename):
-            unpack_source(ext['src'], os.path.join(self.build_dir, self.source_folder(ext)))
-            return
-        target = os.path.join(self.wheels_dir, filename)
-        try:
-            os.link(ext['src'], target)
-        except OSError:
-            # Another file system, or one without hard links.
-            copy_file(ext['src'], target)
+        if is_wheel(filename):
+            self.wheel_checksums[filename] = self.copy_verified(ext, self.wheels_dir)
+        else:
+            self.copy_verified(ext, self.sources_dir)
+
+    def copy_verified(self, ext, folder):
+        """
+        Copy the file of an extension into a folder, and return the SHA256 of the copy, which must be the right one.
+
+        EasyBuild has verified the file before, but somebody may have changed it since.
+        """
+        found = copy_and_hash(ext['src'], os.path.join(folder, os.path.basename(ext['src'])))
+        if found not in ext['options']['checksums'] and not build_option('ignore_checksums'):
+            raise EasyBuildError("Checksum verification for %s failed: the easyconfig says %s, and what was copied "
+                                 "just now has SHA256 %s.", ext['src'], ' or '.join(ext['options']['checksums']), found,
+                                 exit_code=EasyBuildExit.FAIL_CHECKSUM)
+        return found
 
     @staticmethod
     def source_folder(ext):
@@ -467,19 +481,42 @@ class SifLayer(SifContainer):
         for ext in self.exts:
             if os.path.basename(ext['src']).endswith(SOURCE_SUFFIXES):
                 self.build_wheel(ext)
-        requirements = os.path.join(self.wheels_dir, 'requirements.txt')
-        write_file(requirements, ''.join('%s==%s\n' % (name, packages[name]) for name in packages))
+        # With the SHA256 of each, pip looks once more whether it installs what was verified.
+        wanted = {canonical(name): packages[name] for name in packages}
+        lines = ['%s==%s --hash=sha256:%s\n' % (name, wanted[name], self.wheel_checksums[filename])
+                 for filename in sorted(self.wheel_checksums)
+                 for name in wanted if is_file_of(filename, name, wanted[name])]
+        write_file(os.path.join(self.wheels_dir, 'requirements.txt'), ''.join(lines))
         command = [self.env_python, os.path.join(self.installer, 'pip'), 'install'] + INSTALL_OPTIONS
         self.run_or_fail(command + ['--requirement', os.path.join(WHEELS, 'requirements.txt')],
                          "installing the packages")
 
     def build_wheel(self, ext):
-        """Build a source package, with nothing but the files of exts_list; its wheel goes beside the others."""
+        """
+        Build a source package, with nothing but the files of exts_list, of which it can change none.
+
+        Its wheel goes beside the others.
+        """
         trace_msg("building %s %s" % (ext['name'], ext['version']))
+        what = "building %s %s" % (ext['name'], ext['version'])
+        folder = self.source_folder(ext)
+        build_dir, built_dir = (os.path.join(self.builddir, kind, folder) for kind in ('build', 'built'))
+        mkdir(build_dir, parents=True)
+        mkdir(built_dir, parents=True)
+        binds = ['%s:%s:ro' % bind for bind in ((self.layer_dir, LAYER), (self.wheels_dir, WHEELS),
+                                                (self.sources_dir, SOURCES))]
+        binds += ['%s:%s' % (build_dir, BUILD), '%s:%s' % (built_dir, BUILT)]
+        source = os.path.join(BUILD, folder)
+        archive = os.path.join(SOURCES, os.path.basename(ext['src']))
+        self.run_layer_py(self.build_python, ['unpack', archive, source], binds=binds)
         command = [self.build_python, os.path.join(self.installer, 'pip'), 'wheel'] + BUILD_OPTIONS
-        binds = self.layer_in_work() + ['%s:%s' % (self.wheels_dir, WHEELS), '%s:%s' % (self.build_dir, BUILD)]
-        self.run_or_fail(command + ['--wheel-dir', WHEELS, os.path.join(BUILD, self.source_folder(ext))],
-                         "building %s %s" % (ext['name'], ext['version']), binds=binds)
+        self.run_or_fail(command + ['--wheel-dir', BUILT, source], what, binds=binds)
+        names = sorted(os.listdir(built_dir))
+        if len(names) != 1 or not is_wheel(names[0]) or not is_file_of(names[0], ext['name'], ext['version']):
+            raise EasyBuildError("%s has made %s, where a wheel of that package and version was expected.",
+                                 what.capitalize(), ', '.join(names) or "nothing")
+        self.wheel_checksums[names[0]] = copy_and_hash(os.path.join(built_dir, names[0]),
+                                                       os.path.join(self.wheels_dir, names[0]))
 
     # Sanity check
 
@@ -571,7 +608,7 @@ class SifLayer(SifContainer):
         if binds is None:
             binds = self.layer_in_work() + ['%s:%s:ro' % (self.wheels_dir, WHEELS)]
         binds = binds + ['%s:%s:ro' % (files_path('layer.py'), LAYER_PY)]
-        res = self.run_in_container(command, binds=binds, env=dict(INSTALL_ENV, **PYTHON_ENV))
+        res = self.run_in_container(command, binds=binds, env=dict(INSTALL_ENV, **PYTHON_ENV), scratch=self.scratch_dir)
         self.log.debug("%s: %s", what, res.output)
         if res.exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("%s in the container failed: %s", what.capitalize(),
@@ -603,20 +640,3 @@ def source_name(ext):
     """Name of the file of an entry of exts_list, as EasyBuild has read it"""
     source = ext['options']['sources'][0]
     return source['filename'] if isinstance(source, dict) else source
-
-
-def unpack_source(path, target):
-    """Unpack a source package; its only folder becomes target."""
-    temporary = target + '.unpacked'
-    mkdir(temporary, parents=True)
-    try:
-        # Not EasyBuild's extract_file, whose command breaks at spaces in a path.
-        shutil.unpack_archive(path, temporary)
-    except (shutil.ReadError, OSError, EOFError, tarfile.TarError, zipfile.BadZipFile) as err:
-        raise EasyBuildError("%s cannot be unpacked: %s", path, err) from err
-    folders = os.listdir(temporary)
-    if len(folders) != 1 or not os.path.isdir(os.path.join(temporary, folders[0])):
-        raise EasyBuildError("%s is not a source package of Python: it should hold one folder, and has: %s", path,
-                             ', '.join(sorted(folders)) or "nothing")
-    os.rename(os.path.join(temporary, folders[0]), target)
-    os.rmdir(temporary)

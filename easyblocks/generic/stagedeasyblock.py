@@ -35,6 +35,9 @@ HOLDER = '.holder.'
 # A file in an installation that has come into its place, for as long as what was there before is not out of it.
 ARRIVING = '.arriving'
 
+# Folders beside an installation: in the first it grows; in the other, what goes into it is verified before.
+STAGED = ('new', 'image')
+
 # linux/fs.h and fcntl.h
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
@@ -221,7 +224,7 @@ class StagedEasyBlock(EasyBlock):
             if self.owns_lock:
                 self.installdir = self.final_installdir
                 self.finish_publishing()
-                remove_dir(self.sibling('new'))
+                self.remove_staged()
             if not (self.dry_run or existed) and os.path.isdir(self.installdir) and not os.listdir(self.installdir):
                 # The fetch step makes it.
                 os.rmdir(self.installdir)
@@ -238,13 +241,18 @@ class StagedEasyBlock(EasyBlock):
             os.rename(self.sibling('old'), self.final_installdir)
         self.finish_publishing()
         self.remove_old()
-        remove_dir(self.sibling('new'))
+        self.remove_staged()
+
+    def remove_staged(self):
+        """Remove what has grown beside the installation."""
+        for what in STAGED:
+            remove_dir(self.sibling(what))
 
     def check_owners(self):
         """Refuse to replace what somebody else has made and does not let us change, before anything is done."""
         top = self.final_installdir
         folders = [os.path.dirname(top), os.path.dirname(self.mod_filepath)]
-        folders += [folder for place in (top, self.sibling('old'), self.sibling('new'))
+        folders += [folder for place in [top, self.sibling('old')] + [self.sibling(what) for what in STAGED]
                     for folder in [place] + [os.path.join(place, name) for name in list_folder(place)]
                     if os.path.isdir(folder) and not os.path.islink(folder)]
         for folder in folders:

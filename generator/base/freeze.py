@@ -9,7 +9,7 @@ from ebsif.base.manifest import Manifest, read_manifest
 from ebsif.base.store import manifest_path, publishers_manifest
 from ebsif.console import Console
 from ebsif.errors import EbsifError, OutdatedError
-from ebsif.files import copy_new, make_folder, sha256, write_atomically
+from ebsif.files import copied, make_folder, sha256, write_atomically
 from ebsif.runtime import Runtime
 
 
@@ -56,12 +56,11 @@ def freeze(source: Path, folder: Path, runtime: Runtime, console: Console) -> Fr
         return Frozen(target, _again(source, wanted, target, runtime, console), False, verified_with)
     check_can_inspect(source)
     make_folder(folder, "choose another one with --to")
-    copy_new(source, target, console)
-    found = sha256(target, console)
-    if wanted and found != wanted:
-        target.unlink()
-        raise EbsifError(f"{source} was changed while it was copied, and the copy was removed: freeze it again")
-    return Frozen(target, _with_manifest(target, runtime, console, found), True, verified_with)
+    with copied(source, target, console) as (copy, found):
+        if wanted and found != wanted:
+            raise EbsifError(f"{source} was changed while it was copied, and the copy was removed: freeze it again")
+        manifest = inspect_image(copy, runtime, console, known_sha256=found, name=target.name)
+    return Frozen(target, _written(manifest, target), True, verified_with)
 
 
 def _stated_by_manifest(target: Path) -> list[Stated]:
@@ -92,6 +91,10 @@ def _again(source: Path, wanted: str, target: Path, runtime: Runtime, console: C
 
 
 def _with_manifest(image: Path, runtime: Runtime, console: Console, known_sha256: str) -> Manifest:
-    manifest = inspect_image(image, runtime, console, known_sha256=known_sha256)
+    return _written(inspect_image(image, runtime, console, known_sha256=known_sha256), image)
+
+
+def _written(manifest: Manifest, image: Path) -> Manifest:
+    """Write the manifest of an image beside it."""
     write_atomically(manifest_path(image), manifest.to_json().encode(), 0o444)
     return manifest

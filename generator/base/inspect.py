@@ -103,13 +103,17 @@ def check_can_inspect(image: Path) -> Identity:
     return check_can_start(image, remedy)
 
 
-def inspect_image(image: Path, runtime: Runtime, console: Console, *, known_sha256: str | None = None) -> Manifest:
+def inspect_image(
+    image: Path, runtime: Runtime, console: Console, *, known_sha256: str | None = None, name: str = ""
+) -> Manifest:
     """Return what is in an image; warn of what is left out.
 
     Parameters
     ----------
     known_sha256
         Its SHA256, if it was computed just now.
+    name
+        The name of its file, if it has a temporary one.
 
     Raises
     ------
@@ -118,13 +122,14 @@ def inspect_image(image: Path, runtime: Runtime, console: Console, *, known_sha2
     """
     found = check_can_inspect(image)
     inspection = _Inspection(image, runtime)
+    name = name or image.name
     try:
-        with console.waiting(f"inspecting {image.name}"):
+        with console.waiting(f"inspecting {name}"):
             values = inspection.values()
         for warning in inspection.warnings:
-            console.warn(f"{image.name}: {warning}")
+            console.warn(f"{name}: {warning}")
         checksum = known_sha256 or sha256(image, console)
-        return Manifest(file=image.name, sha256=checksum, size=found.size, id=found.id, **values)
+        return Manifest(file=name, sha256=checksum, size=found.size, id=found.id, **values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

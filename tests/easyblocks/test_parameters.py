@@ -210,7 +210,7 @@ def test_no_runtime_on_path(refusal: Callable[..., str], tmp_path: Path, monkeyp
 
 def test_wheel_with_a_wrong_checksum(refusal: Callable[..., str]) -> None:
     said = refusal(exts_list=[("hello", "1.0", {"sources": [HELLO], "checksums": ["0" * 64]})])
-    assert "Checksum verification for extension source %s failed" % HELLO in said
+    assert "%s failed: the easyconfig says %s, and what was copied just now has SHA256" % (HELLO, "0" * 64) in said
 
 
 def test_file_of_another_package(refusal: Callable[..., str], tmp_path: Path) -> None:
@@ -218,14 +218,10 @@ def test_file_of_another_package(refusal: Callable[..., str], tmp_path: Path) ->
     assert "jello 1.0: the file %s belongs to another package or version" % HELLO in said
 
 
-@pytest.mark.parametrize(
-    ("file", "message"),
-    [("hello-1.0.rpm", "hello: hello-1.0.rpm is not the name of a wheel or of a source package"),
-     ("hello-1.0.tar.gz", "hello-1.0.tar.gz cannot be unpacked")],
-)  # fmt: skip
-def test_file_that_is_no_package(refusal: Callable[..., str], tmp_path: Path, file: str, message: str) -> None:
-    (tmp_path / file).write_bytes(b"")
-    assert message in refusal(exts_list=[extension("hello", file, tmp_path)])
+def test_file_that_is_no_package(refusal: Callable[..., str], tmp_path: Path) -> None:
+    (tmp_path / "hello-1.0.rpm").write_bytes(b"")
+    said = refusal(exts_list=[extension("hello", "hello-1.0.rpm", tmp_path)])
+    assert "hello: hello-1.0.rpm is not the name of a wheel or of a source package" in said
 
 
 def test_layer_without_pip(refusal: Callable[..., str], tmp_path: Path) -> None:

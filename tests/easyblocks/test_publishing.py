@@ -32,7 +32,7 @@ CHANGES = ["fsync", "mkdir", "remove", "rename", "rmdir", "symlink", "unlink"]
 UNKNOWN_FLAG = 1 << 20
 
 
-class Demo(StagedEasyBlock):
+class Demo(StagedEasyBlock):  # type: ignore[misc]
     """An installation with a folder for its user, and one that processes look into."""
 
     def user_data(self) -> List[str]:

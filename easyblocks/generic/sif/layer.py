@@ -16,7 +16,10 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import tempfile
+import zipfile
+import zlib
 from concurrent.futures import ProcessPoolExecutor
 from typing import Collection, List
 
@@ -187,6 +190,54 @@ def stack(args):
     """Let another Python, whose folder for packages is args.folder, see all packages which this Python sees."""
     write_pth(args.folder)
     return {}
+
+
+def unpack(args):
+    """
+    Unpack a source package; its only folder becomes args.folder.
+
+    What is no file, or lies outside that folder, is refused. A backend may do what it wants later: the container sees
+    nothing of the host that it could change.
+    """
+    temporary = os.path.join(os.path.dirname(args.folder), '.unpacked')
+    name = os.path.basename(args.archive)
+    try:
+        if name.endswith('.zip'):
+            with zipfile.ZipFile(args.archive) as archive:
+                # This never leads out of the folder.
+                archive.extractall(temporary)
+        else:
+            with tarfile.open(args.archive) as archive:
+                for member in archive:
+                    check_member(member, temporary)
+                    archive.extract(member, temporary)
+    except (OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as err:
+        sys.exit("%s cannot be unpacked: %s" % (name, err))
+    folders = os.listdir(temporary)
+    if len(folders) != 1 or not os.path.isdir(os.path.join(temporary, folders[0])):
+        sys.exit("%s is not a source package of Python: it should hold one folder, and has: %s"
+                 % (name, ', '.join(sorted(folders)) or "nothing"))
+    os.rename(os.path.join(temporary, folders[0]), args.folder)
+    return {}
+
+
+def check_member(member, folder):
+    """Refuse a member of an archive that lies outside a folder, or is no file; give it usual permissions."""
+    # Python has a filter for this since 3.12, and in late releases of those before. Links are followed as they are now.
+    top = os.path.realpath(folder)
+    path = os.path.join(os.path.realpath(os.path.join(folder, os.path.dirname(member.name))),
+                        os.path.basename(member.name))
+    places = [path]
+    if member.issym():
+        places.append(os.path.realpath(os.path.join(os.path.dirname(path), member.linkname)))
+    elif member.islnk():
+        places.append(os.path.realpath(os.path.join(folder, member.linkname)))
+    elif not (member.isreg() or member.isdir()):
+        raise ValueError("%r is a device, or another thing that is no file" % member.name)
+    if any(os.path.commonpath([top, place]) != top for place in places):
+        raise ValueError("%r leads out of its folder" % member.name)
+    member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+    member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), '', ''
 
 
 def add_commands(args):
@@ -451,6 +502,11 @@ def main():
     sub = subparsers.add_parser('stack', help=stack.__doc__)
     sub.add_argument('folder')
     sub.set_defaults(run=stack)
+
+    sub = subparsers.add_parser('unpack', help=unpack.__doc__)
+    sub.add_argument('archive')
+    sub.add_argument('folder')
+    sub.set_defaults(run=unpack)
 
     sub = subparsers.add_parser('add-commands', help=add_commands.__doc__)
     sub.add_argument('env')
