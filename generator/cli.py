@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from ebsif.commands import COMMANDS
@@ -27,6 +28,13 @@ def _interrupt(number: int, _: object) -> NoReturn:
     # No second one while that is done.
     signal.signal(number, signal.SIG_IGN)
     raise InterruptedBySignal(number)
+
+
+def _end_children() -> None:
+    # subprocess ends a program that it waits for, but not one that it is just starting.
+    for children in Path("/proc/self/task").glob("*/children"):
+        for number in children.read_text().split():
+            os.kill(int(number), signal.SIGKILL)
 
 
 class InterruptedBySignal(KeyboardInterrupt):
@@ -69,5 +77,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ebsif: {place}{error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
+        _end_children()
         print("ebsif: interrupted", file=sys.stderr)
         return 128 + (interrupt.number if isinstance(interrupt, InterruptedBySignal) else signal.SIGINT)

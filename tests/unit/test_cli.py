@@ -1,6 +1,7 @@
 """The command line: quick help, an example for each command, and exit statuses."""
 
 import json
+import signal
 import subprocess
 import sys
 from importlib import resources
@@ -67,6 +68,39 @@ def test_an_end_without_result_has_a_status_and_a_message(
     monkeypatch.setattr(deploy, "run", fail)
     assert cli.main(["deploy", "folder"]) == status
     assert capsys.readouterr().err == said
+
+
+# Begins a file, starts another program, and says so.
+WORK = """
+import subprocess, sys
+from pathlib import Path
+from ebsif import cli
+from ebsif.commands import deploy
+from ebsif.files import unfinished
+
+def run(*_):
+    with unfinished(Path("wanted")) as temporary:
+        temporary.write_text("half")
+        subprocess.run(["sh", "-c", "echo $$; exec sleep 1000"])
+
+deploy.run = run
+sys.argv[1:] = ["deploy", "folder"]
+cli.run()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_what_was_begun(number: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WORK]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        started = int(process.stdout.readline())
+        assert len(list(tmp_path.iterdir())) == 1
+        process.send_signal(number)
+        assert process.communicate()[1] == "ebsif: interrupted\n"
+    assert process.returncode == 128 + number
+    assert list(tmp_path.iterdir()) == []
+    assert not Path(f"/proc/{started}").exists()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
