@@ -35,6 +35,7 @@ def _end_children() -> None:
     for children in Path("/proc/self/task").glob("*/children"):
         for number in children.read_text().split():
             os.kill(int(number), signal.SIGKILL)
+            os.waitpid(int(number), 0)
 
 
 class InterruptedBySignal(KeyboardInterrupt):
