@@ -41,12 +41,16 @@ class Inside:
         Environment variables in the container; their values arrive as they are.
     timeout
         Seconds after which the program is killed; None for as long as it takes.
+    scratch
+        A folder for the program's temporary files, where it is not ours: then it sees nothing of the host but this and
+        the binds. None leaves it what the runtime's own configuration binds, such as ``/tmp``.
     """
 
     verb: Literal["exec", "run"] = "exec"
     binds: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
+    scratch: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ class Runtime:
     ) -> "subprocess.CompletedProcess[str]":
         """Run a program in a container of an image, and return its status, output and error output.
 
-        Nothing of the host but the binds is visible, and nothing of its environment.
+        Nothing of the environment of the host is there.
 
         Raises
         ------
@@ -74,7 +78,8 @@ class Runtime:
             When it takes longer than it may.
         """
         inside = inside or Inside()
-        words = container_command(str(self.path), str(image), command, inside.verb, inside.binds)
+        scratch = str(inside.scratch) if inside.scratch else None
+        words = container_command(str(self.path), str(image), command, inside.verb, inside.binds, scratch)
         environment = container_environment(str(self.path), inside.env)
         try:
             return subprocess.run(

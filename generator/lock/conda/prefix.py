@@ -49,11 +49,10 @@ def installed(
     """
     prefix = PurePosixPath(CONDA_ENVS, request.name)
     with tempfile.TemporaryDirectory(prefix="ebsif-") as name:
-        folder = Path(name, "user-software")
-        inside = Inside(
-            binds=[f"{folder}:{LAYER}", f"{LAYER_PY}:{_LAYER_PY_INSIDE}:ro"],
-            env=PYTHON_ENV,
-        )
+        folder, scratch = Path(name, "user-software"), Path(name, "scratch")
+        scratch.mkdir()
+        binds = [f"{folder}:{LAYER}", f"{LAYER_PY}:{_LAYER_PY_INSIDE}:ro"]
+        inside = Inside(binds=binds, env=PYTHON_ENV, scratch=scratch)
         image, python = image_of(base), str(prefix / "bin" / "python")
         for script in _install(files, sources, folder, prefix, Path(name, "cache")):
             done = runtime.run(image, script["command"], inside)

@@ -53,7 +53,9 @@ class _PipInContainer(Pip):
     def _surroundings(self) -> Inside:
         env = PYTHON_ENV | network_environment(self.folder, _INSIDE)
         binds = [f"{self.folder}:{_INSIDE}", f"{make_cache('pip')}:{_CACHE}", *self.target.binds]
-        return Inside("exec", binds, env)
+        scratch = self.folder / "scratch"
+        scratch.mkdir(exist_ok=True)
+        return Inside("exec", binds, env, scratch=scratch)
 
 
 @contextmanager
