@@ -84,8 +84,7 @@ def write_atomically(target: Path, content: bytes, mode: int) -> None:
         When it cannot be written; then what was there before is still there.
     """
     with unfinished(target) as temporary:
-        temporary.write_bytes(content)
-        temporary.chmod(mode)
+        _write(temporary, content, mode)
         temporary.replace(target)
 
 
@@ -98,9 +97,17 @@ def write_new(target: Path, content: bytes, mode: int) -> None:
         When the name is taken, or the file cannot be written; then nothing is left behind.
     """
     with unfinished(target) as temporary:
-        temporary.write_bytes(content)
-        temporary.chmod(mode)
+        _write(temporary, content, mode)
         _name_new(temporary, target)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        # A full disk or quota may turn out only now.
+        os.fsync(file.fileno())
+    path.chmod(mode)
 
 
 @contextmanager

@@ -1,10 +1,6 @@
 """An installation and its module take their place together, whatever fails, and at whatever moment it is killed."""
 
-import builtins
-import errno
-import os
 import shutil
-import signal
 from pathlib import Path
 from typing import Any, Callable, List, Optional, Tuple
 
@@ -16,6 +12,8 @@ from easybuild.framework.easyconfig.easyconfig import EasyConfig
 from easybuild.tools.build_log import EasyBuildError
 from easybuild.tools.config import update_build_option
 
+from tests.support.faults import be_killed, happened, have_no_space
+
 EASYCONFIG = """
 easyblock = 'StagedEasyBlock'
 name = 'demo'
@@ -26,8 +24,6 @@ toolchain = SYSTEM
 sources = []
 modluafooter = '-- module of %s'
 """
-# All that changes what is on the disk goes through these.
-CHANGES = ["fsync", "mkdir", "remove", "rename", "rmdir", "symlink", "unlink"]
 # A flag that no file system knows.
 UNKNOWN_FLAG = 1 << 20
 
@@ -80,54 +76,6 @@ class Place:
         what = self.installation / "what"
         return None if module == "None" else module, what.read_text() if what.exists() else None
 
-    def fork(self, content: str, end: Callable[[], None], number: int) -> bool:
-        """Install in another process, in which this happens at a change; return whether there was such a one."""
-        child = os.fork()
-        if child == 0:
-            made = count_changes(end, number)
-            try:
-                self.install(content)
-            except (EasyBuildError, OSError):
-                assert len(made) >= number
-            os._exit(len(made) >= number)
-        status = os.waitpid(child, 0)[1]
-        assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) in (0, 1)
-        return status != 0
-
-
-def count_changes(end: Callable[[], None], number: int) -> List[str]:
-    """Let something happen to this process before it makes the change with a number; return what counts the changes."""
-    made: List[str] = []
-
-    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            made.append(function.__name__)
-            if len(made) == number:
-                end()
-            return function(*arguments, **options)
-
-        return call
-
-    for name in CHANGES:
-        setattr(os, name, counted(getattr(os, name)))
-    stagedeasyblock.exchange = counted(stagedeasyblock.exchange)
-    opened = builtins.open
-    for_writing = counted(opened)
-
-    def open_file(path: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
-        return (opened if mode.startswith("r") else for_writing)(path, mode, *arguments, **options)
-
-    builtins.open = open_file  # type: ignore[assignment]
-    return made
-
-
-def be_killed() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def have_no_space() -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
 
 @pytest.fixture(params=["at once", "one by one"])
 def place(
@@ -155,7 +103,7 @@ def test_whoever_loads_the_module_has_the_old_or_the_new_one_with_its_installati
         shutil.copytree(str(place.prefix / name), str(before / name), symlinks=True)
     seen = []
     number = 1
-    while place.fork("new", end, number):
+    while happened(lambda: place.install("new"), end, number, EasyBuildError, (stagedeasyblock, "exchange")):
         # The file system may need two renames for it.
         between = place.seen() == (None, None) and stagedeasyblock.RENAME_EXCHANGE == UNKNOWN_FLAG
         assert between or place.seen() in {("old", "old"), ("new", "new")}, number

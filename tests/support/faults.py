@@ -1,0 +1,74 @@
+"""Faults at every moment: what changes the disk fails, or the process is killed before it, for each change in turn.
+
+Used with Python 3.6, too.
+"""
+
+import builtins
+import errno
+import io
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+# All that changes what is on the disk goes through these, and through `open`.
+WRITES = ["fsync", "link", "mkdir", "rename", "replace", "symlink"]
+REMOVALS = ["remove", "rmdir", "unlink"]  # which need no space
+
+
+def be_killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def have_no_space() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def happened(
+    work: Callable[[], Any], fault: Callable[[], None], number: int, error: type[Exception], *more: tuple[Any, str]
+) -> bool:
+    """Work in another process, with a fault at a change, given its number; return whether there was such a change.
+
+    The work may end in an error, of this kind or an OSError. `more` are other functions that change something: what has
+    them, and their names.
+    """
+    child = os.fork()
+    if child == 0:
+        names = WRITES + (REMOVALS if fault is be_killed else [])
+        made = _count_changes(fault, number, [(os, name) for name in names] + list(more))
+        status = 2
+        try:
+            work()
+            status = len(made) >= number
+        except (error, OSError):
+            status = 1 if len(made) >= number else 2
+        finally:
+            os._exit(status)
+    status = os.waitpid(child, 0)[1]
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) in (0, 1), "another error than the fault brings"
+    return status != 0
+
+
+def _count_changes(fault: Callable[[], None], number: int, functions: list[tuple[Any, str]]) -> list[str]:
+    """Have a fault happen in this process before it makes the change of a number; return the changes that were made."""
+    made: list[str] = []
+
+    def counted(function: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any, **options: Any) -> Any:
+            made.append(function.__name__)
+            if len(made) == number:
+                fault()
+            return function(*arguments, **options)
+
+        return call
+
+    for owner, name in functions:
+        setattr(owner, name, counted(getattr(owner, name)))
+    opened = builtins.open
+    for_writing = counted(opened)
+
+    def open_file(path: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
+        return (opened if mode.startswith("r") else for_writing)(path, mode, *arguments, **options)
+
+    builtins.open = io.open = open_file  # type: ignore[assignment]
+    return made
