@@ -65,10 +65,13 @@ def _count_changes(fault: Callable[[], None], number: int, functions: list[tuple
     for owner, name in functions:
         setattr(owner, name, counted(getattr(owner, name)))
     opened = builtins.open
-    for_writing = counted(opened)
+    for_writing, written = counted(opened), counted(lambda file: file)
 
     def open_file(path: Any, mode: str = "r", *arguments: Any, **options: Any) -> Any:
-        return (opened if mode.startswith("r") else for_writing)(path, mode, *arguments, **options)
+        if mode.startswith("r"):
+            return opened(path, mode, *arguments, **options)
+        # What was there is gone when the first bytes are written.
+        return written(for_writing(path, mode, *arguments, **options))
 
     builtins.open = io.open = open_file  # type: ignore[assignment]
     return made
