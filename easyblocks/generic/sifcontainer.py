@@ -522,8 +522,10 @@ class SifContainer(StagedEasyBlock):
         """Write what the wrappers need, a line each: the kind of setting, the name of a variable, and the value."""
         container_env, host_env = self.container_env(), self.cfg['host_env']
         lines = ['image %s' % self.image_name] + ['frozen %s' % path for path in self.frozen_paths]
-        runtime = self.runtime or runtime_on_path() or self.recorded_runtime()
+        runtime = self.runtime or runtime_on_path() or self.recorded_setting('runtime')
         lines += ['runtime %s' % runtime] if runtime else []
+        identity = self.image_identity()
+        lines += ['identity %s' % identity] if identity else []
         lines += ['gpu %s' % GPU_SWITCHES[self.cfg['gpu']]] if self.cfg['gpu'] != 'none' else []
         lines += ['bind %s' % bind for bind in self.cfg['binds']]
         lines += ['path %s' % folder for folder in self.container_path()]
@@ -537,11 +539,18 @@ class SifContainer(StagedEasyBlock):
         lines += ['mask %s' % mask for mask in nodes.get('cpu_masks', [])]
         self.write_whole(os.path.join(self.installdir, SETTINGS_FILE), ''.join('%s\n' % line for line in lines))
 
-    def recorded_runtime(self):
-        """Path of the container runtime that the settings which are there name, or None"""
+    def recorded_setting(self, kind):
+        """Value of a setting of the installation that is there, or None"""
         path = os.path.join(self.installdir, SETTINGS_FILE)
-        found = re.search(r'^runtime (.+)$', read_file(path), re.MULTILINE) if os.path.exists(path) else None
+        found = re.search(r'^%s (.+)$' % kind, read_file(path), re.MULTILINE) if os.path.exists(path) else None
         return found.group(1) if found else None
+
+    def image_identity(self):
+        """Size and identifier of the image that was verified, by which the module sees cheaply that there is another"""
+        if self.src and os.path.exists(self.src[0]['path']) and not self.module_only:
+            with open(self.src[0]['path'], 'rb') as handle:
+                return '%d %s' % (os.fstat(handle.fileno()).st_size, sif_header(handle).id.replace('-', ''))
+        return self.recorded_setting('identity') or ''
 
     def make_module_step(self, fake=False):
         """Also make the settings of wrappers, which are those of the module."""
@@ -565,6 +574,7 @@ class SifContainer(StagedEasyBlock):
         text = fill_template(read_file(files_path('module.' + extension)), {
             'NAME': value(self.env_name),
             'EASYCONFIG': value(os.path.basename(self.cfg.path)),
+            'IDENTITY': value(self.image_identity()),
             'IMAGES': value([self.installed_image] + self.frozen_paths),
             'BINDS': value([[bind.split(':')[0], bind] for bind in self.cfg['binds']]),
             'GPU': value(GPU_SWITCHES[self.cfg['gpu']]),

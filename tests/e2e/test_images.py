@@ -66,6 +66,29 @@ def test_a_module_whose_image_is_gone_says_where_it_was_looked_for(without_image
     assert str(frozen(without_image)) in done.stderr
 
 
+@pytest.fixture(params=["Lmod", "EnvironmentModules"])
+def in_both(request: pytest.FixtureRequest, linked: Site) -> Iterator[Site]:
+    """The installation with a module in Lua, and in Tcl instead."""
+    site = linked.using(tool=request.param)
+    linked.module_file("venv").unlink()
+    site.make_module("venv")
+    yield site
+    site.module_file("venv").unlink()
+    linked.make_module("venv")
+
+
+def test_a_module_says_that_its_image_is_another_one_now(in_both: Site) -> None:
+    assert "installed with" not in in_both.loaded("venv", "true").stderr
+    image = frozen(in_both)
+    changed = bytearray(image.read_bytes())
+    changed[50] ^= 1  # of its identifier
+    image.rename(image.with_name("aside"))
+    image.write_bytes(changed)
+    said = in_both.loaded("venv", "true").stderr
+    image.with_name("aside").rename(image)
+    assert f"{installed(in_both)} is not the one that Demo/1.0-venv was installed with." in " ".join(said.split())
+
+
 def test_when_the_installed_image_is_gone_the_frozen_one_is_used(linked: Site) -> None:
     target = installed(linked).readlink()
     installed(linked).unlink()

@@ -2,6 +2,7 @@
 -- The container and the layer on it. What is decided here is decided when the module is loaded.
 local name = __NAME__
 local images = __IMAGES__            -- where the base may be, the first that exists is used
+local identity = __IDENTITY__        -- size of the base, and its identifier; or nothing
 local binds = __BINDS__              -- source on the host, bind specification
 local container_path = __PATH__
 local library_path = __LIBRARY_PATH__    -- folders, or nothing
@@ -55,6 +56,18 @@ end
 if not sif and mode() == "load" then
     LmodError("The container image of " .. myModuleFullName() .. " is gone. It was looked for at:\n  " ..
               table.concat(images, "\n  ") .. "\nPut it back, or install the module again: eb --rebuild " .. easyconfig)
+end
+
+-- Its size, and the identifier at its beginning, tell that it is another one: its SHA256 would take too long.
+local file = sif and identity ~= "" and mode() == "load" and io.open(sif, "rb")
+if file then
+    local header = file:read(64) or ""
+    file:close()
+    local id = header:sub(49, 64):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)
+    if ("%d %s"):format(lfs.attributes(sif, "size"), id) ~= identity then
+        LmodWarning("The container image " .. sif .. " is not the one that " .. myModuleFullName() ..
+                    " was installed with. Put that one back, or install the module again: eb --rebuild " .. easyconfig)
+    end
 end
 
 family("ebsif")

@@ -3,6 +3,8 @@
 set name __NAME__
 # where the base may be, the first that exists is used
 set images __IMAGES__
+# size of the base, and its identifier; or nothing
+set identity __IDENTITY__
 # source on the host, bind specification
 set binds __BINDS__
 set container_path __PATH__
@@ -87,6 +89,15 @@ if {$sif eq ""} {
         error "The container image of [module-info name] is gone. It was looked for at:\n  [join $images "\n  "]\nPut it back, or install the module again: eb --rebuild $easyconfig"
     }
     set sif [lindex $images 0]
+}
+# Its size, and the identifier at its beginning, tell that it is another one: its SHA256 would take too long.
+if {$identity ne "" && [module-info mode load] && [file readable $sif]} {
+    set handle [open $sif rb]
+    binary scan [string range [read $handle 64] 48 63] H* id
+    close $handle
+    if {"[file size $sif] $id" ne $identity} {
+        puts stderr "The container image $sif is not the one that [module-info name] was installed with. Put that one back, or install the module again: eb --rebuild $easyconfig"
+    }
 }
 
 if {[llength [info commands family]]} { family ebsif }
