@@ -594,7 +594,7 @@ class SifContainer(StagedEasyBlock):
             return
         if self.runtime is None:
             self.runtime = find_runtime()
-        # What the user has set for containers is not what gets checked: neither in this environment, nor in the one that
+        # What the user has set for containers is not what gets checked: neither here, nor in the environment that
         # EasyBuild goes back to before it loads the module (it restores the user's own for the next easyconfig).
         for environment in (os.environ, self.initial_environ):
             for name in [name for name in environment if name.startswith(('APPTAINER', 'SINGULARITY'))]:

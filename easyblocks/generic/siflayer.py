@@ -349,14 +349,14 @@ class SifLayer(SifContainer):
             self.keep_or_make_empty_layer()
 
     def judge_odd_files(self, odd):
-        """Refuse what is no file, and name programs that are no longer another user's, given the modes of what is odd."""
+        """Refuse what is no file, and name programs that were to run as another user, given the modes of what is odd."""
         special = sorted(path for path in odd if not stat.S_ISREG(odd[path]))
         if special:
-            raise EasyBuildError("Installing the packages has left in the layer what is neither a file nor a folder nor "
-                                 "a link: %s. Leave out the package that does this.", ', '.join(map(repr, special)))
+            raise EasyBuildError("Installing the packages has left in the layer what is neither a file nor a folder "
+                                 "nor a link: %s. Leave out the package that does this.", ', '.join(map(repr, special)))
         for path in sorted(odd):
-            print_warning("%r in the layer was to run as another user than the one who starts it (setuid or setgid): it "
-                          "does not any more.", path)
+            print_warning("%r in the layer was to run as another user than the one who starts it (setuid or setgid): "
+                          "it does not any more.", path)
 
     def keep_or_make_empty_layer(self):
         """Leave an empty environment for the user to fill; what was filled before is the user's, and stays."""
@@ -619,7 +619,7 @@ class SifLayer(SifContainer):
     # Running things in the container
 
     def in_build(self, path):
-        """Path on the host, while the layer is made, of a path in the layer; what packages have put there may be links."""
+        """Path on the host, while the layer is made, of a path in the layer, where packages may have put links."""
         found = os.path.join(self.layer_dir, os.path.relpath(path, LAYER))
         top = os.path.realpath(self.layer_dir)
         if os.path.commonpath([top, os.path.realpath(found)]) != top:
@@ -640,8 +640,8 @@ class SifLayer(SifContainer):
                                     limit=limit)
         self.log.debug("%s: %s", what, res.output)
         if limit and res.exit_code in (TIMED_OUT, KILLED):
-            raise EasyBuildError("%s in the container has not ended in %d seconds. It said: %s", what.capitalize(), limit,
-                                 (res.stderr or res.output).strip() or "nothing")
+            raise EasyBuildError("%s in the container has not ended in %d seconds. It said: %s", what.capitalize(),
+                                 limit, (res.stderr or res.output).strip() or "nothing")
         if res.exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("%s in the container failed: %s", what.capitalize(),
                                  (res.stderr or res.output).strip())

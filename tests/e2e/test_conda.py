@@ -358,8 +358,8 @@ def linking(folder: Path, name: str, script: str) -> Wheel:
 @pytest.mark.parametrize(
     ("name", "script", "reason"),
     [
-        ("piping", 'mkfifo "$PREFIX/share-pipe"', "neither a file nor a folder nor a link: 'conda/envs/demo/share-pipe'"),
-        ("leading", 'ln -s /etc/hostname "$PREFIX/.messages.txt"', "demo/.messages.txt leads out of the layer, to /etc/"),
+        ("piping", 'mkfifo "$PREFIX/pipe"', "neither a file nor a folder nor a link: 'conda/envs/demo/pipe'"),
+        ("leading", 'ln -s /etc/hostname "$PREFIX/.messages.txt"', "/.messages.txt leads out of the layer, to /etc/"),
     ],
 )
 def test_what_a_link_script_must_not_leave_in_the_layer(
@@ -383,8 +383,8 @@ def test_a_link_script_that_hangs_is_ended_with_all_that_it_has_started(
     easyconfig = site.write("bare", [rattler, linking(tmp_path, "hanging", script)], **PARAMETERS)
     done = site.eb(easyconfig, "--hooks", hooks)
     assert done.returncode != 0
-    out = " ".join(done.stdout.split())
-    assert "The link script of the conda package hanging in the container has not ended in 2 seconds. It said: nearly" in out
+    reason = "The link script of the conda package hanging in the container has not ended in 2 seconds. It said: nearly"
+    assert reason in " ".join(done.stdout.split())
     assert mark not in subprocess.run(["ps", "-eo", "args"], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 

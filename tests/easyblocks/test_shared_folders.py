@@ -1,4 +1,4 @@
-"""Colleagues install into the folder of their project: a rebuild is refused before anything is done, or leaves nothing half."""
+"""Colleagues rebuild in the folder of their project: it is refused before anything is done, or leaves nothing half."""
 
 import os
 import tempfile
@@ -71,7 +71,8 @@ def test_where_the_group_may_write_each_rebuilds_what_another_has_installed(plac
 def test_where_it_may_not_a_rebuild_is_refused_and_the_owner_goes_on(place: Place, umask: int) -> None:
     with being(ANNA, umask, place.prefix):
         place.install("old")
-    with being(BERT, umask, place.prefix), pytest.raises(EasyBuildError, match="which belongs to user %d: ask them" % ANNA):
+    refusal = "which belongs to user %d: ask them" % ANNA
+    with being(BERT, umask, place.prefix), pytest.raises(EasyBuildError, match=refusal):
         place.install("new")
     assert place.seen() == ("old", "old")
     assert names(place) == ["1.0"]
