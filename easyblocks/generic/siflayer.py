@@ -349,7 +349,7 @@ class SifLayer(SifContainer):
             self.keep_or_make_empty_layer()
 
     def judge_odd_files(self, odd):
-        """Refuse what is no file, and name programs that were to run as another user, given the modes of what is odd."""
+        """Refuse what is no file, name programs that were to run as another user, given the modes of what is odd."""
         special = sorted(path for path in odd if not stat.S_ISREG(odd[path]))
         if special:
             raise EasyBuildError("Installing the packages has left in the layer what is neither a file nor a folder "
