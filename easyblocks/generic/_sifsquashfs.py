@@ -38,15 +38,27 @@ def mksquashfs_environment() -> Dict[str, str]:
     return {name: value for name, value in os.environ.items() if name != 'SOURCE_DATE_EPOCH'}
 
 
-def normalise_permissions(root: str) -> None:
-    """Give everything below root the permissions that it would have with umask 022, and no others."""
-    for folder, _, names in os.walk(root):
-        os.chmod(folder, 0o755)
-        for name in names:
+def normalise_permissions(root: str) -> Dict[str, int]:
+    """
+    Give everything below root the permissions that it would have with umask 022, and no others.
+
+    :return: what was odd, its mode by its path from root: what is neither a file nor a folder nor a link, and programs
+        that run as another user than the one who starts them
+    """
+    odd = {}
+    os.chmod(root, 0o755)
+    for folder, folders, names in os.walk(root):
+        # Folders before they are walked through: one that cannot be read would be left out without a word.
+        for name in folders + names:
             path = os.path.join(folder, name)
             mode = os.lstat(path).st_mode
-            if not stat.S_ISLNK(mode):
-                os.chmod(path, 0o755 if mode & stat.S_IXUSR else 0o644)
+            if stat.S_ISLNK(mode):
+                continue
+            os.chmod(path, 0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644)
+            # On a folder, the bit only says whose group new files get.
+            if not stat.S_ISDIR(mode) and (not stat.S_ISREG(mode) or mode & (stat.S_ISUID | stat.S_ISGID)):
+                odd[os.path.relpath(path, root)] = mode
+    return odd
 
 
 def content_digest(root: str) -> str:

@@ -44,8 +44,8 @@ HOST_COMMANDS = (
     'sed', 'seq', 'setsid', 'sftp', 'sha256sum', 'sleep', 'sort', 'split', 'ssh', 'stat', 'stty', 'su', 'sudo',
     'tail', 'tar', 'taskset', 'tcsh', 'tee', 'test', 'time', 'timeout', 'touch', 'tput', 'tr', 'true', 'tset',
     'tty', 'uname', 'uniq', 'wc', 'which', 'who', 'whoami', 'xargs', 'yes', 'zcat', 'zsh',
-    # module tools, Lustre, and what packs the layer
-    'lfs', 'lua', 'mksquashfs', 'tclsh', 'unsquashfs',
+    # EasyBuild, module tools, Lustre, and what packs the layer
+    'eb', 'ebsif', 'lfs', 'lua', 'mksquashfs', 'ml', 'module', 'modulecmd', 'tclsh', 'unsquashfs',
     # Slurm
     'sacct', 'sacctmgr', 'salloc', 'sattach', 'sbatch', 'sbcast', 'scancel', 'scontrol', 'sdiag', 'seff', 'sinfo',
     'sprio', 'squeue', 'sreport', 'srun', 'sshare', 'sstat', 'strigger',

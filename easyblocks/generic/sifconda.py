@@ -43,6 +43,9 @@ ACTIVATE = os.path.join(os.path.dirname(CONDA_ENVS), 'bin', 'activate')
 
 # What link scripts write for the user, below the environment.
 MESSAGES = '.messages.txt'
+# Seconds after which a link script is taken to hang. They make caches and indices, which takes minutes on a slow file
+# system. A site may set another number in a file for `eb --hooks`.
+LINK_SCRIPT_SECONDS = 1800
 
 
 class SifConda(SifLayer):
@@ -232,7 +235,8 @@ class SifConda(SifLayer):
     def run_link_script(self, script):
         """Run what a package brought to be run once it is installed, in the container."""
         trace_msg("running the link script of %s" % script['name'])
-        self.run_or_fail(script['command'], "the link script of the conda package %s" % script['name'])
+        self.run_or_fail(script['command'], "the link script of the conda package %s" % script['name'],
+                         limit=LINK_SCRIPT_SECONDS)
         messages = self.in_build(os.path.join(self.env_dir, MESSAGES))
         if os.path.exists(messages):
             self.log.info("%s says: %s", script['name'], read_file(messages))

@@ -46,6 +46,9 @@ ACTIVATION_RECORD = 'activation.json'
 HARMLESS = ':'
 FORMER_ACTIVATIONS = ('WITH_CONDA', 'WITH_CONDA_VENV', 'WITH_VENV')
 
+# What timeout(1) returns for a command that it has ended, by SIGTERM and by SIGKILL.
+TIMED_OUT, KILLED = 124, 137
+
 # Where the host has what it cannot do without.
 SYSTEM_FOLDERS = ('/usr/local/bin', '/usr/bin', '/bin')
 
@@ -601,9 +604,11 @@ class SifContainer(StagedEasyBlock):
             return
         if self.runtime is None:
             self.runtime = find_runtime()
-        # What the user has set for containers is not what gets checked (EasyBuild restores it for the next one).
-        for name in [name for name in os.environ if name.startswith(('APPTAINER', 'SINGULARITY'))]:
-            del os.environ[name]
+        # What the user has set for containers is not what gets checked: neither here, nor in the environment that
+        # EasyBuild goes back to before it loads the module (it restores the user's own for the next easyconfig).
+        for environment in (os.environ, self.initial_environ):
+            for name in [name for name in environment if name.startswith(('APPTAINER', 'SINGULARITY'))]:
+                del environment[name]
         self.sanity_check_load_module(extra_modules=kwargs.get('extra_modules'))
         if self.sanity_check_module_loaded:
             problems = self.sanity_check_container()
@@ -634,6 +639,7 @@ class SifContainer(StagedEasyBlock):
         """Check what cannot be seen from outside, in few starts of a container; return a list of what is wrong."""
         loaded, missing = self.look_through_wrapper()
         checks = (
+            ("the image is the one of the easyconfig", self.check_image()),
             ("scripts have no syntax errors", self.check_scripts()),
             ("commands can start", missing),
             ("the environment in the container is that of an activated one", self.check_environment(loaded)),
@@ -643,6 +649,18 @@ class SifContainer(StagedEasyBlock):
             trace_msg("%s: %s" % (title, "FAILED" if found else "OK"))
             problems.extend(found)
         return problems
+
+    def check_image(self):
+        """Look whether the image is still what was verified; a copy that was made just now is."""
+        copied = self.src and self.cfg['image_install'] == 'copy'
+        image, checksum = self.existing_image, self.get_checksum_for(self.cfg['checksums'], self.image_name, 0)
+        if copied or self.module_only or image is None or build_option('ignore_checksums'):
+            return []
+        found = compute_checksum(image, checksum_type='sha256')
+        if verify_checksum(image, checksum, {'sha256': found}):
+            return []
+        return ["the image %s is no longer the one of the easyconfig: that says %s, and the file has SHA256 %s"
+                % (os.path.realpath(image), checksum, found)]
 
     def check_scripts(self):
         """Parse all shell scripts of the installation."""
@@ -722,7 +740,7 @@ class SifContainer(StagedEasyBlock):
         """Bind specifications for the layer of the installation."""
         return []
 
-    def run_in_container(self, command, verb='exec', binds=(), env=None, scratch=None):
+    def run_in_container(self, command, verb='exec', binds=(), env=None, scratch=None, limit=None):
         """
         Run a command in a container of the image, and return what run_shell_cmd returns, with standard error apart.
 
@@ -731,11 +749,14 @@ class SifContainer(StagedEasyBlock):
         :param binds: bind specifications
         :param env: environment variables in the container
         :param scratch: a folder for its temporary files, if it must see nothing else of the host
+        :param limit: number of seconds after which it is ended, and its status is TIMED_OUT or KILLED
         """
         image = self.src[0]['path'] if self.src else self.existing_image
-        return run_shell_cmd(container_command(self.runtime, image, command, verb, binds, scratch), use_bash=False,
-                             env=container_environment(self.runtime, env or {}), split_stderr=True,
-                             fail_on_error=False, hidden=True)
+        words = container_command(self.runtime, image, command, verb, binds, scratch)
+        if limit is not None:
+            words = ['timeout', '--kill-after=10', str(limit)] + words
+        return run_shell_cmd(words, use_bash=False, env=container_environment(self.runtime, env or {}),
+                             split_stderr=True, fail_on_error=False, hidden=True)
 
 
 def runtime_on_path():

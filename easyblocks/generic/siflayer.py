@@ -33,9 +33,10 @@ from easybuild.easyblocks.generic._sifpackages import is_conda_package, is_file_
 from easybuild.easyblocks.generic._sifsquashfs import BLOCK_SIZE, COMPRESSORS, content_digest, mksquashfs_command
 from easybuild.easyblocks.generic._sifsquashfs import mksquashfs_environment, normalise_permissions
 from easybuild.easyblocks.generic._siftext import SHA256, files_path, shell_words
-from easybuild.easyblocks.generic.sifcontainer import SifContainer
+from easybuild.easyblocks.generic.sifcontainer import KILLED, TIMED_OUT, SifContainer
+from easybuild.easyblocks.generic.stagedeasyblock import list_folder
 from easybuild.framework.easyconfig import CUSTOM
-from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg
+from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
 from easybuild.tools.config import build_option
 from easybuild.tools.filetools import adjust_permissions, compute_checksum, copy_dir, copy_file, mkdir, read_file
 from easybuild.tools.filetools import remove_dir, remove_file, symlink, which, write_file
@@ -341,11 +342,21 @@ class SifLayer(SifContainer):
                 # The script that stands before pip stands before pip3, too.
                 symlink('pip', os.path.join(self.installdir, 'runscripts', name), use_abspath_source=False)
 
-        normalise_permissions(self.layer_dir)
+        self.judge_odd_files(normalise_permissions(self.layer_dir))
         if self.has_packages:
             self.pack_layer()
         else:
             self.keep_or_make_empty_layer()
+
+    def judge_odd_files(self, odd):
+        """Refuse what is no file, name programs that were to run as another user, given the modes of what is odd."""
+        special = sorted(path for path in odd if not stat.S_ISREG(odd[path]))
+        if special:
+            raise EasyBuildError("Installing the packages has left in the layer what is neither a file nor a folder "
+                                 "nor a link: %s. Leave out the package that does this.", ', '.join(map(repr, special)))
+        for path in sorted(odd):
+            print_warning("%r in the layer was to run as another user than the one who starts it (setuid or setgid): "
+                          "it does not any more.", path)
 
     def keep_or_make_empty_layer(self):
         """Leave an empty environment for the user to fill; what was filled before is the user's, and stays."""
@@ -414,9 +425,10 @@ class SifLayer(SifContainer):
 
     def install_import_hook(self, site_packages):
         """Let the Python of the layer, whose folder for packages it is, import what extends venv and mpi4py."""
-        folder = self.in_build(site_packages)
-        copy_file(files_path(IMPORT_HOOK + '.py'), os.path.join(folder, IMPORT_HOOK + '.py'))
-        write_file(os.path.join(folder, IMPORT_HOOK.strip('_') + '.pth'), 'import %s\n' % IMPORT_HOOK)
+        module, start = (self.in_build(os.path.join(site_packages, name))
+                         for name in (IMPORT_HOOK + '.py', IMPORT_HOOK.strip('_') + '.pth'))
+        copy_file(files_path(IMPORT_HOOK + '.py'), module)
+        write_file(start, 'import %s\n' % IMPORT_HOOK)
 
     def provide_file(self, ext):
         """Put the file of an extension where the container sees it, and make sure that it is what it should be."""
@@ -488,8 +500,19 @@ class SifLayer(SifContainer):
                  for name in wanted if is_file_of(filename, name, wanted[name])]
         write_file(os.path.join(self.wheels_dir, 'requirements.txt'), ''.join(lines))
         command = [self.env_python, os.path.join(self.installer, 'pip'), 'install'] + INSTALL_OPTIONS
+        pythons = self.files_of_python()
         self.run_or_fail(command + ['--requirement', os.path.join(WHEELS, 'requirements.txt')],
                          "installing the packages")
+        if self.files_of_python() != pythons:
+            raise EasyBuildError("One of the packages in exts_list brings a command named as the Python of the "
+                                 "environment, and has replaced it: leave it out.")
+
+    def files_of_python(self):
+        """Which files are the Python of the environment, under all its names"""
+        folder = self.in_build(os.path.dirname(self.env_python))
+        found = {name: os.lstat(os.path.join(folder, name)) for name in list_folder(folder)
+                 if re.fullmatch('python[0-9.]*', name)}
+        return {name: (found[name].st_ino, found[name].st_mtime) for name in found}
 
     def build_wheel(self, ext):
         """
@@ -596,20 +619,29 @@ class SifLayer(SifContainer):
     # Running things in the container
 
     def in_build(self, path):
-        """Path on the host, while the layer is made, of a path in the layer."""
-        return os.path.join(self.layer_dir, os.path.relpath(path, LAYER))
+        """Path on the host, while the layer is made, of a path in the layer, where packages may have put links."""
+        found = os.path.join(self.layer_dir, os.path.relpath(path, LAYER))
+        top = os.path.realpath(self.layer_dir)
+        if os.path.commonpath([top, os.path.realpath(found)]) != top:
+            raise EasyBuildError("%s leads out of the layer, to %s: leave out the package that made this link.", path,
+                                 os.path.realpath(found))
+        return found
 
     def layer_in_work(self):
         """Bind specifications for the layer while it is made."""
         return ['%s:%s' % (self.layer_dir, LAYER)]
 
-    def run_or_fail(self, command, what, binds=None):
+    def run_or_fail(self, command, what, binds=None, limit=None):
         """Run a command in the container with the layer, and return its output; fail with what it says."""
         if binds is None:
             binds = self.layer_in_work() + ['%s:%s:ro' % (self.wheels_dir, WHEELS)]
         binds = binds + ['%s:%s:ro' % (files_path('layer.py'), LAYER_PY)]
-        res = self.run_in_container(command, binds=binds, env=dict(INSTALL_ENV, **PYTHON_ENV), scratch=self.scratch_dir)
+        res = self.run_in_container(command, binds=binds, env=dict(INSTALL_ENV, **PYTHON_ENV), scratch=self.scratch_dir,
+                                    limit=limit)
         self.log.debug("%s: %s", what, res.output)
+        if limit and res.exit_code in (TIMED_OUT, KILLED):
+            raise EasyBuildError("%s in the container has not ended in %d seconds. It said: %s", what.capitalize(),
+                                 limit, (res.stderr or res.output).strip() or "nothing")
         if res.exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("%s in the container failed: %s", what.capitalize(),
                                  (res.stderr or res.output).strip())

@@ -250,17 +250,28 @@ class StagedEasyBlock(EasyBlock):
 
     def check_owners(self):
         """Refuse to replace what somebody else has made and does not let us change, before anything is done."""
-        top = self.final_installdir
-        folders = [os.path.dirname(top), os.path.dirname(self.mod_filepath)]
-        folders += [folder for place in [top, self.sibling('old')] + [self.sibling(what) for what in STAGED]
-                    for folder in [place] + [os.path.join(place, name) for name in list_folder(place)]
-                    if os.path.isdir(folder) and not os.path.islink(folder)]
-        for folder in folders:
-            owner = os.stat(folder).st_uid if os.path.isdir(folder) else None
-            if owner not in (None, os.geteuid()) and not os.access(folder, os.W_OK | os.X_OK):
+        for folder in self.folders_to_change():
+            owner, wanted = os.stat(folder).st_uid, os.R_OK | os.W_OK | os.X_OK
+            if owner != os.geteuid() and not os.access(folder, wanted, effective_ids=True):
                 raise EasyBuildError("You may not change %s, which belongs to %s: ask them to install this, or to let "
                                      "their group write there (eb --group-writable-installdir), or install into a "
                                      "place of your own (--installpath).", folder, user_name(owner))
+
+    def folders_to_change(self):
+        """Folders into which something new comes, or which are moved or removed; all of them exist"""
+        for path in (self.final_installdir, self.mod_filepath):
+            yield existing_folder(os.path.dirname(path))
+        for place in [self.final_installdir] + [self.sibling(what) for what in ('old',) + STAGED]:
+            if os.path.isdir(place):
+                yield place
+            for folder, names, _ in os.walk(place):
+                # Here, and not when it is their turn: those that cannot be read have none.
+                for path in [os.path.join(folder, name) for name in names]:
+                    if not os.path.islink(path):
+                        yield path
+                if folder == self.final_installdir:
+                    # These are moved as they are.
+                    names[:] = sorted(set(names).difference(self.user_data()))
 
     def remove_module_file(self):
         """Leave the module in place until the new installation replaces the old one."""
@@ -384,6 +395,13 @@ class StagedEasyBlock(EasyBlock):
 def list_folder(path):
     """Names in a folder; none if there is no folder"""
     return sorted(os.listdir(path)) if os.path.isdir(path) else []
+
+
+def existing_folder(path):
+    """The folder at a path or, where there is none, the next one above it"""
+    while not os.path.isdir(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def user_name(number):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 import shlex
 import shutil
@@ -346,6 +347,45 @@ def test_failing_link_script_is_named(site: Site, channel: Channel, rattler: Whe
     path = make_package(tmp_path, "failing", files={script: "echo not today >&2; exit 3\n"}, executable=[script])
     out = site.refuse("bare", [rattler, Wheel("failing", "1.0", path)], **PARAMETERS)
     assert "The link script of the conda package failing in the container failed: not today" in out
+
+
+def linking(folder: Path, name: str, script: str) -> Wheel:
+    """Make a conda package with a link script."""
+    path = f"bin/.{name}-post-link.sh"
+    return Wheel(name, "1.0", make_package(folder, name, files={path: script}, executable=[path]))
+
+
+@pytest.mark.parametrize(
+    ("name", "script", "reason"),
+    [
+        ("piping", 'mkfifo "$PREFIX/pipe"', "neither a file nor a folder nor a link: 'conda/envs/demo/pipe'"),
+        ("leading", 'ln -s /etc/hostname "$PREFIX/.messages.txt"', "/.messages.txt leads out of the layer, to /etc/"),
+    ],
+)
+def test_what_a_link_script_must_not_leave_in_the_layer(
+    site: Site, rattler: Wheel, tmp_path: Path, name: str, script: str, reason: str
+) -> None:
+    out = " ".join(site.refuse("bare", [rattler, linking(tmp_path, name, script)], **PARAMETERS).split())
+    assert reason in out
+
+
+def test_a_link_script_that_hangs_is_ended_with_all_that_it_has_started(
+    site: Site, rattler: Wheel, tmp_path: Path
+) -> None:
+    hooks = site.folder / "hooks.py"
+    hooks.write_text(
+        "def pre_build_hook(*args, **kwargs):\n"
+        "    from easybuild.easyblocks.generic import sifconda\n"
+        "    sifconda.LINK_SCRIPT_SECONDS = 2\n"
+    )
+    mark = f"{tmp_path.name}{os.getpid()}"
+    script = f"echo nearly done >&2; exec -a {mark} tail -f /dev/null & exec -a {mark} tail -f /dev/null"
+    easyconfig = site.write("bare", [rattler, linking(tmp_path, "hanging", script)], **PARAMETERS)
+    done = site.eb(easyconfig, "--hooks", hooks)
+    assert done.returncode != 0
+    reason = "The link script of the conda package hanging in the container has not ended in 2 seconds. It said: nearly"
+    assert reason in " ".join(done.stdout.split())
+    assert mark not in subprocess.run(["ps", "-eo", "args"], stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def test_package_for_another_platform_is_refused(site: Site, channel: Channel, rattler: Wheel) -> None:

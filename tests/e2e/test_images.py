@@ -1,5 +1,6 @@
 """The image of an installation: linked, found among the site's frozen ones, and gone."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -22,7 +23,8 @@ def linked(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
     image = frozen(site)
     image.parent.mkdir()
     provide(site.machine.bases["venv"], image)
-    easyconfig = site.write("venv", layer, image_install="link", frozen_images=[str(image.parent)])
+    changes = {"image_install": "link", "frozen_images": [str(image.parent)], "checksums": [sha256_of(image)]}
+    easyconfig = site.write("venv", layer, **changes)
     done = site.eb(easyconfig, "--sourcepath", site.sources)
     assert done.returncode == 0, done.stdout
     return site
@@ -42,6 +44,10 @@ def frozen(site: Site) -> Path:
 
 def installed(site: Site) -> Path:
     return site.installation("venv") / site.machine.bases["venv"].name
+
+
+def sha256_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 @pytest.fixture
@@ -115,6 +121,16 @@ def test_a_module_for_another_machine_can_be_made_and_its_commands_say_so(with_f
     done = with_foreign_image.loaded("venv", "hello")
     assert done.returncode != 0
     assert re.search(r"the image's architecture \(s390x\) could not run on the host's", done.stderr)
+
+
+def test_an_image_that_was_replaced_is_found_by_looking_at_the_installation_only(without_image: Site) -> None:
+    image = frozen(without_image)
+    image.write_bytes(image.with_name("aside").read_bytes() + b"changed")
+    done = without_image.eb(without_image.easyconfig("venv"), "--sanity-check-only")
+    image.unlink()
+    assert done.returncode != 0
+    out = " ".join(done.stdout.split())
+    assert f"the image {image} is no longer the one of the easyconfig: that says" in out
 
 
 def test_a_module_can_be_made_although_the_image_is_gone(without_image: Site) -> None:

@@ -82,3 +82,26 @@ def test_no_file_of_ours_is_for_whom_easybuilds_own_umask_excludes(
     top = site.installation("venv")
     paths = [top / SQUASHFS, *(top / "bin").iterdir(), *(top / "runscripts").iterdir()]
     assert [path.name for path in paths if path.stat().st_mode & 0o077] == []
+
+
+def test_a_colleague_rebuilds_where_the_group_may_write_and_is_refused_where_it_may_not(
+    make_site: Callable[..., Site], machine: Machine, layer: list[Wheel]
+) -> None:
+    """The project's folder hands on its group; the first installation is for the group, the others are not."""
+    site = make_site(user=machine.user)
+    group = site.folder.stat().st_gid
+    for folder in [site.folder, *(path for path in site.folder.rglob("*") if path.is_dir())]:
+        folder.chmod(0o2770)
+    script = f"umask 002; eb {site.write('venv', layer)} --rebuild"
+    theirs, as_colleague = site.using(user=OTHER), {"cwd": "/", "group": group}
+    done = site.login(f"{script} --group-writable-installdir")
+    assert done.returncode == 0, done.stdout
+    done = theirs.login(script, **as_colleague)
+    assert done.returncode == 0, done.stdout
+    done = site.login(script)
+    assert done.returncode != 0
+    assert f"You may not change {site.installation('venv')}, which belongs to {OTHER}" in " ".join(done.stdout.split())
+    assert site.output("venv", "hello") == "hello []\n"
+    done = theirs.login(script, **as_colleague)
+    assert done.returncode == 0, done.stdout
+    assert theirs.output("venv", "hello", **as_colleague) == "hello []\n"

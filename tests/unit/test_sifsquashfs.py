@@ -1,6 +1,7 @@
 """The digest of a layer tells its content, and nothing else."""
 
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,3 +57,37 @@ def test_permissions_become_those_of_umask_022(tmp_path: Path) -> None:
     normalise_permissions(str(tree))
     modes = {name: (tree / name).stat().st_mode & 0o7777 for name in ("bin", "bin/tool", "data")}
     assert modes == {"bin": 0o755, "bin/tool": 0o755, "data": 0o644}
+
+
+def test_what_is_no_file_and_what_runs_as_another_user_is_odd(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    os.mkfifo(tree / "bin" / "pipe")
+    (tree / "bin" / "tool").chmod(0o6755)
+    odd = normalise_permissions(str(tree))
+    assert {path: stat.filemode(mode) for path, mode in odd.items()} == {
+        "bin/pipe": "prw-r--r--", "bin/tool": "-rwsr-sr-x"
+    }  # fmt: skip
+    assert stat.filemode((tree / "bin" / "tool").stat().st_mode) == "-rwxr-xr-x"
+
+
+def test_folders_of_a_project_that_hand_on_their_group_are_not_odd(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    (tree / "bin").chmod(0o2770)
+    assert normalise_permissions(str(tree)) == {}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be other users")
+def test_what_nobody_may_read_is_readable_afterwards(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    for path in [tmp_path, *list(tmp_path.parents)[:-1]]:
+        path.chmod(path.stat().st_mode | 0o111)
+    for path in [tree, *tree.rglob("*")]:
+        os.chown(path, 65534, 65534, follow_symlinks=False)
+    (tree / "bin" / "tool").chmod(0)
+    (tree / "bin").chmod(0)
+    os.seteuid(65534)
+    try:
+        normalise_permissions(str(tree))
+        assert (tree / "bin" / "tool").read_text() == "#!/bin/sh\n"
+    finally:
+        os.seteuid(0)
