@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         # Some errors, such as a full disk, name no file.
         place = f"cannot use {error.filename}: " if error.filename else ""
-        print(f"ebsif: {place}{error.strerror or error}", file=sys.stderr)
+        print(f"ebsif: {printable(f'{place}{error.strerror or error}')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
         _end_children()

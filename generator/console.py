@@ -41,13 +41,14 @@ class Console:
         self._out.print(printable(text))
 
     def write(self, text: str) -> None:
-        """Write text of the result as it is."""
+        """Write text of the result that another program may read; no character in it is hidden or obeyed."""
+        text = printable(text)
         sys.stdout.write(text)
         sys.stdout.flush()
 
     def json(self, data: Any) -> None:
         """Write the result as JSON."""
-        self.write(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        self.write(as_json(data))
 
     def table(self, headings: list[str], rows: list[list[str]]) -> None:
         """Write a result of several columns."""
@@ -70,17 +71,17 @@ class Console:
     @contextmanager
     def progress(self, text: str, total: int) -> Iterator[Advance]:
         """Show a bar for work on a known number of bytes; the function given tells of more bytes done."""
-        columns = [TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn()]
+        columns = [TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeElapsedColumn()]
         with Progress(*columns, console=self._err, transient=True, disable=not self._shows) as bars:
-            task = bars.add_task(text, total=total)
+            task = bars.add_task(printable(text), total=total)
             yield lambda count: bars.advance(task, count)
 
     @contextmanager
     def waiting(self, text: str) -> Iterator[None]:
         """Show a spinner for work of unknown length."""
-        columns = [SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()]
+        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()]
         with Progress(*columns, console=self._err, transient=True, disable=not self._shows) as bars:
-            bars.add_task(text, total=None)
+            bars.add_task(printable(text), total=None)
             yield
 
     @property
@@ -89,5 +90,11 @@ class Console:
 
 
 def printable(text: str) -> str:
-    """Escape the control characters of a text, which a terminal would obey; line breaks and tabs stay."""
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", lambda match: repr(match.group())[1:-1], text)
+    """Escape what a terminal would obey or hide, also marks of the direction of text; line breaks and tabs stay."""
+    return "".join(char if char in "\n\t" or char.isprintable() else repr(char)[1:-1] for char in text)
+
+
+def as_json(data: Any) -> str:
+    """Return data as JSON that is readable, with what is not printable escaped."""
+    text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False)
+    return "".join(char if char == "\n" or char.isprintable() else json.dumps(char)[1:-1] for char in text) + "\n"

@@ -3,6 +3,7 @@
 import re
 
 from ebsif.compare import Changes
+from ebsif.console import printable
 from ebsif.jinja import templates
 
 
@@ -14,8 +15,13 @@ def markdown(before: str, after: str, found: Changes) -> str:
     before, after
         What the two are called.
     """
-    jinja = templates("ebsif", {"code": code})
+    jinja = templates("ebsif", {"code": code, "word": word})
     return jinja.get_template("changes.md.j2").render(before=before, after=after, found=found)
+
+
+def word(value: str) -> str:
+    """Return a name as text, or as code where Markdown or a reader might take something in it for more than text."""
+    return value if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 ._+:$-]*", value) else code(value)
 
 
 def code(value: str | None) -> str:
@@ -24,7 +30,7 @@ def code(value: str | None) -> str:
         return "–"
     if not value:
         return "(empty)"
-    text = value.replace("\n", " ").replace("|", "\\|")
+    text = printable(value).replace("\n", " ").replace("|", "\\|")
     # The fence must be longer than any run of backticks inside, with blanks where the text begins or ends with one.
     longest = max((len(run) for run in re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)

@@ -26,7 +26,7 @@ from ebsif.values import (
     StrictModel,
     Suffix,
     Text,
-    Url,
+    IndexUrl,
     Version,
     VirtualPackageName,
     VirtualPackageVersion,
@@ -131,9 +131,9 @@ class Recipe(ModuleSettings):
     """Packages that may be built from source, because they have no wheel."""
     import_exceptions: dict[PackageName, Text] = Field(default_factory=dict)
     """Packages of the layer that `eb` does not try to import: the reason, by name."""
-    index: Url | None = None
+    index: IndexUrl | None = None
     """A package index to use instead of the default one."""
-    extra_indexes: list[Url] = Field(default_factory=list)
+    extra_indexes: list[IndexUrl] = Field(default_factory=list)
     """Package indexes to use as well."""
     venv_name: EnvironmentName | None = None
     """Name of the venv; by default that of the software in lower case."""

@@ -2,7 +2,6 @@
 
 import glob
 import os
-import re
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,7 +14,7 @@ from ebsif.errors import EbsifError
 from ebsif.inside.text import is_ports
 from ebsif.settings import ModuleSettings, merged, unnamed_folders
 from ebsif.slurm import JobSettings
-from ebsif.values import CpuMask, FeatureName, Folder, Machine, ModuleName, SoftwareName, StrictModel, Text, Version
+from ebsif.values import CpuMask, FeatureName, Folder, Machine, ModuleName, SoftwareName, StrictModel, Text, Version, pattern
 
 SUFFIX = ".yml"
 
@@ -25,15 +24,12 @@ GROUPS = ("package", "version", "rocm", "python", "with", "variant", "date", "di
 
 
 def _pattern(value: str) -> str:
-    try:
-        re.compile(value)
-    except re.error as error:
-        raise ValueError(f"{value!r} is not a regular expression: {error}") from error
+    pattern(value)
     return value
 
 
 def _name_pattern(value: str) -> str:
-    unknown = set(re.compile(_pattern(value)).groupindex) - set(GROUPS)
+    unknown = set(pattern(value).groupindex) - set(GROUPS)
     if unknown:
         raise ValueError(f"unknown group {', '.join(sorted(unknown))}: known are {', '.join(GROUPS)}")
     return value
@@ -78,7 +74,7 @@ class Family(ModuleSettings):
     name: Text
     """What the family is called."""
     pattern: Annotated[str, AfterValidator(_name_pattern)]
-    """Regular expression for file names; its groups ``package``, ``version``, ``rocm``, ``python``, ``with``,
+    """Regular expression (of RE2) for file names; its groups ``package``, ``version``, ``rocm``, ``python``, ``with``,
     ``variant`` and ``date`` say what the name says."""
     digest: Annotated[str, AfterValidator(_pattern)] | None = None
     """Regular expression for the group ``digest``, where the name packs versions into one word, without dots. It must

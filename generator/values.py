@@ -1,14 +1,25 @@
 """Types of the texts in recipes, sites and manifests, each with its validation."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
+import re2
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from ebsif.inside.activation import CONTAINER_PATH, LIBRARY_FOLDER, START_VALUE, VARIABLE_NAME, VARIABLE_VALUE
 from ebsif.inside.runtime import SIF_MACHINES
 from ebsif.inside.text import BIND, COMMAND_NAME, CPU_MASK, ENVIRONMENT_NAME, MODULE_NAME, SHA256
+
+# The end of a sentence about an address that holds a secret, and what to do instead.
+NO_SECRET = (
+    "must not hold a password or token, which would be passed on with the easyconfig: leave it out, and put it into "
+    "~/.netrc, or for channels where conda's tools keep theirs"
+)
+# Before the host, or in a folder as channels have it.
+_SECRET = re.compile(r"://[^/?#]*@|^(https?://.*/)?t/[^/]")
+# What no index needs to be found: a query, and a long folder in which letters and digits alternate.
+_TOKEN = re.compile(r"\?|/(?=[A-Za-z0-9]{16,}(?:/|$))[A-Za-z]*\d+[A-Za-z]+\d")
 
 # Characters that no name and no path may have, for use in a class of characters.
 _ODD = r"\x00-\x1f\x7f"
@@ -32,22 +43,67 @@ def matching(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def pattern(text: str) -> Any:
+    """Return a regular expression that somebody else has written: matching takes time in proportion to the text.
+
+    Raises
+    ------
+    ValueError
+        When it is none of RE2, which has neither references to groups nor looks ahead or back.
+    """
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        return re2.compile(text, options=options)
+    except re2.error as error:
+        said = error.args[0]
+        reason = said.decode(errors="replace") if isinstance(said, bytes) else said
+        raise ValueError(f"{text!r} is not a regular expression of RE2: {reason}") from error
+
+
 def _one_line(value: str) -> str:
     if not re.fullmatch(VARIABLE_VALUE, value):
         raise ValueError(f"{value!r} has a line break or a control character, which cannot be passed on")
     return value
 
 
-def _channel(value: str) -> str:
+def holds_secret(url: str) -> bool:
+    """Tell whether the address of a file or a channel, or the name of a channel, holds a password or token."""
+    return bool(_SECRET.search(url))
+
+
+def index_url(value: str) -> str:
+    """Return the address of a package index, which goes into command lines, easyconfigs and messages.
+
+    Raises
+    ------
+    ValueError
+        When it holds what looks like a password or token.
+    """
+    if holds_secret(value) or _TOKEN.search(value):
+        raise ValueError(f"the address of a package index {NO_SECRET}")
+    return value
+
+
+def channel(value: str) -> str:
+    """Return the name or URL of a channel.
+
+    Raises
+    ------
+    ValueError
+        When it stands for several, or holds a password or token.
+    """
     if value == "defaults":
         raise ValueError("'defaults' stands for several channels, on whose terms sites differ: name the channels")
-    if re.search(r"://[^/]*@|/t/", value):
-        raise ValueError("a channel must not hold a password or token, which would be passed on with the easyconfig")
+    if holds_secret(value):
+        raise ValueError(f"a channel {NO_SECRET}")
     return value.rstrip("/")
 
 
 def _match_spec(value: str) -> str:
     value = _one_line(value).strip()
+    if "::" in value:
+        channel(value.partition("::")[0].strip())
     if "://" in value and "::" not in value:
         raise ValueError(f"{value!r} names a file: list files with their SHA256 in an @EXPLICIT file instead")
     return value
@@ -126,14 +182,18 @@ PackageName = Annotated[
 ]
 PackageSpelling = Annotated[str, matching(rf"[^{_ODD}]+", "the name or version of a package")]
 Requirement = Annotated[str, AfterValidator(_requirement)]
-Url = Annotated[str, matching(r"(https?|file)://[^\s]+", "a URL that begins with https://, http:// or file://")]
+IndexUrl = Annotated[
+    str,
+    AfterValidator(index_url),
+    matching(r"(https?|file)://[^\s]+", "a URL that begins with https://, http:// or file://"),
+]
 CondaChannel = Annotated[
     str,
     matching(
         r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*|(https?|file)://\S+",
         "a channel: a name such as conda-forge, or a URL that begins with https://, http:// or file://",
     ),
-    AfterValidator(_channel),
+    AfterValidator(channel),
 ]
 MatchSpec = Annotated[str, AfterValidator(_match_spec)]
 VirtualPackageName = Annotated[

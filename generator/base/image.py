@@ -1,6 +1,5 @@
 """The base of a recipe: what its manifest says, or, without the image, what its name says."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from ebsif.base.manifest import Activation, Kind, Manifest
 from ebsif.errors import EbsifError
 from ebsif.recipe import Recipe
 from ebsif.site import Family, Site
+from ebsif.values import pattern
 
 
 @dataclass(frozen=True)
@@ -184,13 +184,13 @@ def read_name(file: str, families: Iterable[Family]) -> ImageName | None:
 
 def _said(file: str, family: Family) -> dict[str, str] | None:
     """Return what the groups of a family's patterns match in a name; None when the patterns do not match."""
-    match = re.fullmatch(family.pattern, file)
+    match = pattern(family.pattern).fullmatch(file.encode(errors="replace").decode())
     if not match:
         return None
     said = {key: value for key, value in match.groupdict().items() if value is not None}
     if not (family.digest and "digest" in said):
         return said
-    packed = re.fullmatch(family.digest, said["digest"])
+    packed = pattern(family.digest).fullmatch(said["digest"])
     return said | {key: _dotted(value) for key, value in packed.groupdict().items() if value} if packed else None
 
 

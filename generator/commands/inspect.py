@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.output:
         write_atomically(options.output, manifest.to_json().encode(), 0o644)
     if options.json:
-        console.write(manifest.to_json())
+        console.json(manifest.model_dump())
         return 0
     console.table(["image", manifest.file], [[name, value] for name, value in summary(manifest).items() if value])
     if options.packages:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
-from ebsif.errors import InputError
+from ebsif.errors import EbsifError, InputError
 from ebsif.files import read_text
-from ebsif.lock.model import Lock, LockedFile
+from ebsif.lock.model import Lock, LockedFile, file_name
 
 # Larger than any easyconfig; what is larger is something else.
 MAXIMUM_SIZE = 5_000_000
@@ -159,6 +159,11 @@ class Easyconfig:
         if self.digest and not (filename and sha256):
             self._refuse("exts_list", f"{name} is not as ebsif writes it: remove the file, and run `ebsif generate` "
                                       "again")
+        if self.digest:
+            try:
+                file_name(filename, "the lock")
+            except EbsifError as error:
+                self._refuse("exts_list", str(error))
         if not (url is None or _is_url(url)):
             self._refuse("exts_list", f"the first of the source_urls of {name} must be a URL")
         return LockedFile(name, version, filename or "", sha256 or "", url)

@@ -1,11 +1,17 @@
 """The lock: every file of a layer, with its SHA256."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from packaging.utils import canonicalize_name
 
+from ebsif.errors import EbsifError
 from ebsif.inside.packages import conda_stem, is_conda_package
+
+
+# All that a wheel, a source package and a package of conda can be called; never a path.
+_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*")
 
 
 @dataclass(frozen=True)
@@ -81,6 +87,24 @@ class Lock:
     def pip(self) -> list[LockedFile]:
         """The files of pip, and the tools."""
         return [file for file in self.files if not file.is_conda]
+
+
+def file_name(name: str, origin: str) -> str:
+    """Return the name that somebody else gives a file, which a file of that name is written for.
+
+    Parameters
+    ----------
+    origin
+        Who gives it, for the message.
+
+    Raises
+    ------
+    EbsifError
+        When it is a path, or else no name of a package's file.
+    """
+    if not _FILE_NAME.fullmatch(name):
+        raise EbsifError(f"{origin} lists a file {name!r}, and no package has a file of such a name: tell its keeper")
+    return name
 
 
 @dataclass(frozen=True)

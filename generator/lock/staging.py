@@ -9,6 +9,7 @@ from pathlib import Path
 from ebsif.console import Console
 from ebsif.errors import EbsifError
 from ebsif.files import make_folder, sha256, unfinished
+from ebsif.inside.copying import copy_and_hash
 from ebsif.lock.model import LockedFile
 
 
@@ -39,6 +40,28 @@ def staged(sources: Path) -> Iterator[Path]:
                 path.replace(sources / path.name)
     finally:
         shutil.rmtree(folder)
+
+
+def taken(file: LockedFile, folder: Path, target: Path) -> Path:
+    """Copy a file that is run, whatever is done to a folder that others share, and return the copy.
+
+    Parameters
+    ----------
+    folder
+        The folder that the file lies in.
+    target
+        The folder for the copy.
+
+    Raises
+    ------
+    EbsifError
+        When the copy has another SHA256 than the lock says.
+    """
+    copy = target / file.filename
+    if copy_and_hash(str(folder / file.filename), str(copy)) != file.sha256:
+        copy.unlink()
+        raise EbsifError(f"{file.filename} was replaced while ebsif was running: who else can write to the sources?")
+    return copy
 
 
 @contextmanager

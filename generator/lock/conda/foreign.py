@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ebsif.document import Document
-from ebsif.errors import InputError
-from ebsif.lock.model import LockedFile
+from ebsif.errors import EbsifError, InputError
+from ebsif.lock.model import LockedFile, file_name
 from ebsif.lock.pip.line import Entry
+from ebsif.values import NO_SECRET, holds_secret
 
 # A lock for several platforms lists thousands of packages.
 MAXIMUM_SIZE = 20_000_000
@@ -116,17 +117,24 @@ def _pinned(
     def error(message: str) -> InputError:
         return InputError(path, [(number, message)])
 
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as wrong:
+        raise error(f"{url!r} is not a URL: {wrong}") from wrong
     folder, _, filename = unquote(parts.path).rpartition("/")
     stem = re.fullmatch(r"(?P<name>.+)-(?P<version>[^-]+)-[^-]+\.(conda|tar\.bz2)", filename)
     if parts.scheme not in ("https", "http", "file") or not stem:
         raise error(f"{url!r} is not the URL of a package of conda, as in https://…/linux-64/name-1.0-0.conda")
-    if parts.username or parts.password or "/t/" in parts.path:
-        raise error("a URL must not hold a password or token, which would be passed on with the easyconfig")
+    if holds_secret(url):
+        raise error(f"a URL {NO_SECRET}")
     if sha256 is None:
         raise error(f"{filename} has no SHA256, so that it cannot be locked: {remedy}")
     place = folder.rpartition("/")[2]
     if platform and _PLATFORM.fullmatch(place) and place not in (platform, NOARCH):
         raise error(f"{filename} is for {place}, and the base is {platform}")
     source_url = url.rpartition("/")[0]
+    try:
+        file_name(filename, "this line")
+    except EbsifError as wrong:
+        raise error(str(wrong)) from wrong
     return Pinned(LockedFile(stem["name"], stem["version"], filename, sha256, source_url), path, number)

@@ -12,7 +12,7 @@ from ebsif.lock.conda.channel import AT_ONCE, client
 from ebsif.lock.conda.foreign import NOARCH
 from ebsif.lock.conda.messages import missing_name, no_candidates, unreachable, unsolvable
 from ebsif.lock.conda.request import CondaRequest
-from ebsif.lock.model import LockedFile
+from ebsif.lock.model import LockedFile, file_name
 
 # Platforms to look at for the message about a package that the base's platform lacks.
 _OTHERS = ("linux-64", "linux-aarch64", "linux-ppc64le", "osx-64", "osx-arm64", "win-64")
@@ -133,14 +133,14 @@ def locked_file(record: rattler.RepoDataRecord) -> LockedFile:
     EbsifError
         When its SHA256 is not known.
     """
-    sha256 = _sha256(record)
+    filename, sha256 = file_name(record.file_name, f"the channel {record.channel}"), _sha256(record)
     if sha256 is None:
         raise EbsifError(
-            f"{record.file_name} has no SHA256 in the channel {record.channel}, so that it cannot be locked: whoever "
+            f"{filename} has no SHA256 in the channel {record.channel}, so that it cannot be locked: whoever "
             "keeps the channel adds it by indexing it again (`rattler-index` or `conda index`)"
         )
     folder = record.url.rpartition("/")[0]
-    return LockedFile(record.name.normalized, str(record.version), record.file_name, sha256, folder)
+    return LockedFile(record.name.normalized, str(record.version), filename, sha256, folder)
 
 
 def _sha256(record: rattler.RepoDataRecord) -> str | None:

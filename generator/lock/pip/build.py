@@ -1,7 +1,6 @@
 """What a source package is built with."""
 
 import json
-import shutil
 import sys
 import tarfile
 import zipfile
@@ -10,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ebsif.errors import EbsifError
+from ebsif.lock.model import LockedFile
 from ebsif.lock.pip.pip import Pip
+from ebsif.lock.staging import taken
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -60,13 +61,17 @@ def build_system(archive: Path) -> BuildSystem:
         raise EbsifError(f"{archive} is not a source package: {error}") from error
 
 
-def backend_requirements(pip: Pip, archives: Iterable[Path], wheels: Iterable[Path]) -> set[str]:
+def backend_requirements(
+    pip: Pip, archives: Iterable[LockedFile], wheels: Iterable[LockedFile], folder: Path
+) -> set[str]:
     """Return the packages that the build backends of source packages ask for only when they run.
 
     Parameters
     ----------
     wheels
         The packages that the backends need to run.
+    folder
+        The folder that all of them lie in.
 
     Raises
     ------
@@ -76,7 +81,7 @@ def backend_requirements(pip: Pip, archives: Iterable[Path], wheels: Iterable[Pa
     for name, files in ((_SOURCES, archives), (_PACKAGES, wheels)):
         (pip.folder / name).mkdir()
         for file in files:
-            shutil.copy(file, pip.folder / name)
+            taken(file, folder, pip.folder / name)
     installed = pip.inside("build-environment")
     names = [pip.inside(f"{_PACKAGES}/{file.name}") for file in sorted((pip.folder / _PACKAGES).iterdir())]
     if names:

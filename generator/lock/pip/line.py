@@ -6,6 +6,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from ebsif.errors import InputError
+from ebsif.values import NO_SECRET, holds_secret
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Line:
 
 def named_line(text: str, path: Path, number: int | None) -> Line:
     """Return the line of a requirement that begins with a name."""
+    check_url(text, Line(text, path, number))
     try:
         requirement = Requirement(text)
     except InvalidRequirement as error:
@@ -71,8 +73,10 @@ def named_line(text: str, path: Path, number: int | None) -> Line:
 
 
 def check_url(url: str, line: Line) -> None:
-    """Refuse the URL of a version control system."""
+    """Refuse the URL of a version control system, and one with a secret."""
     if url.startswith(("git+", "hg+", "svn+", "bzr+")):
         raise line.error(
             f"{url} names a version control system, which has no file with a SHA256: build a wheel, and name that"
         )
+    if holds_secret(url):
+        raise line.error(f"the address of {line.name or 'a package'} {NO_SECRET}")

@@ -1,7 +1,7 @@
 """The reasons that pip gives, shortened and in our words."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -25,6 +25,14 @@ _NETWORK = re.compile(
 )
 # pip does not say which ones.
 _BACKEND = re.compile(r"Failed to build '(?P<name>[^']+)' when installing backend dependencies")
+# What an index has answered stands in pip's log alone; after 404, it just does not have the package.
+_REFUSED = re.compile(
+    r" Could not fetch URL (?P<url>\S+): .*?(?:(?P<status>(?!404)\d{3}) (?:Client|Server) Error|"
+    r"too many (?P<repeated>\d{3}) error responses)"
+)
+_NO_PAGE = re.compile(r" Skipping page (?P<url>\S+) because .* Content-Type: (?P<kind>\S+?)\. ")
+_FETCHED = re.compile(r" Fetching project page and analyzing links: (?P<url>\S+)$")
+_UNREADABLE = re.compile(r"^  File .*, in parse_links$", re.MULTILINE)
 _HASHES = re.compile(r"THESE PACKAGES DO NOT MATCH THE HASHES")
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)$")
 _KNOWN_VERSIONS = 8  # that a message lists
@@ -32,7 +40,9 @@ _LINES = 10
 _CAUSES_SHOWN = 6
 
 
-def explained(output: str, errors: str, target: Target | None, lines: Sequence[Line] = ()) -> EbsifError:
+def explained(
+    output: str, errors: str, target: Target | None, lines: Sequence[Line] = (), log: Iterable[str] = ()
+) -> EbsifError:
     """Return an error that says what pip has said.
 
     Parameters
@@ -43,6 +53,8 @@ def explained(output: str, errors: str, target: Target | None, lines: Sequence[L
         The Python that it ran for; None when it ran on this machine.
     lines
         The requirements and constraints, with their places.
+    log
+        The lines of pip's log.
     """
     causes = _CAUSES.search(output)
     if causes:
@@ -61,6 +73,9 @@ def explained(output: str, errors: str, target: Target | None, lines: Sequence[L
             f"{fitting}; look for a version of {backend['name']} with a wheel, or build one"
         )
     missing = _NONE.search(errors)
+    answer = _answer(_package(missing["what"]) if missing else None, errors, log)
+    if answer:
+        return EbsifError(answer)
     if missing:
         return ConflictError(_missing(missing["what"], missing["who"], missing["versions"], target, lines))
     return EbsifError("pip failed: " + _last_lines(errors))
@@ -120,7 +135,7 @@ def _same(written: str, said: str) -> bool:
 
 
 def _missing(what: str, who: str | None, versions: str, target: Target | None, lines: Sequence[Line]) -> str:
-    name = canonicalize_name(re.split(r"[\s<>=!~;\[@]", what, maxsplit=1)[0])
+    name = _package(what)
     there, place = target.find(name) if target else None, _place(what, lines)
     found = [version for version in versions.split(", ") if version and version != "none"]
     package = what + (f", which {who} needs," if who else place)
@@ -132,6 +147,37 @@ def _missing(what: str, who: str | None, versions: str, target: Target | None, l
         return f"no wheel of {package} {fits}: is the name right? {source[0].upper()}{source[1:]}"
     listed = ", ".join(found[-_KNOWN_VERSIONS:])
     return f"no wheel of {package} {fits}; the newest versions with one are: {listed}; {source}"
+
+
+def _package(what: str) -> str:
+    return canonicalize_name(re.split(r"[\s<>=!~;\[@]", what, maxsplit=1)[0])
+
+
+def _answer(name: str | None, errors: str, log: Iterable[str]) -> str | None:
+    """Return a sentence about an index that did not answer with the files of a package, or None.
+
+    Parameters
+    ----------
+    name
+        The package that pip has not found.
+    """
+    page = ""
+    for line in log:
+        fetched, refused, none = (pattern.search(line) for pattern in (_FETCHED, _REFUSED, _NO_PAGE))
+        page = fetched["url"] if fetched else page
+        said = refused or none
+        if said is None or name is None or not said["url"].rstrip("/").endswith(f"/{name}"):
+            continue
+        if none:
+            return f"{none['url']} is no list of files ({none['kind']}): is the address of the package index right?"
+        status = said["status"] or said["repeated"]
+        hint = "try again later, or tell who keeps it"
+        if status in ("401", "403", "407"):
+            hint = f"put name and password for it into ~/.netrc; or it has no {name}"
+        return f"the package index answers {said['url']} with status {status}: {hint}"
+    if page and _UNREADABLE.search(errors):
+        return f"{page} cannot be read as a list of files: is the address of the package index right?"
+    return None
 
 
 def _network_reason(line: str) -> str:

@@ -16,6 +16,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 
 from ebsif.errors import EbsifError
+from ebsif.files import read_text, write_atomically
 
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _CERTIFICATES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -29,6 +30,8 @@ _SETTINGS = {
 }
 _PYPI = "https://pypi.org/simple"
 _BUNDLE = "certificates.pem"
+NETRC = "netrc"
+_MAXIMUM_SIZE = 1_000_000  # of that
 # Without a network, the message should come soon; pip itself tries five times more for each file.
 _DEFAULTS = {"PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "2"}
 
@@ -39,7 +42,7 @@ def network_environment(folder: Path, inside: PurePosixPath) -> dict[str, str]:
     Parameters
     ----------
     folder
-        A folder that the container sees; a copy of the user's certificates is put there.
+        A folder that the container sees; copies of the user's certificates and passwords (``netrc``) are put there.
     inside
         Where it sees that.
     """
@@ -53,6 +56,10 @@ def network_environment(folder: Path, inside: PurePosixPath) -> dict[str, str]:
         except OSError as error:
             raise EbsifError(f"cannot read the certificates {bundle}: {error.strerror}") from error
         env["PIP_CERT"] = str(inside / _BUNDLE)
+    netrc = Path(os.environ.get("NETRC") or Path.home() / ".netrc")
+    if netrc.is_file():
+        write_atomically(folder / NETRC, read_text(netrc, _MAXIMUM_SIZE).encode(), 0o600)
+        env["NETRC"] = str(inside / NETRC)
     return env
 
 

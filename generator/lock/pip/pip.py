@@ -67,19 +67,21 @@ class Pip(ABC):
         EbsifError
             When pip cannot do its work.
         """
-        (self.folder / _LOG).unlink(missing_ok=True)
-        written = ["--report", self.inside(_REPORT), "--log", self.inside(_LOG)]
-        self.run(["install", "--dry-run", *written, *arguments], lines)
+        self.run(["install", "--dry-run", "--report", self.inside(_REPORT), *arguments], lines)
         return dict(json.loads((self.folder / _REPORT).read_text(encoding="utf-8")))
 
     def log(self) -> Iterator[str]:
-        """Yield the lines of what pip has logged of its last report."""
-        with (self.folder / _LOG).open(encoding="utf-8") as lines:
-            yield from lines
+        """Yield the lines of what pip has logged of its last command."""
+        path = self.folder / _LOG
+        if path.exists():
+            with path.open(encoding="utf-8", errors="replace") as lines:
+                yield from lines
 
     def run(self, arguments: Sequence[str], lines: Sequence[Line] = ()) -> None:
         """Run a command of pip; raises as `report` does."""
+        (self.folder / _LOG).unlink(missing_ok=True)
+        arguments = [*arguments, "--log", self.inside(_LOG)]
         # Not --quiet, which would hide the reasons of a conflict.
         done = self.start([*arguments, "--no-input", "--disable-pip-version-check", "--progress-bar", "off"])
         if done.returncode != 0:
-            raise explained(done.stdout, done.stderr, self.target, lines)
+            raise explained(done.stdout, done.stderr, self.target, lines, self.log())

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,8 +13,9 @@ from ebsif.inside import LAYER_PY
 from ebsif.inside.packages import PYTHON_ENV
 from ebsif.lock.model import PIP
 from ebsif.lock.pip.elsewhere import PipElsewhere
-from ebsif.lock.pip.network import network_environment
+from ebsif.lock.pip.network import NETRC, network_environment
 from ebsif.lock.pip.pip import Pip
+from ebsif.lock.staging import taken
 from ebsif.lock.target import Target
 from ebsif.runtime import Inside, Runtime
 
@@ -33,12 +34,14 @@ class _PipInContainer(Pip):
 
     def start(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         command = [self._python, f"{self.inside(PIP.filename)}/pip", *arguments, "--cache-dir", _CACHE]
-        return self._runtime.run(self._image, command, self._surroundings())
+        return self._runtime.run(self._image, command, self._surroundings(network_environment(self.folder, _INSIDE)))
 
     def script(self, script: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         shutil.copy(script, self.folder)
         command = [self._python, self.inside(script.name), self.inside(PIP.filename), *arguments]
-        return self._runtime.run(self._image, command, self._surroundings())
+        # What it runs needs no network, and so none of the user's secrets.
+        (self.folder / NETRC).unlink(missing_ok=True)
+        return self._runtime.run(self._image, command, self._surroundings({}))
 
     @property
     def _python(self) -> str:
@@ -48,10 +51,10 @@ class _PipInContainer(Pip):
         """Make the venv, as that of the layer."""
         shutil.copy(LAYER_PY, self.folder)
         command = [self.target.python, self.inside(LAYER_PY.name), "create", self.inside("venv")]
-        self._runtime.output(self._image, command, self._surroundings())
+        self._runtime.output(self._image, command, self._surroundings({}))
 
-    def _surroundings(self) -> Inside:
-        env = PYTHON_ENV | network_environment(self.folder, _INSIDE)
+    def _surroundings(self, network: Mapping[str, str]) -> Inside:
+        env = {**PYTHON_ENV, **network}
         binds = [f"{self.folder}:{_INSIDE}", f"{make_cache('pip')}:{_CACHE}", *self.target.binds]
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
@@ -68,7 +71,7 @@ def pip_on(target: Target, runtime: Runtime | None, folder: Path) -> Iterator[Pi
         Runs the target; None when its image is not at hand.
     """
     with tempfile.TemporaryDirectory(prefix="ebsif-") as name:
-        shutil.copy(folder / PIP.filename, name)
+        taken(PIP, folder, Path(name))
         if target.image is None or runtime is None:
             elsewhere = PipElsewhere(Path(name), target)
             elsewhere.stand_in()

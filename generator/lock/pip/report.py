@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ebsif.errors import EbsifError
-from ebsif.lock.model import PIP, LockedFile
+from ebsif.lock.model import PIP, LockedFile, file_name
 from ebsif.lock.pip.request import PipRequest
 from ebsif.lock.target import BASE, Target
 
@@ -89,13 +89,14 @@ def _is_elsewhere(item: Mapping[str, Any], request: PipRequest, listed: Set[str]
 def _locked_file(item: Mapping[str, Any], is_elsewhere: bool) -> LockedFile:
     metadata, download = item["metadata"], item["download_info"]
     url = urlsplit(download["url"])
-    folder, _, filename = url.path.rpartition("/")
+    folder, _, quoted = url.path.rpartition("/")
+    filename = file_name(unquote(quoted), f"the package index at {url.hostname}")
     digest = download.get("archive_info", {}).get("hashes", {}).get("sha256")
     if digest is None:
-        raise EbsifError(f"{unquote(filename)} has no SHA256 at {url.hostname}, so that it cannot be locked")
+        raise EbsifError(f"{filename} has no SHA256 at {url.hostname}, so that it cannot be locked")
     here = url.scheme == "file"
     source_url = None if here or not is_elsewhere else f"{url.scheme}://{url.netloc}{folder}"
-    return LockedFile(metadata["name"], metadata["version"], unquote(filename), digest, source_url)
+    return LockedFile(metadata["name"], metadata["version"], filename, digest, source_url)
 
 
 def _dependencies(item: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:

@@ -9,13 +9,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from pip_requirements_parser import InstallationError, InstallRequirement, RequirementsFile
+from pip_requirements_parser import InstallationError, InstallRequirement, RequirementLine, RequirementsFile
 
 from ebsif.document import Document
 from ebsif.errors import InputError
 from ebsif.lock.pip.line import Entry, Line, check_url, named_line
 from ebsif.lock.pip.project import project_lines
 from ebsif.recipe import Recipe
+from ebsif.values import index_url
 
 _REASON = re.compile(r"^(Invalid requirement: |: |pip_requirements_parser: error: )+")
 _REMOTE = re.compile(r"https?://")
@@ -190,9 +191,9 @@ def _options(read: RequirementsFile) -> tuple[str | None, Sequence[str]]:
         line = entry.requirement_line
         for name, value in entry.options.items():
             if name == "index_url":
-                index = value
+                index = _index(value, line)
             elif name == "extra_index_urls":
-                extra += value
+                extra += [_index(url, line) for url in value]
             elif name not in _HARMLESS:
                 option = f"--{name.replace('_', '-')}"
                 hint = {"no_binary": "; write the package into `allow_source` of the recipe"}.get(name, "")
@@ -200,11 +201,18 @@ def _options(read: RequirementsFile) -> tuple[str | None, Sequence[str]]:
     return index, extra
 
 
+def _index(url: str, line: RequirementLine) -> str:
+    try:
+        return index_url(url)
+    except ValueError as error:
+        raise InputError(Path(line.filename), [(line.line_number, str(error))]) from error
+
+
 def _converted(entry: InstallRequirement) -> Line:
     """Return a requirement that the library has read."""
     place = entry.requirement_line
     line = Line(place.line, Path(place.filename), place.line_number)
-    if entry.link and entry.is_vcs_url:
+    if entry.link:
         check_url(str(entry.link.url), line)
     is_here = bool(entry.link) and not _REMOTE.match(str(entry.link.url))
     if entry.is_editable or (is_here and not entry.is_wheel):

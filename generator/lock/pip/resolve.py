@@ -218,14 +218,14 @@ def _build_packages(
     console: Console,
 ) -> list[LockedFile]:
     """Return what else is needed to build the source packages among the files; all of it lies in the folder then."""
-    archives = [folder / file.filename for file in files if not file.filename.endswith(".whl")]
+    archives = [file for file in files if not file.filename.endswith(".whl")]
     if not archives:
         return []
     _write_lines(pip, _CONSTRAINTS, [f"{file.name}=={file.version}" for file in files])
-    needed = {requirement for archive in archives for requirement in build_system(archive).requires}
+    needed = {requirement for archive in archives for requirement in build_system(folder / archive.filename).requires}
     found = _build_closure(pip, needed, request, folder, console)
     with console.waiting("asking build backends what they need"):
-        asked = backend_requirements(pip, archives, [folder / file.filename for file in found])
+        asked = backend_requirements(pip, archives, found, folder)
     if asked - needed:
         first, found = found, _build_closure(pip, needed | asked, request, folder, console)
         for file in {*first} - {*found, *files}:
