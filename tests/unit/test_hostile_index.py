@@ -8,7 +8,7 @@ import subprocess
 import zipfile
 from collections.abc import Callable
 from email.message import Message
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -169,7 +169,7 @@ def test_the_password_of_a_netrc_opens_an_index_and_stands_nowhere(
 def test_a_netrc_is_handed_on_for_its_user_alone(desk: Path) -> None:
     (desk / "home" / ".netrc").write_text("machine example.org login me password x\n")
     (desk / "home" / ".netrc").chmod(0o644)
-    env = network_environment(desk / "there", Path("/inside"))
+    env = network_environment(desk / "there", PurePosixPath("/inside"))
     assert env["NETRC"] == "/inside/netrc"
     assert (desk / "there" / "netrc").stat().st_mode & 0o777 == 0o600
 
