@@ -1,5 +1,5 @@
 # `make demo` and `make test` set up by themselves what this machine lacks; README.rst tells what that is.
-.PHONY: help demo test lint prepare
+.PHONY: help demo test fuzz lint prepare
 SHELL = /bin/bash
 READY = eval "$$(python3 -m workbench env)" &&
 
@@ -9,6 +9,7 @@ SHELL_FILES = $(shell git grep -lE '^(\#!/bin/(ba)?sh|\# shellcheck shell=)' -- 
 help:
 	@echo 'make demo     PyTorch from a container, with packages of your own, installed and used'
 	@echo 'make test     run all tests'
+	@echo 'make fuzz     give hostile texts to all that is read, for ten minutes'
 	@echo 'make lint     run all static checks'
 	@echo 'make prepare  only set up what the tests need'
 
@@ -19,6 +20,10 @@ demo:
 test: prepare
 	$(READY) python -m workbench pythons
 	$(READY) python -m pytest --numprocesses=auto --dist=worksteal
+
+fuzz: prepare
+	$(READY) EBSIF_FUZZ=40 timeout --preserve-status --signal=INT 600 \
+	    python -m pytest -p no:cacheprovider tests/unit/test_hostile_text.py tests/unit/test_any_file.py
 
 prepare:
 	python3 -m workbench prepare

@@ -14,7 +14,18 @@ from ebsif.errors import EbsifError
 from ebsif.inside.text import is_ports
 from ebsif.settings import ModuleSettings, merged, unnamed_folders
 from ebsif.slurm import JobSettings
-from ebsif.values import CpuMask, FeatureName, Folder, Machine, ModuleName, SoftwareName, StrictModel, Text, Version, pattern
+from ebsif.values import (
+    CpuMask,
+    FeatureName,
+    Folder,
+    Machine,
+    ModuleName,
+    SoftwareName,
+    StrictModel,
+    Text,
+    Version,
+    pattern,
+)
 
 SUFFIX = ".yml"
 

@@ -44,6 +44,11 @@ def literal(value: Any, indent: int = 0) -> Literal:
     return Literal(_literal(value, indent, FIRST - indent))
 
 
+def comment(text: str) -> Literal:
+    """Return a text as it stands in a comment, which ends with its line."""
+    return Literal(_one_line(text))
+
+
 def _literal(value: Any, indent: int, width: int) -> str:
     """Return a value whose first line has at most `width` columns, and whose further lines are indented."""
     if isinstance(value, dict):

@@ -7,7 +7,7 @@ from typing import Any
 from ebsif import __version__
 from ebsif.base.image import Base, start_up
 from ebsif.easyconfig.describe import base_facts, homepage, variable_suffix
-from ebsif.easyconfig.quoting import Literal, literal
+from ebsif.easyconfig.quoting import Literal, comment, literal
 from ebsif.easyconfig.read import LOCK_MARK
 from ebsif.errors import EbsifError
 from ebsif.inside.activation import CONDA_ENVS, VENVS
@@ -70,7 +70,7 @@ def render(
         .render(
             ebsif_version=Literal(__version__),
             recipe=recipe,
-            recipe_file=recipe_file,
+            recipe_file=comment(recipe_file),
             base=base,
             lock=lock,
             lock_line=Literal(LOCK_MARK + lock.inputs if lock else ""),

@@ -9,7 +9,6 @@ from packaging.utils import canonicalize_name
 from ebsif.errors import EbsifError
 from ebsif.inside.packages import conda_stem, is_conda_package
 
-
 # All that a wheel, a source package and a package of conda can be called; never a path.
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*")
 

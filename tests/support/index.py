@@ -2,9 +2,10 @@
 
 import http.server
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from email.message import Message
 from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote
@@ -90,12 +91,47 @@ def serve(folder: Path, *, cut: bool = False) -> Iterator[Index]:
     """
     requests: list[str] = []
     handler = type("Handler", (_Handler,), {"folder": folder, "requests": requests, "cut": cut})
+    with _serving(handler) as address:
+        yield Index(folder, address, requests)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server says, whatever it was asked."""
+
+    content: bytes = b""
+    kind: str = "text/html"
+    status: int = 200
+
+
+@contextmanager
+def answering(answer: Callable[[str, Message], Answer]) -> Iterator[str]:
+    """Give the address of a server that answers as a function says, given path and headers of a request."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told = answer(self.path, self.headers)
+            self.send_response(told.status)
+            self.send_header("Content-Type", told.kind)
+            self.send_header("Content-Length", str(len(told.content)))
+            self.end_headers()
+            self.wfile.write(told.content)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Say nothing."""
+
+    with _serving(Handler) as address:
+        yield address
+
+
+@contextmanager
+def _serving(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         # Asked often whether to end, so that ending takes no half second.
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         try:
-            yield Index(folder, f"http://127.0.0.1:{server.server_address[1]}", requests)
+            yield f"http://127.0.0.1:{server.server_address[1]}"
         finally:
             server.shutdown()
             thread.join()

@@ -26,10 +26,8 @@ _NETWORK = re.compile(
 # pip does not say which ones.
 _BACKEND = re.compile(r"Failed to build '(?P<name>[^']+)' when installing backend dependencies")
 # What an index has answered stands in pip's log alone; after 404, it just does not have the package.
-_REFUSED = re.compile(
-    r" Could not fetch URL (?P<url>\S+): .*?(?:(?P<status>(?!404)\d{3}) (?:Client|Server) Error|"
-    r"too many (?P<repeated>\d{3}) error responses)"
-)
+_REFUSED = re.compile(r" Could not fetch URL (?P<url>\S+): (?P<reason>(?!404 ).+) - skipping$")
+_STATUS = re.compile(r"^(\d{3}) (?:Client|Server) Error|too many (\d{3}) error responses")
 _NO_PAGE = re.compile(r" Skipping page (?P<url>\S+) because .* Content-Type: (?P<kind>\S+?)\. ")
 _FETCHED = re.compile(r" Fetching project page and analyzing links: (?P<url>\S+)$")
 _UNREADABLE = re.compile(r"^  File .*, in parse_links$", re.MULTILINE)
@@ -38,6 +36,7 @@ _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)$")
 _KNOWN_VERSIONS = 8  # that a message lists
 _LINES = 10
 _CAUSES_SHOWN = 6
+_REASON_SHOWN = 300  # characters
 
 
 def explained(
@@ -170,7 +169,10 @@ def _answer(name: str | None, errors: str, log: Iterable[str]) -> str | None:
             continue
         if none:
             return f"{none['url']} is no list of files ({none['kind']}): is the address of the package index right?"
-        status = said["status"] or said["repeated"]
+        found = _STATUS.search(said["reason"])
+        if found is None:
+            return f"the package index cannot be reached: {said['reason'][:_REASON_SHOWN]}"
+        status = found[1] or found[2]
         hint = "try again later, or tell who keeps it"
         if status in ("401", "403", "407"):
             hint = f"put name and password for it into ~/.netrc; or it has no {name}"
@@ -184,7 +186,7 @@ def _network_reason(line: str) -> str:
     """Return the reason in pip's words, without how often it has tried."""
     broken = re.search(r"after connection broken by '(?P<reason>.+)': (?P<path>\S+)$", line)
     inner = re.search(r"^\w+\([\"'](?P<text>.+?)[\"']\)$", broken["reason"]) if broken else None
-    return (inner["text"] if inner else broken["reason"] if broken else line.strip())[:300]
+    return (inner["text"] if inner else broken["reason"] if broken else line.strip())[:_REASON_SHOWN]
 
 
 def _last_lines(errors: str) -> str:

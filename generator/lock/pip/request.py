@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from ebsif.values import index_url
 _REASON = re.compile(r"^(Invalid requirement: |: |pip_requirements_parser: error: )+")
 _REMOTE = re.compile(r"https?://")
 _FILE_OPTION = re.compile(r"(?P<option>-r|-c|--requirement|--constraint)[ =]*(?P<file>\S.*)")
+_INCLUDED = 100  # files that a requirements file may include, together
 # Options in requirements files that change nothing in a lock; whatever else is not an index is refused.
 _HARMLESS = ("requirements", "constraints", "prefer_binary", "require_hashes")
 
@@ -163,6 +165,7 @@ def _read(entry: Entry) -> PipRequest:
     if not path.is_file():
         raise InputError(entry.path, [(entry.number, f"there is no file {path}")])
     try:
+        _check_nesting(entry, path.resolve(), [], Counter())
         read = RequirementsFile.from_file(str(path), include_nested=True)
     except InstallationError as error:
         raise InputError(path, [(None, str(error).replace("|n", ": "))]) from error
@@ -182,6 +185,30 @@ def _read(entry: Entry) -> PipRequest:
         index,
         tuple(extra),
     )
+
+
+def _check_nesting(entry: Entry, path: Path, above: list[Path], seen: "Counter[Path]") -> None:
+    """Refuse files that include each other for ever, or so often that reading them has no end.
+
+    Parameters
+    ----------
+    above
+        The files that include this one.
+    seen
+        How often each file is included.
+    """
+    if not path.is_file():
+        raise InputError(entry.path, [(entry.number, f"there is no file {path}")])
+    seen[path] += 1
+    if path in above:
+        raise InputError(entry.path, [(entry.number, "the file includes itself")])
+    if seen.total() > _INCLUDED:
+        raise InputError(entry.path, [(entry.number, f"more than {_INCLUDED} files are included")])
+    for option in RequirementsFile.from_file(str(path), include_nested=False).options:
+        for name in ("requirements", "constraints"):
+            for file in option.options.get(name, ()):
+                inner = Entry(file, path, option.requirement_line.line_number)
+                _check_nesting(inner, (path.parent / file).resolve(), [*above, path], seen)
 
 
 def _options(read: RequirementsFile) -> tuple[str | None, Sequence[str]]:
