@@ -1,5 +1,6 @@
 """Writing a CycloneDX software bill of materials (SBOM)."""
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from ebsif.base.manifest import Manifest
 from ebsif.easyconfig.read import Easyconfig
 from ebsif.files import write_atomically
 from ebsif.lock.model import LockedFile
+
+_CONDA_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 # Most scanners read this version.
 SCHEMA = SchemaVersion.V1_6
@@ -112,8 +115,13 @@ def _pypi_purl(name: str, version: str) -> PackageURL | None:
         return None
 
 
-def _conda_purl(file: LockedFile) -> PackageURL:
-    """Return the package URL of a package of conda: the channel and subfolder are those of the place it comes from."""
+def _conda_purl(file: LockedFile) -> PackageURL | None:
+    """Return the package URL of a package of conda; None for a name that no channel can have.
+
+    The channel and subfolder are those of the place it comes from.
+    """
+    if not _CONDA_NAME.fullmatch(file.name):
+        return None
     channel, _, subdir = (file.source_url or "").rpartition("/")
     place = urlsplit(channel)
     qualifiers = {

@@ -9,6 +9,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from ebsif import sbom
 from ebsif.easyconfig.read import read_easyconfig
+from ebsif.lock.model import LockedFile
 from tests.support.locked import LOCKED
 from tests.support.manifests import make_manifest
 
@@ -66,3 +67,8 @@ def test_an_image_lists_its_packages(tmp_path: Path) -> None:
     text = (tmp_path / "bom.xml").read_text()
     assert "pkg:pypi/torch@2.13.0" in text
     assert "0" * 64 in text
+
+
+@pytest.mark.parametrize("name", ["/", "", "a/b"])
+def test_a_package_of_conda_has_no_url_by_a_name_that_no_channel_can_have(name: str) -> None:
+    assert sbom._conda_purl(LockedFile(name, "1.0", "x-1.0-0.conda", "0" * 64)) is None
