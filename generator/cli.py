@@ -14,9 +14,10 @@ from ebsif.parser import command_module, make_parser
 
 def run() -> NoReturn:
     """Run the command that this process was started for, and end the process."""
-    # As Ctrl-C does: what was begun is removed, and what runs in a container is ended.
+    # As Ctrl-C does: what was begun is removed, and what runs in a container is ended. What nohup ignores, stays so.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupt)
     status = main()
     if "rattler" in sys.modules:
         # rattler's threads outlive its calls and may crash a Python that ends in the ordinary way (seen with 0.28).

@@ -89,16 +89,26 @@ cli.run()
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_ends_what_was_begun(number: signal.Signals, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", WORK]
+@pytest.mark.parametrize(
+    ("option", "sent", "status"),
+    [
+        ("--default-signal=INT,HUP,TERM", [signal.SIGINT], 130),
+        ("--default-signal=INT,HUP,TERM", [signal.SIGHUP], 129),
+        ("--default-signal=INT,HUP,TERM", [signal.SIGTERM], 143),
+        # As nohup does.
+        ("--ignore-signal=HUP", [signal.SIGHUP, signal.SIGTERM], 143),
+    ],
+)
+def test_a_signal_ends_what_was_begun(option: str, sent: list[signal.Signals], status: int, tmp_path: Path) -> None:
+    command = ["env", option, sys.executable, "-c", WORK]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout
         started = int(process.stdout.readline())
         assert len(list(tmp_path.iterdir())) == 1
-        process.send_signal(number)
-        assert process.communicate()[1] == "ebsif: interrupted\n"
-    assert process.returncode == 128 + number
+        for number in sent:
+            process.send_signal(number)
+        assert process.communicate(timeout=60)[1] == "ebsif: interrupted\n"
+    assert process.returncode == status
     assert list(tmp_path.iterdir()) == []
     assert not Path(f"/proc/{started}").exists()
 
