@@ -12,7 +12,7 @@ from easybuild.framework.easyconfig.easyconfig import EasyConfig
 from easybuild.tools.build_log import EasyBuildError
 from easybuild.tools.config import update_build_option
 
-from tests.support.faults import be_killed, happened, have_no_space
+from tests.easyblocks.faults import be_killed, happened, have_no_space
 
 EASYCONFIG = """
 easyblock = 'StagedEasyBlock'

@@ -10,7 +10,7 @@ from ebsif.console import Console
 from ebsif.errors import EbsifError
 from ebsif.files import copied, write_atomically, write_new
 from ebsif.lock.staging import staged
-from tests.support.faults import be_killed, happened, have_no_space
+from tests.easyblocks.faults import be_killed, happened, have_no_space
 
 FAULTS = [be_killed, have_no_space]
 OLD, NEW = b"old" * 1000, b"new" * 1000

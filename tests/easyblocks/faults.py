@@ -8,8 +8,7 @@ import errno
 import io
 import os
 import signal
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Callable, List, Tuple, Type
 
 # All that changes what is on the disk goes through these, and through `open`.
 WRITES = ["fsync", "link", "mkdir", "rename", "replace", "symlink"]
@@ -25,7 +24,7 @@ def have_no_space() -> None:
 
 
 def happened(
-    work: Callable[[], Any], fault: Callable[[], None], number: int, error: type[Exception], *more: tuple[Any, str]
+    work: Callable[[], Any], fault: Callable[[], None], number: int, error: Type[Exception], *more: Tuple[Any, str]
 ) -> bool:
     """Work in another process, with a fault at a change, given its number; return whether there was such a change.
 
@@ -49,9 +48,9 @@ def happened(
     return status != 0
 
 
-def _count_changes(fault: Callable[[], None], number: int, functions: list[tuple[Any, str]]) -> list[str]:
+def _count_changes(fault: Callable[[], None], number: int, functions: List[Tuple[Any, str]]) -> List[str]:
     """Have a fault happen in this process before it makes the change of a number; return the changes that were made."""
-    made: list[str] = []
+    made: List[str] = []
 
     def counted(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
