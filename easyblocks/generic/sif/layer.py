@@ -207,10 +207,12 @@ def unpack(args):
                 # This never leads out of the folder.
                 archive.extractall(temporary)
         else:
+            # What Python would look at, check_member has looked at.
+            options = {'filter': 'fully_trusted'} if hasattr(tarfile, 'fully_trusted_filter') else {}
             with tarfile.open(args.archive) as archive:
                 for member in archive:
                     check_member(member, temporary)
-                    archive.extract(member, temporary)
+                    archive.extract(member, temporary, **options)
     except (OSError, EOFError, ValueError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as err:
         sys.exit("%s cannot be unpacked: %s" % (name, err))
     folders = os.listdir(temporary)
