@@ -155,8 +155,12 @@ def cluster(machine: Machine, *shared: Path, name: str = "n") -> Iterator[Cluste
 
 
 def children(process: int) -> list[int]:
-    """Return the processes that a process has started."""
-    return [int(number) for number in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+    """Return the processes that a process has started: none of one that has ended."""
+    try:
+        numbers = Path(f"/proc/{process}/task/{process}/children").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [int(number) for number in numbers.split()]
 
 
 def _all_below(process: int) -> set[int]:

@@ -97,8 +97,8 @@ make_private_folders() {
     for variable; do make_private_folder "${!variable}" "$variable"; done
 }
 
-# Makes a folder for this user alone, or tells why there is none. Below a folder in which everybody may write, such as /tmp, somebody else may have
-# made one of its name before, or one of the folders above it.
+# Makes a folder for this user alone, or tells why there is none. Below a folder in which everybody may write, such as /tmp,
+# somebody else may have made one of its name before, or one of the folders above it.
 make_private_folder() {
     local folder=${1%/} above
     # shellcheck disable=SC2174  # Folders above it are as the umask wants them.
