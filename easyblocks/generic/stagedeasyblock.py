@@ -26,14 +26,18 @@ from easybuild.framework.easyblock import EasyBlock
 from easybuild.framework.easyconfig.easyconfig import ActiveMNS
 from easybuild.tools.build_log import EasyBuildError, print_msg, print_warning
 from easybuild.tools.config import build_option, update_build_option
-from easybuild.tools.filetools import det_lock_path, mkdir, read_file, remove, remove_dir, remove_file
+from easybuild.tools.filetools import copy_file, det_lock_path, mkdir, read_file, remove, remove_dir, remove_file
 from easybuild.tools.filetools import write_file
 from easybuild.tools.hooks import FETCH_STEP
+from easybuild.tools.module_generator import avail_module_generators
 
 HOLDER = '.holder.'
 
 # A file in an installation that has come into its place, for as long as what was there before is not out of it.
 ARRIVING = '.arriving'
+
+# What the module in an installation is called, before the suffix of its syntax.
+MODULE = 'module'
 
 # Folders beside an installation: in the first it grows; in the other, what goes into it is verified before.
 STAGED = ('new', 'image')
@@ -310,11 +314,12 @@ class StagedEasyBlock(EasyBlock):
         if fake or self.dry_run:
             return super().make_module_step(fake=fake)
         self.installdir = self.final_installdir
-        place, name = self.mod_filepath, 'module' + self.module_generator.MODULE_FILE_EXTENSION
+        place, name = self.mod_filepath, MODULE + self.module_generator.MODULE_FILE_EXTENSION
         installed = os.path.join(self.final_installdir, name)
         is_new = os.path.isdir(self.sibling('new'))
         if is_new:
             self.mod_filepath = os.path.join(self.sibling('new'), name)
+            self.keep_other_modules()
         else:
             # Only the module is made, maybe without an installation.
             target = installed if os.path.isdir(self.final_installdir) else place
@@ -341,6 +346,14 @@ class StagedEasyBlock(EasyBlock):
             with self.fake_module_environment():
                 self.make_devel_module()
         return modpath
+
+    def keep_other_modules(self):
+        """Take over modules in another syntax: those who use it need one, until it is made anew (--module-only)."""
+        for generator in avail_module_generators().values():
+            name = MODULE + generator.MODULE_FILE_EXTENSION
+            old, new = (os.path.join(folder, name) for folder in (self.final_installdir, self.sibling('new')))
+            if new != self.mod_filepath and os.path.exists(old):
+                copy_file(old, new)
 
     # Putting an installation into its place
 
