@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Callable, List
 
 import pytest
-from easybuild.easyblocks.generic import stagedeasyblock
-from easybuild.easyblocks.generic.stagedeasyblock import InstallationLock, StagedEasyBlock
+from easybuild.easyblocks.generic import _installationlock
+from easybuild.easyblocks.generic._installationlock import InstallationLock
+from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.framework.easyconfig.easyconfig import EasyConfig
 from easybuild.tools.build_log import EasyBuildError
 from easybuild.tools.config import update_build_option
@@ -108,7 +109,7 @@ def test_one_that_waits_gets_on_when_the_other(
             end(processes[0])
 
     processes[0].begin()
-    monkeypatch.setattr(stagedeasyblock.time, "sleep", sleep)
+    monkeypatch.setattr(_installationlock.time, "sleep", sleep)
     update_build_option("wait_on_lock_limit", -1)
     update_build_option("wait_on_lock_interval", 7)
     processes[1].lock.wait()
@@ -121,7 +122,7 @@ def test_one_waits_no_longer_than_eb_is_told(
 ) -> None:
     slept: List[float] = []
     processes[0].begin()
-    monkeypatch.setattr(stagedeasyblock.time, "sleep", slept.append)
+    monkeypatch.setattr(_installationlock.time, "sleep", slept.append)
     update_build_option("wait_on_lock_limit", limit)
     update_build_option("wait_on_lock_interval", 7)
     with pytest.raises(EasyBuildError, match="makes the same installation"):
