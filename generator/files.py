@@ -102,12 +102,15 @@ def write_new(target: Path, content: bytes, mode: int) -> None:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        # A full disk or quota may turn out only now.
-        os.fsync(file.fileno())
+    path.write_bytes(content)
+    sync(path)
     path.chmod(mode)
+
+
+def sync(path: Path) -> None:
+    """Have a file on the disk, as it must be before it gets its name: a full disk or quota may turn out only now."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 @contextmanager

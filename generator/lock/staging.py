@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ebsif.console import Console
 from ebsif.errors import EbsifError
-from ebsif.files import make_folder, sha256, unfinished
+from ebsif.files import make_folder, sha256, sync, unfinished
 from ebsif.inside.copying import copy_and_hash
 from ebsif.lock.model import LockedFile
 
@@ -35,9 +35,11 @@ def staged(sources: Path) -> Iterator[Path]:
             if path.is_file():
                 (folder / path.name).symlink_to(path.absolute())
         yield folder
-        for path in folder.iterdir():
-            if not path.is_symlink():
-                path.replace(sources / path.name)
+        new = [path for path in folder.iterdir() if not path.is_symlink()]
+        for path in new:
+            sync(path)
+        for path in new:
+            path.replace(sources / path.name)
     finally:
         shutil.rmtree(folder)
 
@@ -82,5 +84,6 @@ def stored(file: LockedFile, folder: Path) -> Iterator[Path]:
                 f"{file.filename}{origin} has SHA256 {digest}, not {file.sha256}: the download broke off, or the file "
                 "was changed"
             )
+        sync(temporary)
         temporary.chmod(0o644)
         temporary.replace(folder / file.filename)

@@ -1,4 +1,4 @@
-"""Faults at every moment: what changes the disk fails, or the process is killed before it, for each change in turn.
+"""Faults at every moment: what changes the disk fails, or all ends before it, for each change in turn.
 
 Used with Python 3.6, too.
 """
@@ -8,15 +8,25 @@ import errno
 import io
 import os
 import signal
-from typing import Any, Callable, List, Tuple, Type
+from typing import Any, Callable, Dict, List, Tuple, Type
 
 # All that changes what is on the disk goes through these, and through `open`.
 WRITES = ["fsync", "link", "mkdir", "rename", "replace", "symlink"]
 REMOVALS = ["remove", "rmdir", "unlink"]  # which need no space
 
+# Of each file that was written and is not on the disk yet: a descriptor, and its size on the disk.
+_unsynced: Dict[Tuple[int, int], Tuple[int, int]] = {}
+
 
 def be_killed() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def lose_power() -> None:
+    """What was not synced is lost, under whatever name it is by now: names are on the disk earlier."""
+    for descriptor, size in _unsynced.values():
+        os.ftruncate(descriptor, size)
+    be_killed()
 
 
 def have_no_space() -> None:
@@ -33,7 +43,7 @@ def happened(
     """
     child = os.fork()
     if child == 0:
-        names = WRITES + (REMOVALS if fault is be_killed else [])
+        names = WRITES + ([] if fault is have_no_space else REMOVALS)
         made = _count_changes(fault, number, [(os, name) for name in names] + list(more))
         status = 2
         try:
@@ -57,7 +67,10 @@ def _count_changes(fault: Callable[[], None], number: int, functions: List[Tuple
             made.append(function.__name__)
             if len(made) == number:
                 fault()
-            return function(*arguments, **options)
+            done = function(*arguments, **options)
+            if function.__name__ == "fsync":
+                _unsynced.pop(_file_of(*arguments), None)
+            return done
 
         return call
 
@@ -70,7 +83,18 @@ def _count_changes(fault: Callable[[], None], number: int, functions: List[Tuple
         if mode.startswith("r"):
             return opened(path, mode, *arguments, **options)
         # What was there is gone when the first bytes are written.
-        return written(for_writing(path, mode, *arguments, **options))
+        file = written(for_writing(path, mode, *arguments, **options))
+        _note_unsynced(file.fileno())
+        return file
 
     builtins.open = io.open = open_file  # type: ignore[assignment]
     return made
+
+
+def _note_unsynced(descriptor: int) -> None:
+    _unsynced.setdefault(_file_of(descriptor), (os.dup(descriptor), os.fstat(descriptor).st_size))
+
+
+def _file_of(descriptor: int) -> Tuple[int, int]:
+    info = os.fstat(descriptor)
+    return info.st_dev, info.st_ino
