@@ -1,14 +1,12 @@
 """Putting the files of a lock into the folder of sources: all of them or none, each whole and the right one."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ebsif.console import Console
 from ebsif.errors import EbsifError
-from ebsif.files import make_folder, sha256, sync, unfinished
+from ebsif.files import make_folder, sha256, sync, temporary_folder, unfinished
 from ebsif.inside.copying import copy_and_hash
 from ebsif.lock.model import LockedFile
 
@@ -24,13 +22,9 @@ def staged(sources: Path) -> Iterator[Path]:
     EbsifError
         When the folder cannot be written to.
     """
-    make_folder(sources, "choose another one with --sources")
-    try:
-        name = tempfile.mkdtemp(dir=sources, prefix=".ebsif-")
-    except OSError as error:
-        raise EbsifError(f"cannot write {sources}: {error.strerror}; choose another one with --sources") from error
-    folder = Path(name)
-    try:
+    instead = "choose another one with --sources"
+    make_folder(sources, instead)
+    with temporary_folder(sources, instead) as folder:
         for path in sources.iterdir():
             if path.is_file():
                 (folder / path.name).symlink_to(path.absolute())
@@ -40,8 +34,6 @@ def staged(sources: Path) -> Iterator[Path]:
             sync(path)
         for path in new:
             path.replace(sources / path.name)
-    finally:
-        shutil.rmtree(folder)
 
 
 def taken(file: LockedFile, folder: Path, target: Path) -> Path:

@@ -34,17 +34,22 @@ def have_no_space() -> None:
 
 
 def happened(
-    work: Callable[[], Any], fault: Callable[[], None], number: int, error: Type[Exception], *more: Tuple[Any, str]
+    work: Callable[[], Any],
+    fault: Callable[[], None],
+    number: int,
+    error: Type[BaseException],
+    *more: Tuple[Any, str],
+    late: bool = False
 ) -> bool:
     """Work in another process, with a fault at a change, given its number; return whether there was such a change.
 
     The work may end in an error, of this kind or an OSError. `more` are other functions that change something: what has
-    them, and their names.
+    them, and their names. The fault comes before the change or, if it is late, behind it.
     """
     child = os.fork()
     if child == 0:
         names = WRITES + ([] if fault is have_no_space else REMOVALS)
-        made = _count_changes(fault, number, [(os, name) for name in names] + list(more))
+        made = _count_changes(fault, number, [(os, name) for name in names] + list(more), late)
         status = 2
         try:
             work()
@@ -58,18 +63,23 @@ def happened(
     return status != 0
 
 
-def _count_changes(fault: Callable[[], None], number: int, functions: List[Tuple[Any, str]]) -> List[str]:
-    """Have a fault happen in this process before it makes the change of a number; return the changes that were made."""
+def _count_changes(
+    fault: Callable[[], None], number: int, functions: List[Tuple[Any, str]], late: bool
+) -> List[str]:
+    """Have a fault happen in this process at the change of a number; return the changes that were made."""
     made: List[str] = []
 
     def counted(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
             made.append(function.__name__)
-            if len(made) == number:
+            this = len(made)
+            if this == number and not late:
                 fault()
             done = function(*arguments, **options)
             if function.__name__ == "fsync":
                 _unsynced.pop(_file_of(*arguments), None)
+            if this == number and late:
+                fault()
             return done
 
         return call
