@@ -23,11 +23,11 @@ import socket
 import stat
 import time
 
-from easybuild.framework.easyblock import EasyBlock
+from easybuild.framework.easyblock import REPROD, EasyBlock
 from easybuild.framework.easyconfig.easyconfig import ActiveMNS
 from easybuild.tools.build_log import EasyBuildError, print_msg, print_warning
 from easybuild.tools.config import build_option, update_build_option
-from easybuild.tools.filetools import det_lock_path, mkdir, read_file, remove, remove_dir, remove_file
+from easybuild.tools.filetools import adjust_permissions, det_lock_path, mkdir, read_file, remove, remove_dir, remove_file
 from easybuild.tools.filetools import write_file
 from easybuild.tools.hooks import FETCH_STEP
 
@@ -369,6 +369,20 @@ class StagedEasyBlock(EasyBlock):
     def links_to_make(self):
         """Paths of those links that are not there"""
         return [path for path, target in self.module_links().items() if not is_link_to(path, target)]
+
+    def permissions_step(self):
+        """Also let whoever may read a command run it, and the group change what EasyBuild moves there afterwards."""
+        super().permissions_step()
+        for folder, names, files in os.walk(self.installdir):
+            for path in [os.path.join(folder, name) for name in files]:
+                mode = os.lstat(path).st_mode
+                if stat.S_ISREG(mode) and mode & stat.S_IXUSR:
+                    os.chmod(path, stat.S_IMODE(mode | (mode & 0o444) >> 2))
+            if folder == self.installdir:
+                names[:] = sorted(set(names).difference(self.user_data()))
+        reports = os.path.join(os.path.dirname(self.logfile), REPROD)
+        if build_option('group_writable_installdir') and os.path.isdir(reports):
+            adjust_permissions(reports, stat.S_IRWXG, onlydirs=True)
 
     # Putting an installation into its place
 
