@@ -233,8 +233,8 @@ class StagedEasyBlock(EasyBlock):
     def post_init(self):
         """Also clean up after an installation that was killed, and after the one before."""
         super().post_init()
-        # The option --fetch ignores locks: another process may be installing.
-        if self.dry_run or self.cfg['stop'] == FETCH_STEP:
+        # The option --fetch ignores locks: another process may be installing. Who only looks, changes nothing.
+        if self.dry_run or self.cfg['stop'] == FETCH_STEP or build_option('sanity_check_only'):
             return
         self.check_owners()
         self.owns_lock = True
@@ -380,9 +380,9 @@ class StagedEasyBlock(EasyBlock):
                     os.chmod(path, stat.S_IMODE(mode | (mode & 0o444) >> 2))
             if folder == self.installdir:
                 names[:] = sorted(set(names).difference(self.user_data()))
-        reports = os.path.join(os.path.dirname(self.logfile), REPROD)
-        if build_option('group_writable_installdir') and os.path.isdir(reports):
-            adjust_permissions(reports, stat.S_IRWXG, onlydirs=True)
+        if build_option('group_writable_installdir'):
+            for reports in glob.glob(os.path.join(glob.escape(os.path.dirname(self.logfile)), REPROD + '*')):
+                adjust_permissions(reports, stat.S_IRWXG, onlydirs=True)
 
     # Putting an installation into its place
 
