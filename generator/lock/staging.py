@@ -32,6 +32,8 @@ def staged(sources: Path) -> Iterator[Path]:
         new = [path for path in folder.iterdir() if not path.is_symlink()]
         for path in new:
             sync(path)
+            # Whatever the umask: who may use the folder may use the files.
+            path.chmod(0o644)
         for path in new:
             path.replace(sources / path.name)
 
