@@ -12,7 +12,7 @@ from ebsif.console import Console
 from ebsif.easyconfig.read import read_easyconfig
 from ebsif.edit import edited, replaced_item
 from ebsif.errors import EbsifError
-from ebsif.files import write_atomically
+from ebsif.files import read_text, write_atomically
 from ebsif.generate import Plan, generate, make_plan, write
 from ebsif.lock import request
 from ebsif.names import SUFFIX, easyconfig_name, python_version, software_version
@@ -76,10 +76,11 @@ def bump(
     recipe = document.validate(Recipe, document.parse(text, path))
     easyconfig = path.parent / easyconfig_name(recipe, new_base)
     target = easyconfig.with_suffix(path.suffix)
-    taken = next((file for file in (target, easyconfig) if file.exists() or file == before.easyconfig), None)
-    if taken:
+    taken = [file for file in (target, easyconfig) if file.exists() or file == before.easyconfig]
+    # Alone, and with the very text, the recipe is what a bump that was killed has left.
+    if taken and not (taken == [target] and read_text(target, document.MAXIMUM_SIZE) == text):
         raise EbsifError(
-            f"the next version would be {taken}, which is there already: tell it apart with --date, or change the "
+            f"the next version would be {taken[0]}, which is there already: tell it apart with --date, or change the "
             "`variant` in the recipe"
         )
     return _written(before, target, text, console, sources)
@@ -153,13 +154,13 @@ def _beside(image: Path, folder: Path) -> str:
 
 def _written(before: _Before, target: Path, text: str, console: Console, sources: Path | None) -> Bumped:
     """Write the new recipe and its easyconfig; remove the recipe if the easyconfig cannot be made."""
-    write_atomically(target, text.encode(), 0o644)
     try:
+        write_atomically(target, text.encode(), 0o644)
         plan = make_plan(target, console)
         made = generate(plan, console, upgrade=() if plan.request else None, sources=sources)
         write(made)
     except BaseException:
-        target.unlink()
+        target.unlink(missing_ok=True)
         raise
     return Bumped(target, plan.target, made.module, _changes(before, plan))
 

@@ -11,11 +11,14 @@ from ebsif.commands import COMMANDS
 from ebsif.errors import EbsifError
 from ebsif.parser import command_module, make_parser
 
+# The signals that ask a process to end.
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 def run() -> NoReturn:
     """Run the command that this process was started for, and end the process."""
-    # As Ctrl-C does: what was begun is removed, and what runs in a container is ended. What nohup ignores, stays so.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # What was begun is removed, and what runs in a container is ended. What nohup ignores, stays so.
+    for number in _ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     status = main()
@@ -26,8 +29,9 @@ def run() -> NoReturn:
 
 
 def _interrupt(number: int, _: object) -> NoReturn:
-    # No second one while that is done.
-    signal.signal(number, signal.SIG_IGN)
+    # No second one while what was begun is removed.
+    for ending in _ENDING:
+        signal.signal(ending, signal.SIG_IGN)
     raise InterruptedBySignal(number)
 
 

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from packaging.version import Version
 
 from ebsif.console import Console
 from ebsif.errors import ToolError
-from ebsif.files import can_write
+from ebsif.files import can_write, temporary_folder
 from ebsif.finding import Finding
 from ebsif.inside.squashfs import COMPRESSORS, mksquashfs_command
 from ebsif.lock.sources import source_path
@@ -130,11 +129,11 @@ def _mksquashfs() -> Finding:
     program = shutil.which("mksquashfs")
     if program is None:
         return _missing(what, "not on PATH", "install squashfs-tools, or load the module that provides it")
-    with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
-        nothing = Path(folder, "nothing")
+    with temporary_folder() as folder:
+        nothing = folder / "nothing"
         nothing.mkdir()
         for compressor in COMPRESSORS:
-            target = Path(folder, f"{compressor}.squashfs")
+            target = folder / f"{compressor}.squashfs"
             done = _run(mksquashfs_command(program, str(nothing), str(target), compressor))
             if done.returncode == 0:
                 return Finding(what, f"{program}, with {compressor}")

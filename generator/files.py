@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import secrets
+import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -102,12 +104,15 @@ def write_new(target: Path, content: bytes, mode: int) -> None:
 
 
 def _write(path: Path, content: bytes, mode: int) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        # A full disk or quota may turn out only now.
-        os.fsync(file.fileno())
+    path.write_bytes(content)
+    sync(path)
     path.chmod(mode)
+
+
+def sync(path: Path) -> None:
+    """Have a file on the disk, as it must be before it gets its name: a full disk or quota may turn out only now."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 @contextmanager
@@ -188,15 +193,70 @@ def unfinished(target: Path) -> Iterator[Path]:
     EbsifError
         When the folder cannot be written to, or what is done with the file fails.
     """
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    with _gone_afterwards(temporary, _remove_file):
+        try:
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except OSError as error:
+            advice = "choose a folder that you may write in"
+            raise EbsifError(f"cannot write {target}: {error.strerror}; {advice}") from error
+        try:
+            yield temporary
+        except OSError as error:
+            raise EbsifError(f"cannot write {target}: {error.strerror}") from error
+
+
+@contextmanager
+def temporary_folder(
+    above: Path | None = None, instead: str = "set TMPDIR to a folder that you may write in"
+) -> Iterator[Path]:
+    """Give a folder of this user alone, which is removed afterwards.
+
+    Parameters
+    ----------
+    above
+        The folder to make it in, hidden; by default that for temporary files.
+    instead
+        What a person can do when it cannot be made.
+
+    Raises
+    ------
+    EbsifError
+        When it cannot be made.
+    """
+    name = f"ebsif-{secrets.token_hex(4)}"
+    folder = above / f".{name}" if above else Path(tempfile.gettempdir(), name)
+    with _gone_afterwards(folder, _remove_folder):
+        try:
+            folder.mkdir(mode=0o700)
+        except OSError as error:
+            raise EbsifError(f"cannot write {folder.parent}: {error.strerror}; {instead}") from error
+        yield folder
+
+
+@contextmanager
+def _gone_afterwards(path: Path, remove: Callable[[Path], None]) -> Iterator[None]:
+    """Remove what was made under a name that is known before, so that a signal finds it at any moment."""
     try:
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        os.close(descriptor)
-    except OSError as error:
-        raise EbsifError(f"cannot write {target}: {error.strerror}; choose a folder that you may write in") from error
-    temporary = Path(name)
-    try:
-        yield temporary
-    except OSError as error:
-        raise EbsifError(f"cannot write {target}: {error.strerror}") from error
+        yield
     finally:
-        temporary.unlink(missing_ok=True)
+        try:
+            remove(path)
+        finally:
+            # The signal that ends this process may come while it is removed; there is no second one.
+            remove(path)
+
+
+def _remove_file(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _remove_folder(path: Path) -> None:
+    # What a build has made may be closed to us.
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            inner = Path(folder, name)
+            if not inner.is_symlink():
+                inner.chmod(0o700)
+    if path.exists():
+        shutil.rmtree(path)

@@ -1,6 +1,5 @@
 """From a recipe to its easyconfig."""
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ from ebsif.easyconfig.read import read_easyconfig
 from ebsif.easyconfig.render import render
 from ebsif.errors import EbsifError
 from ebsif.feature import Feature, asked_features
-from ebsif.files import write_atomically
+from ebsif.files import temporary_folder, write_atomically
 from ebsif.lock import LayerRequest, check_format, check_upgraded, digest, fetch, is_outdated, misfits, request, resolve
 from ebsif.lock.model import Lock
 from ebsif.lock.sources import image_folders, missing_files, source_path
@@ -247,8 +246,8 @@ def preview(plan: Plan, console: Console, *, upgrade: Sequence[str] | None = Non
     """Make the easyconfig of a plan as `generate` does, without leaving any file behind."""
     if plan.lock_is_current and upgrade is None:
         return Generated(plan, plan.text(plan.locked), plan.locked)
-    with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
-        return generate(plan, console, upgrade=upgrade, sources=Path(folder))
+    with temporary_folder() as folder:
+        return generate(plan, console, upgrade=upgrade, sources=folder)
 
 
 def eb_finds_image(plan: Plan) -> bool:

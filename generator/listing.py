@@ -1,5 +1,6 @@
-"""Listing the images of a site, and easyconfigs."""
+"""Listing the images of a site, easyconfigs, and installations."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +9,14 @@ from ebsif.base.manifest import SUFFIX, Manifest
 from ebsif.base.store import publishers_manifest, stored_manifest
 from ebsif.deploy import installed_files
 from ebsif.easyconfig.read import read_container
-from ebsif.errors import FileError
+from ebsif.errors import EbsifError, FileError
+from ebsif.files import opened, read_text
+from ebsif.inside.runtime import image_identity
 from ebsif.site import Site
+
+# In an installation: what its commands read.
+_SETTINGS = Path("runscripts", "container.conf")
+_MAXIMUM_SIZE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -26,12 +33,15 @@ class Image:
         Its size in bytes; None when it is not at hand, and only what its publisher says of it is.
     manifest
         Its manifest; None when nobody has inspected it.
+    problem
+        Why its manifest cannot be used, in words; None when it can, or there is none.
     """
 
     path: Path
     frozen: bool
     size: int | None
     manifest: Manifest | None
+    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,13 +66,35 @@ class Listed:
     packages: int
 
 
+@dataclass(frozen=True)
+class Installation:
+    """A container that EasyBuild has installed.
+
+    Parameters
+    ----------
+    path
+        Its folder.
+    base
+        The file name of its image.
+    image
+        The image that its module uses; None when it is gone.
+    as_installed
+        Whether that is the one that was installed, by its size and identifier; None when nobody can tell.
+    """
+
+    path: Path
+    base: str
+    image: Path | None
+    as_installed: bool | None
+
+
 def images(site: Site) -> Iterator[Image]:
     """Yield the images in the folders of a site, those that are frozen first."""
     frozen = site.frozen_folders()
     for folder in site.image_folders():
         for path in sorted(folder.glob("*.sif")):
             if path.exists():  # and is no link that leads nowhere
-                yield Image(path, folder in frozen, path.stat().st_size, _manifest(path))
+                yield Image(path, folder in frozen, path.stat().st_size, *_manifest(path))
         for beside in sorted(folder.glob(f"*.sif{SUFFIX}")):
             path = beside.with_name(beside.name.removesuffix(SUFFIX))
             published = None if path.exists() else _published(beside)
@@ -70,12 +102,12 @@ def images(site: Site) -> Iterator[Image]:
                 yield Image(path, folder in frozen, None, published)
 
 
-def _manifest(image: Path) -> Manifest | None:
-    """Return the manifest of an image; None when it cannot be used, which `ebsif inspect` explains."""
+def _manifest(image: Path) -> tuple[Manifest | None, str | None]:
+    """Return the manifest of an image, and why it cannot be used."""
     try:
-        return stored_manifest(image)
-    except FileError:
-        return None
+        return stored_manifest(image), None
+    except FileError as error:
+        return None, str(error)
 
 
 def _published(path: Path) -> Manifest | None:
@@ -101,5 +133,43 @@ def _listed(path: Path, *, shipped: bool) -> Listed | None:
     try:
         found = read_container(path)
         return Listed(path, shipped, found.image, len(found.packages))
+    except FileError:
+        return None
+
+
+def installations(folder: Path) -> Iterator[Installation]:
+    """Yield the containers that are installed below EasyBuild's folder for software."""
+    for settings in sorted(folder.glob(f"[!.]*/[!.]*/{_SETTINGS}")):
+        installation = _installation(settings.parents[1], settings)
+        if installation:
+            yield installation
+
+
+def _installation(path: Path, settings: Path) -> Installation | None:
+    """Return what an installation says of its image; None when it cannot be read."""
+    try:
+        lines = [line.partition(" ") for line in read_text(settings, _MAXIMUM_SIZE).splitlines()]
+    except EbsifError:
+        return None
+    said = {kind: value for kind, _, value in lines if kind in ("image", "identity")}
+    base = said.get("image", "")
+    places = [path / base, *_expanded(value for kind, _, value in lines if kind == "frozen")]
+    image = next((place for place in places if place.exists()), None)
+    as_installed = _identity(image) == said["identity"] if image and "identity" in said else None
+    return Installation(path, base, image, as_installed)
+
+
+def _expanded(paths: Iterator[str]) -> Iterator[Path]:
+    """Yield paths that may begin with variables, as modules do: without those of which a variable is not set."""
+    for path in map(os.path.expandvars, paths):
+        if "$" not in path:
+            yield Path(path)
+
+
+def _identity(image: Path) -> str | None:
+    """Return by what an image is told from others; None when it is none, or cannot be read."""
+    try:
+        with opened(image) as file:
+            return image_identity(file)
     except FileError:
         return None

@@ -51,6 +51,16 @@ def sif_header(handle: BinaryIO) -> Optional[SifHeader]:
     return SifHeader(str(uuid.UUID(bytes=match.group(2))), SIF_MACHINES.get(match.group(1))) if match else None
 
 
+def image_identity(handle: BinaryIO) -> Optional[str]:
+    """
+    Size and identifier of a SIF image, by which another one is told cheaply; None for another file.
+
+    Modules compare them with those that were written down at installation: sif/module.lua, sif/module.tcl.
+    """
+    header = sif_header(handle)
+    return '%d %s' % (os.fstat(handle.fileno()).st_size, header.id.replace('-', '')) if header else None
+
+
 def other_machine(name: str, machine: Optional[str]) -> Optional[str]:
     """That an image is not for the machine of this host, in words that name both; None when it is."""
     host = os.uname().machine

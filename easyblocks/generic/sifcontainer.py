@@ -26,7 +26,7 @@ from easybuild.easyblocks.generic._sifactivation import activate_script, activat
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
 from easybuild.easyblocks.generic._sifcopy import copy_and_hash
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
-from easybuild.easyblocks.generic._sifruntime import other_machine, runtime_prefix, sif_header
+from easybuild.easyblocks.generic._sifruntime import image_identity, other_machine, runtime_prefix, sif_header
 from easybuild.easyblocks.generic._siftext import BIND, COMMAND_NAME, CPU_MASK, HOST_COMMANDS, MODULE_NAME
 from easybuild.easyblocks.generic._siftext import RESERVED_COMMANDS, files_path, fill_template, is_ports, lua_value
 from easybuild.easyblocks.generic._siftext import shell_words, tcl_value
@@ -552,7 +552,7 @@ class SifContainer(StagedEasyBlock):
         """Size and identifier of the image that was verified, by which the module sees cheaply that there is another"""
         if self.src and os.path.exists(self.src[0]['path']) and not self.module_only:
             with open(self.src[0]['path'], 'rb') as handle:
-                return '%d %s' % (os.fstat(handle.fileno()).st_size, sif_header(handle).id.replace('-', ''))
+                return image_identity(handle)
         return self.recorded_setting('identity') or ''
 
     def make_module_step(self, fake=False):

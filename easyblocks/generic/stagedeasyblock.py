@@ -14,16 +14,18 @@ Installations that are all there or not there: they grow beside their place, and
 """
 import ctypes
 import errno
+import glob
 import os
 import pwd
+import stat
 
 from easybuild.easyblocks.generic._installationlock import InstallationLock
-from easybuild.framework.easyblock import EasyBlock
+from easybuild.framework.easyblock import REPROD, EasyBlock
 from easybuild.framework.easyconfig.easyconfig import ActiveMNS
 from easybuild.tools.build_log import EasyBuildError, print_warning
 from easybuild.tools.config import build_option, update_build_option
-from easybuild.tools.filetools import copy_file, det_lock_path, mkdir, read_file, remove, remove_dir, remove_file
-from easybuild.tools.filetools import write_file
+from easybuild.tools.filetools import adjust_permissions, copy_file, det_lock_path, mkdir, read_file, remove, remove_dir
+from easybuild.tools.filetools import remove_file, write_file
 from easybuild.tools.hooks import FETCH_STEP
 from easybuild.tools.module_generator import avail_module_generators
 
@@ -105,8 +107,8 @@ class StagedEasyBlock(EasyBlock):
     def post_init(self):
         """Also clean up after an installation that was killed, and after the one before."""
         super().post_init()
-        # The option --fetch ignores locks: another process may be installing.
-        if self.dry_run or self.cfg['stop'] == FETCH_STEP:
+        # The option --fetch ignores locks: another process may be installing. Who only looks, changes nothing.
+        if self.dry_run or self.cfg['stop'] == FETCH_STEP or build_option('sanity_check_only'):
             return
         self.check_owners()
         self.owns_lock = True
@@ -123,25 +125,33 @@ class StagedEasyBlock(EasyBlock):
 
     def check_owners(self):
         """Refuse to replace what somebody else has made and does not let us change, before anything is done."""
-        for folder in self.folders_to_change():
-            owner, wanted = os.stat(folder).st_uid, os.R_OK | os.W_OK | os.X_OK
-            if owner != os.geteuid() and not os.access(folder, wanted, effective_ids=True):
-                raise EasyBuildError("You may not change %s, which belongs to %s: ask them to install this, or to let "
-                                     "their group write there (eb --group-writable-installdir), or install into a "
-                                     "place of your own (--installpath).", folder, user_name(owner))
+        for path in self.folders_to_fill():
+            if not may_write(path):
+                self.refuse_to_change(path)
+        for path in self.paths_to_move():
+            if not (may_move(path) and (may_write(path) or not is_folder(path))):
+                self.refuse_to_change(path)
 
-    def folders_to_change(self):
-        """Folders into which something new comes, or which are moved or removed; all of them exist"""
-        for path in (self.final_installdir, self.mod_filepath):
+    def refuse_to_change(self, path):
+        """Say who can change a path."""
+        raise EasyBuildError("You may not change %s, which belongs to %s: ask them to install this, or to let their "
+                             "group write there (eb --group-writable-installdir), or install into a place of your own "
+                             "(--installpath).", path, user_name(os.lstat(path).st_uid))
+
+    def folders_to_fill(self):
+        """Folders into which something new comes; all of them exist"""
+        for path in [self.final_installdir] + self.links_to_make():
             yield existing_folder(os.path.dirname(path))
-        for place in [self.final_installdir] + [self.sibling(what) for what in ('old',) + STAGED]:
-            if os.path.isdir(place):
-                yield place
-            for folder, names, _ in os.walk(place):
+
+    def paths_to_move(self):
+        """What is moved or removed, but for files in folders where who may write may do that; all of it exists"""
+        for path in self.links_to_make() + [self.final_installdir] + [self.sibling(what) for what in ('old',) + STAGED]:
+            if os.path.lexists(path):
+                yield path
+            for folder, names, files in os.walk(path):
                 # Here, and not when it is their turn: those that cannot be read have none.
-                for path in [os.path.join(folder, name) for name in names]:
-                    if not os.path.islink(path):
-                        yield path
+                for name in names + (files if is_sticky(folder) else []):
+                    yield os.path.join(folder, name)
                 if folder == self.final_installdir:
                     # These are moved as they are.
                     names[:] = sorted(set(names).difference(self.user_data()))
@@ -183,11 +193,10 @@ class StagedEasyBlock(EasyBlock):
         if fake or self.dry_run:
             return super().make_module_step(fake=fake)
         self.installdir = self.final_installdir
-        place, name = self.mod_filepath, MODULE + self.module_generator.MODULE_FILE_EXTENSION
-        installed = os.path.join(self.final_installdir, name)
+        place, installed = self.mod_filepath, self.installed_module()
         is_new = os.path.isdir(self.sibling('new'))
         if is_new:
-            self.mod_filepath = os.path.join(self.sibling('new'), name)
+            self.mod_filepath = os.path.join(self.sibling('new'), os.path.basename(installed))
             self.keep_other_modules()
         else:
             # Only the module is made, maybe without an installation.
@@ -195,6 +204,8 @@ class StagedEasyBlock(EasyBlock):
             self.mod_filepath = hidden(target)
         mkdir(os.path.dirname(place), parents=True)
         devel_module = update_build_option('generate_devel_module', False)
+        # It removes links before it makes them anew.
+        self.module_generator.create_symlinks = lambda *args, **kwargs: None
         try:
             modpath = super().make_module_step()
             if is_new:
@@ -206,9 +217,12 @@ class StagedEasyBlock(EasyBlock):
             remove_file(hidden(place))
             remove_file(hidden(installed))
             self.mod_filepath = place
+            del self.module_generator.create_symlinks
             update_build_option('generate_devel_module', devel_module)
-        if os.path.exists(installed):
-            replace_by_link(place, installed)
+        for path, made in self.module_links().items():
+            if path != place or os.path.exists(installed):
+                mkdir(os.path.dirname(path), parents=True)
+                replace_by_link(path, made)
         self.invalidate_module_caches(modpath)
         self.modules_tool.update()
         if devel_module and ActiveMNS().mns.det_make_devel_module() and self.has_loadable_module():
@@ -223,6 +237,35 @@ class StagedEasyBlock(EasyBlock):
             old, new = (os.path.join(folder, name) for folder in (self.final_installdir, self.sibling('new')))
             if new != self.mod_filepath and os.path.exists(old):
                 copy_file(old, new)
+
+    def installed_module(self):
+        """Path of the module in the installation"""
+        return os.path.join(self.final_installdir, MODULE + self.module_generator.MODULE_FILE_EXTENSION)
+
+    def module_links(self):
+        """Targets of the links that people load the module by, by their paths: among all, and in its class"""
+        links = {self.mod_filepath: self.installed_module()}
+        for folder in ActiveMNS().det_module_symlink_paths(self.cfg):
+            links[self.module_generator.get_module_filepath(mod_path_suffix=folder)] = self.mod_filepath
+        return links
+
+    def links_to_make(self):
+        """Paths of those links that are not there"""
+        return [path for path, target in self.module_links().items() if not is_link_to(path, target)]
+
+    def permissions_step(self):
+        """Also let whoever may read a command run it, and the group change what EasyBuild moves there afterwards."""
+        super().permissions_step()
+        for folder, names, files in os.walk(self.installdir):
+            for path in [os.path.join(folder, name) for name in files]:
+                mode = os.lstat(path).st_mode
+                if stat.S_ISREG(mode) and mode & stat.S_IXUSR:
+                    os.chmod(path, stat.S_IMODE(mode | (mode & 0o444) >> 2))
+            if folder == self.installdir:
+                names[:] = sorted(set(names).difference(self.user_data()))
+        if build_option('group_writable_installdir'):
+            for reports in glob.glob(os.path.join(glob.escape(os.path.dirname(self.logfile)), REPROD + '*')):
+                adjust_permissions(reports, stat.S_IRWXG, onlydirs=True)
 
     # Putting an installation into its place
 
@@ -250,12 +293,14 @@ class StagedEasyBlock(EasyBlock):
             # They have changed places.
             self.remove_old()
             os.rename(self.sibling('new'), old)
+        make_writable(old)
         copies = read_file(arriving).split()
         for name in self.user_data():
             path, place = os.path.join(old, name), os.path.join(final, name)
             if not os.path.exists(path) or str(os.stat(path).st_ino) in copies:
                 continue
             # The very folder, which processes see, with what was written into it while the new one has grown.
+            make_writable(path)
             if os.path.exists(place):
                 exchange(path, place, os.path.join(old, 'copy'))
             else:
@@ -269,6 +314,7 @@ class StagedEasyBlock(EasyBlock):
     def remove_old(self, keep=()):
         """Remove what is left of an old installation, but for the folders whose names are given."""
         old = self.sibling('old')
+        make_writable(old)
         remove([os.path.join(old, name) for name in list_folder(old) if name not in keep])
         if os.path.isdir(old) and not os.listdir(old):
             os.rmdir(old)
@@ -294,6 +340,38 @@ def user_name(number):
         return "user %d" % number
 
 
+def is_folder(path):
+    """Whether a path is a folder, and no link to one"""
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def may_write(folder):
+    """Whether we may change what is in a folder, or let ourselves do that"""
+    return is_ours(folder) or os.access(folder, os.R_OK | os.W_OK | os.X_OK, effective_ids=True)
+
+
+def may_move(path):
+    """Whether we may move or remove something from a folder that we may write in"""
+    folder = os.path.dirname(path)
+    return not is_sticky(folder) or is_ours(path) or is_ours(folder)
+
+
+def make_writable(path):
+    """Let ourselves change what is in a folder of ours: of an installation, eb --read-only-installdir forbids it."""
+    if is_folder(path) and is_ours(path):
+        os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | stat.S_IRWXU)
+
+
+def is_ours(path):
+    """Whether we own a path, or are root, who may do all"""
+    return os.geteuid() in (0, os.lstat(path).st_uid)
+
+
+def is_sticky(folder):
+    """Whether in a folder who owns something alone may move it"""
+    return bool(os.stat(folder).st_mode & stat.S_ISVTX)
+
+
 def hidden(path):
     """Path for what is to become a file, beside it"""
     folder, name = os.path.split(path)
@@ -311,9 +389,14 @@ def write_to_disk(path):
         os.close(descriptor)
 
 
+def is_link_to(path, target):
+    """Whether a path is a link with a target"""
+    return os.path.islink(path) and os.readlink(path) == target
+
+
 def replace_by_link(path, target):
     """Let a path be a link to a file, at every moment."""
-    if os.path.islink(path) and os.readlink(path) == target:
+    if is_link_to(path, target):
         return
     remove_file(hidden(path))
     os.symlink(target, hidden(path))

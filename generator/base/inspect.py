@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from ebsif.base.manifest import Activation, Kind, Manifest, OperatingSystem, Python
 from ebsif.console import Console
 from ebsif.errors import EbsifError, FileError, ToolError
-from ebsif.files import opened, sha256
+from ebsif.files import opened, sha256, temporary_folder
 from ebsif.inside import LAYER_PY
 from ebsif.inside.activation import activate_script, activation_changes, parse_activated, parse_environment
 from ebsif.inside.packages import MINIMUM_PYTHON
@@ -244,7 +243,7 @@ class _Inspection:
         """Return what activating a venv sets, by making one and trying."""
         venv = f"{_VENVS}/{_VENV_NAME}"
         lead = [command] if command else []
-        with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
+        with temporary_folder() as folder:
             binds = [f"{folder}:{_VENVS}"]
             before = self._environment(
                 verb, " && ".join([*lead, f"{shlex.quote(python.path)} -m venv --without-pip {venv}"]), binds=binds

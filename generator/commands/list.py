@@ -9,7 +9,8 @@ from typing import Any
 from rich.filesize import decimal
 
 from ebsif.console import Console
-from ebsif.listing import Image, Listed, easyconfigs, images
+from ebsif.easybuild import software_folder
+from ebsif.listing import Image, Installation, Listed, easyconfigs, images, installations
 from ebsif.site import Site, read_site
 
 EXAMPLE = "ebsif list --bases --site lumi"
@@ -20,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--bases", action="store_true", help="only images")
     either.add_argument("--easyconfigs", action="store_true", help="only easyconfigs")
+    either.add_argument("--installations", action="store_true", help="only what EasyBuild has installed")
     parser.add_argument("--site", default="local", help="the site, or a file with one (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
@@ -27,10 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, console: Console) -> int:
     """Print what there is."""
     data: dict[str, list[dict[str, Any]]] = {}
-    if not options.easyconfigs:
+    all_kinds = not (options.bases or options.easyconfigs or options.installations)
+    if options.bases or all_kinds:
         data["bases"] = _bases(read_site(options.site), console, print_lines=not options.json)
-    if not options.bases:
+    if options.easyconfigs or all_kinds:
         data["easyconfigs"] = _easyconfigs(console, print_lines=not options.json)
+    if options.installations or all_kinds:
+        data["installations"] = _installations(console, print_lines=not options.json)
     if options.json:
         console.json(data)
     return 0
@@ -53,7 +58,7 @@ def _facts(image: Image) -> str:
     manifest = image.manifest
     size = "not at hand, known from its publisher" if image.size is None else decimal(image.size)
     if manifest is None:
-        return f"{size}, not inspected yet"
+        return f"{size}, {image.problem or 'not inspected yet'}"
     python = f"Python {manifest.python.version}" if manifest.python else ""
     rocm = f"ROCm {manifest.rocm}" if manifest.rocm else ""
     return ", ".join(fact for fact in (size, manifest.kind, python, rocm) if fact)
@@ -70,6 +75,7 @@ def _base(image: Image) -> dict[str, Any]:
         "kind": manifest.kind if manifest else None,
         "python": manifest.python.version if manifest and manifest.python else None,
         "rocm": manifest.rocm if manifest else None,
+        "problem": image.problem,
     }
 
 
@@ -87,6 +93,33 @@ def _easyconfigs(console: Console, *, print_lines: bool) -> list[dict[str, Any]]
 
 def _origin(listed: Listed) -> str:
     return "easyconfigs that came with ebsif" if listed.shipped else "easyconfigs in this folder"
+
+
+def _installations(console: Console, *, print_lines: bool) -> list[dict[str, Any]]:
+    folder = software_folder()
+    found = list(installations(folder))
+    if not found:
+        console.note(f"no container is installed in {folder}")
+    if print_lines:
+        place = f"installations in {folder}"
+        _print(console, [(place, str(one.path.relative_to(folder)), _state(one)) for one in found])
+    return [
+        {
+            "path": str(one.path),
+            "base": one.base,
+            "image": str(one.image) if one.image else None,
+            "as_installed": one.as_installed,
+        }
+        for one in found
+    ]
+
+
+def _state(installation: Installation) -> str:
+    if installation.image is None:
+        return f"on {installation.base}, which is gone"
+    if installation.as_installed is False:
+        return f"on {installation.image}, which is not the image that it was installed with"
+    return f"on {installation.base}"
 
 
 def _print(console: Console, rows: list[tuple[str, str, str]]) -> None:

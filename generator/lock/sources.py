@@ -1,15 +1,10 @@
 """Where EasyBuild looks for the files of a layer."""
 
-import os
-import re
-import shutil
-import subprocess
 from collections.abc import Iterable
-from functools import cache
 from pathlib import Path
 
 from ebsif.console import Console
-from ebsif.errors import ToolError
+from ebsif.easybuild import source_paths
 from ebsif.files import sha256
 from ebsif.lock.model import LockedFile
 from ebsif.names import easyconfig_folder
@@ -26,38 +21,13 @@ def source_path(software: str) -> Path:
     ToolError
         When EasyBuild does not tell.
     """
-    return _source_paths()[0] / easyconfig_folder(software) / _EXTENSIONS
+    return source_paths()[0] / easyconfig_folder(software) / _EXTENSIONS
 
 
 def image_folders(software: str) -> list[Path]:
     """Return the folders in which EasyBuild looks for the image of a software; raises as `source_path` does."""
     within = (easyconfig_folder(software), Path(software), Path())
-    return [path / folder for path in _source_paths() for folder in within]
-
-
-def _source_paths() -> list[Path]:
-    told = os.environ.get("EASYBUILD_SOURCEPATH") or _default_source_path()
-    return [Path(path).expanduser() for path in told.split(":")]
-
-
-def _default_source_path() -> str:
-    eb = shutil.which("eb")
-    if eb is None:
-        # As EasyBuild has it without any configuration.
-        return str(Path(os.environ.get("EASYBUILD_PREFIX") or "~/.local/easybuild") / "sources")
-    return _ask_easybuild(eb, tuple(sorted(os.environ.items())))
-
-
-@cache
-def _ask_easybuild(eb: str, environment: tuple[tuple[str, str], ...]) -> str:
-    """Return what EasyBuild says, which takes seconds: in the same environment, it is asked once."""
-    words = [eb, "--show-config"]
-    done = subprocess.run(words, env=dict(environment), capture_output=True, text=True, check=False)
-    found = re.search(r"^sourcepath\s+\(.\) = (.+)$", done.stdout, re.MULTILINE)
-    if found is None:
-        reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
-        raise ToolError(f"`eb --show-config` tells no sourcepath: give one with --sources ({''.join(reason)})")
-    return found.group(1)
+    return [path / folder for path in source_paths() for folder in within]
 
 
 def missing_files(files: Iterable[LockedFile], folder: Path) -> list[LockedFile]:

@@ -1,14 +1,12 @@
 """Putting the files of a lock into the folder of sources: all of them or none, each whole and the right one."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ebsif.console import Console
 from ebsif.errors import EbsifError
-from ebsif.files import make_folder, sha256, unfinished
+from ebsif.files import make_folder, sha256, sync, temporary_folder, unfinished
 from ebsif.inside.copying import copy_and_hash
 from ebsif.lock.model import LockedFile
 
@@ -24,22 +22,20 @@ def staged(sources: Path) -> Iterator[Path]:
     EbsifError
         When the folder cannot be written to.
     """
-    make_folder(sources, "choose another one with --sources")
-    try:
-        name = tempfile.mkdtemp(dir=sources, prefix=".ebsif-")
-    except OSError as error:
-        raise EbsifError(f"cannot write {sources}: {error.strerror}; choose another one with --sources") from error
-    folder = Path(name)
-    try:
+    instead = "choose another one with --sources"
+    make_folder(sources, instead)
+    with temporary_folder(sources, instead) as folder:
         for path in sources.iterdir():
             if path.is_file():
                 (folder / path.name).symlink_to(path.absolute())
         yield folder
-        for path in folder.iterdir():
-            if not path.is_symlink():
-                path.replace(sources / path.name)
-    finally:
-        shutil.rmtree(folder)
+        new = [path for path in folder.iterdir() if not path.is_symlink()]
+        for path in new:
+            sync(path)
+            # Whatever the umask: who may use the folder may use the files.
+            path.chmod(0o644)
+        for path in new:
+            path.replace(sources / path.name)
 
 
 def taken(file: LockedFile, folder: Path, target: Path) -> Path:
@@ -82,5 +78,6 @@ def stored(file: LockedFile, folder: Path) -> Iterator[Path]:
                 f"{file.filename}{origin} has SHA256 {digest}, not {file.sha256}: the download broke off, or the file "
                 "was changed"
             )
+        sync(temporary)
         temporary.chmod(0o644)
         temporary.replace(folder / file.filename)

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ebsif.errors import EbsifError
+from ebsif.files import temporary_folder
 from ebsif.lock.model import PIP, LockedFile
 from ebsif.lock.pip.messages import explained
 from ebsif.lock.pip.network import network_environment
@@ -55,14 +55,14 @@ def provide(tools: Iterable[LockedFile], folder: Path) -> None:
 
 
 def _download(tool: LockedFile, folder: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="ebsif-") as scratch:
-        requirements = Path(scratch, "tool.txt")
+    with temporary_folder() as scratch:
+        requirements = scratch / "tool.txt"
         requirements.write_text(f"{tool.name}=={tool.version} --hash=sha256:{tool.sha256}\n")
         words = [sys.executable, "-m", "pip", "download", "--disable-pip-version-check", "--no-deps"]
         words += ["--require-hashes", "--only-binary", ":all:", "--dest", str(folder), *_kind(tool)]
         # As in the container, so that no setting of the user's can stand in the way.
         env = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
-        env |= network_environment(Path(scratch), PurePosixPath(scratch))
+        env |= network_environment(scratch, PurePosixPath(scratch))
         words += ["--requirement", str(requirements)]
         done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -1,13 +1,19 @@
 """Whoever may read what the installing person makes may use the installation."""
 
+import os
+import pwd
+import shlex
 import stat
+import subprocess
 from collections.abc import Callable
 
 import pytest
 
+from tests.support.easyconfigs import NAME, VERSION
 from tests.support.site import Site
 from tests.support.wheels import Wheel
 from workbench import Machine
+from workbench.machine import USER
 
 pytestmark = pytest.mark.e2e
 
@@ -84,24 +90,54 @@ def test_no_file_of_ours_is_for_whom_easybuilds_own_umask_excludes(
     assert [path.name for path in paths if path.stat().st_mode & 0o077] == []
 
 
-def test_a_colleague_rebuilds_where_the_group_may_write_and_is_refused_where_it_may_not(
-    make_site: Callable[..., Site], machine: Machine, layer: list[Wheel]
+class Project:
+    """A project's folder, which hands on its group, with an installation that its first user has made for the group."""
+
+    # Accounts that a system has, each with the umask that they work with.
+    UMASKS = {USER: "002", OTHER: "007", "games": "077"}
+
+    def __init__(self, site: Site, image_install: str, layer: list[Wheel]) -> None:
+        self.site = site
+        self.easyconfig = site.write("venv", layer, image_install=image_install)
+        self.group = site.folder.stat().st_gid
+        for path in [site.folder, *site.folder.rglob("*")]:
+            path.chmod(0o2770 if path.is_dir() else 0o660)
+
+    def eb(self, user: str, *options: str) -> "subprocess.CompletedProcess[str]":
+        return self.run(user, shlex.join(["eb", str(self.easyconfig), *options]))
+
+    def run(self, user: str, script: str) -> "subprocess.CompletedProcess[str]":
+        """Run a script as a user of the group, with their umask and a home of their own."""
+        home = self.site.folder.parent / user
+        home.mkdir(exist_ok=True)
+        os.chown(home, pwd.getpwnam(user).pw_uid, -1)
+        script = f"export HOME={home}; umask {self.UMASKS[user]}; {script}"
+        return self.site.using(user=user).login(script, cwd="/", group=self.group, stderr=subprocess.STDOUT)
+
+    def used_by_each(self) -> dict[str, str]:
+        """Return what a command of the module prints, by who runs it."""
+        return {user: self.run(user, f"module load {NAME}/{VERSION}-venv && hello").stdout for user in self.UMASKS}
+
+
+# No file system here shares blocks: copies are real ones.
+@pytest.mark.parametrize("image_install", ["copy", "link"])
+def test_each_of_a_group_rebuilds_for_all(
+    image_install: str, make_site: Callable[..., Site], layer: list[Wheel]
 ) -> None:
-    """The project's folder hands on its group; the first installation is for the group, the others are not."""
-    site = make_site(user=machine.user)
-    group = site.folder.stat().st_gid
-    for folder in [site.folder, *(path for path in site.folder.rglob("*") if path.is_dir())]:
-        folder.chmod(0o2770)
-    script = f"umask 002; eb {site.write('venv', layer)} --rebuild"
-    theirs, as_colleague = site.using(user=OTHER), {"cwd": "/", "group": group}
-    done = site.login(f"{script} --group-writable-installdir")
+    project = Project(make_site(user=USER), image_install, layer)
+    for user in project.UMASKS:
+        done = project.eb(user, "--rebuild", "--group-writable-installdir")
+        assert done.returncode == 0, done.stdout
+        assert project.used_by_each() == dict.fromkeys(project.UMASKS, "hello []\n")
+    done = project.eb(USER, "--sanity-check-only")
     assert done.returncode == 0, done.stdout
-    done = theirs.login(script, **as_colleague)
+    # Now it is not for the group.
+    done = project.eb(OTHER, "--rebuild")
     assert done.returncode == 0, done.stdout
-    done = site.login(script)
+    done = project.eb(USER, "--rebuild")
     assert done.returncode != 0
-    assert f"You may not change {site.installation('venv')}, which belongs to {OTHER}" in " ".join(done.stdout.split())
-    assert site.output("venv", "hello") == "hello []\n"
-    done = theirs.login(script, **as_colleague)
+    refusal = f"You may not change {project.site.installation('venv')}, which belongs to {OTHER}"
+    assert refusal in " ".join(done.stdout.split())
+    done = project.eb(USER, "--sanity-check-only")
     assert done.returncode == 0, done.stdout
-    assert theirs.output("venv", "hello", **as_colleague) == "hello []\n"
+    assert project.used_by_each() == dict.fromkeys(project.UMASKS, "hello []\n")

@@ -12,7 +12,7 @@ from easybuild.framework.easyconfig.easyconfig import EasyConfig
 from easybuild.tools.build_log import EasyBuildError
 from easybuild.tools.config import update_build_option
 
-from tests.easyblocks.faults import be_killed, happened, have_no_space
+from tests.easyblocks.faults import happened, have_no_space, lose_power
 
 EASYCONFIG = """
 easyblock = 'StagedEasyBlock'
@@ -70,11 +70,16 @@ class Place:
 
     def seen(self) -> Tuple[Optional[str], Optional[str]]:
         """Return whose module somebody finds who loads it, and whose installation; None where there is none."""
-        modules = list((self.prefix / "modules" / "all" / "demo").glob("[!.]*"))
-        text = modules[0].read_text() if modules and modules[0].exists() else "-- module of None"
-        module = text.split("-- module of ")[-1].split()[0]
+        among_all, in_its_class = (whose(self.prefix / "modules" / folder / "demo") for folder in ("all", "base"))
+        assert among_all == in_its_class
         what = self.installation / "what"
-        return None if module == "None" else module, what.read_text() if what.exists() else None
+        return among_all, what.read_text() if what.exists() else None
+
+
+def whose(modules: Path) -> Optional[str]:
+    """Return whose module is in a folder; None where there is none."""
+    found = [path for path in modules.glob("[!.]*") if path.exists()]
+    return found[0].read_text().rstrip("\n").split("-- module of ")[-1] if found else None
 
 
 @pytest.fixture(params=["at once", "one by one"])
@@ -92,7 +97,7 @@ def place(
     return Place(tmp_path)
 
 
-@pytest.mark.parametrize("end", [be_killed, have_no_space])
+@pytest.mark.parametrize("end", [lose_power, have_no_space])
 def test_whoever_loads_the_module_has_the_old_or_the_new_one_with_its_installation(
     place: Place, end: Callable[[], None]
 ) -> None:

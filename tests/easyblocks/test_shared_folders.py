@@ -103,6 +103,56 @@ def test_what_its_user_has_filled_stays_theirs(place: Place) -> None:
     assert (place.installation / "filled" / "by-user").stat().st_uid == ANNA
 
 
+def test_where_the_module_of_a_class_would_be_is_named_before_anything_is_done(place: Place) -> None:
+    links = place.prefix / "modules" / "base"
+    links.mkdir(mode=0o755)
+    with being(ANNA, 0o002, place.prefix), pytest.raises(EasyBuildError, match="You may not change %s, " % links):
+        place.install("new")
+    assert names(place) == []
+
+
+def test_a_link_of_a_class_that_is_there_needs_no_change(place: Place) -> None:
+    with being(ANNA, 0o002, place.prefix):
+        place.install("old")
+    (place.prefix / "modules" / "base" / "demo").chmod(0o755)
+    with being(BERT, 0o002, place.prefix):
+        place.install("new")
+    assert place.seen() == ("new", "new")
+
+
+@pytest.mark.parametrize(
+    ("folder", "named"),
+    [
+        ("software/demo", "software/demo/1.0"),
+        ("software/demo/1.0", "software/demo/1.0/"),
+        ("software/demo/1.0/bin", "software/demo/1.0/bin/hello"),
+    ],
+)
+def test_what_only_its_owner_may_move_is_named(place: Place, folder: str, named: str) -> None:
+    with being(ANNA, 0o002, place.prefix):
+        place.install("old")
+        for path in (place.installation / "bin", place.installation / "runscripts", place.installation / "filled"):
+            path.chmod(0o2775)
+    (place.prefix / folder).chmod(0o3775)
+    refusal = "You may not change %s[^ ]*, which belongs to user %d" % (place.prefix / named, ANNA)
+    with being(BERT, 0o002, place.prefix), pytest.raises(EasyBuildError, match=refusal):
+        place.install("new")
+    assert place.seen() == ("old", "old")
+    with being(ANNA, 0o002, place.prefix):
+        place.install("new")
+    assert place.seen() == ("new", "new")
+
+
+def test_an_installation_that_is_read_only_is_rebuilt_by_its_owner_again_and_again(place: Place) -> None:
+    for content in ("1", "2", "3"):
+        with being(ANNA, 0o002, place.prefix):
+            place.install(content)
+            for path in [place.installation, *place.installation.rglob("*")]:
+                path.chmod(path.stat().st_mode & ~0o222)
+        assert place.seen() == (content, content)
+        assert set(names(place)) <= {".1.0.old", "1.0"}
+
+
 def test_a_folder_for_modules_that_is_somebody_elses_is_named_before_anything_is_done(place: Place) -> None:
     modules = place.prefix / "modules" / "all"
     modules.chmod(0o755)

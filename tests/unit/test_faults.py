@@ -1,18 +1,20 @@
 """What ebsif writes is there whole, or as it was before: at a full disk, and killed at any moment."""
 
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ebsif.cli import InterruptedBySignal
 from ebsif.console import Console
 from ebsif.errors import EbsifError
-from ebsif.files import copied, write_atomically, write_new
+from ebsif.files import copied, temporary_folder, write_atomically, write_new
 from ebsif.lock.staging import staged
-from tests.easyblocks.faults import be_killed, happened, have_no_space
+from tests.easyblocks.faults import be_killed, happened, have_no_space, lose_power
 
-FAULTS = [be_killed, have_no_space]
+FAULTS = [be_killed, lose_power, have_no_space]
 OLD, NEW = b"old" * 1000, b"new" * 1000
 
 
@@ -41,8 +43,8 @@ def number_of_faults(work: Callable[[], object], fault: Callable[[], None], fold
 def look_at(folder: Path, fault: Callable[[], None]) -> None:
     for path in folder.iterdir():
         if path.name.startswith("."):
-            # A killed process cannot remove it.
-            assert fault is be_killed
+            # A process that is gone cannot remove it.
+            assert fault is not have_no_space
         else:
             assert path.read_bytes() in ({OLD, NEW} if path.name == "there" else {NEW})
 
@@ -79,3 +81,25 @@ def test_files_among_the_sources(folder: Path, fault: Callable[[], None]) -> Non
 
     assert number_of_faults(fetch, fault, folder) >= 6
     assert sorted(path.name for path in folder.iterdir()) == ["a.whl", "b.whl", "there"]
+
+
+def be_terminated() -> None:
+    """Be told to end, once, as `ebsif` is by a signal: what was begun is removed."""
+    raise InterruptedBySignal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "behind"])
+def test_a_signal_at_any_moment_leaves_nothing_behind(folder: Path, late: bool) -> None:
+    def work() -> None:
+        with temporary_folder(folder) as temporary:
+            (temporary / "deep").mkdir()
+            (temporary / "deep" / "file").write_bytes(NEW)
+            (temporary / "deep").chmod(0o500)
+            write_atomically(folder / "there", NEW, 0o644)
+
+    number = 1
+    while happened(work, be_terminated, number, InterruptedBySignal, late=late):
+        assert [path.name for path in folder.iterdir()] == ["there"], number
+        look_at(folder, have_no_space)
+        number += 1
+    assert number > 10

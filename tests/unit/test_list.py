@@ -1,6 +1,7 @@
 """`ebsif list`: the images of a site, and easyconfigs for containers."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from ebsif import listing
 from ebsif.base.manifest import Manifest
 from ebsif.cli import main
-from tests.support.manifests import make_manifest
+from tests.support.manifests import freeze, image_header, make_manifest
 
+ID = make_manifest().id.replace("-", "")
+OTHER = "4f0c1f2e-0000-4000-8000-000000000000"
 EASYCONFIG = "easyblock = 'SifVenv'\nname = 'PyTorch'\nsources = ['x.sif']\nexts_list = [('pip', '26.3', {})]\n"
 
 
@@ -31,6 +34,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(listing, "stored_manifest", lambda path: manifests.get(path.name))
     monkeypatch.setattr(listing, "installed_files", list)
     monkeypatch.chdir(work)
+    monkeypatch.setenv("EASYBUILD_INSTALLPATH", str(tmp_path))
     return tmp_path
 
 
@@ -67,6 +71,7 @@ def test_scripts_get_the_same_of_each_image(folders: Path, capsys: pytest.Captur
         "kind": "venv",
         "python": "3.12.3",
         "rocm": "6.2.4",
+        "problem": None,
     }
     assert bases[1]["kind"] is None
 
@@ -107,8 +112,70 @@ def test_easyconfigs_for_containers_are_listed_and_others_are_not(
     }
 
 
-def test_both_are_listed_unless_one_is_asked_for(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert set(as_json(capsys)) == {"bases", "easyconfigs"}
+def test_all_are_listed_unless_one_is_asked_for(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert set(as_json(capsys)) == {"bases", "easyconfigs", "installations"}
+
+
+def test_a_frozen_image_that_was_replaced_is_told_by_its_manifest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "site.yml").write_text(f"name: mine\ndescription: ours\nfrozen_images: ['{tmp_path}']\n")
+    image = freeze(tmp_path, make_manifest(python="3.12.3"))
+    os.chdir(tmp_path)
+    image.write_bytes(image_header(make_manifest().model_copy(update={"id": OTHER})))
+    assert "x.sif.manifest.json is the manifest of another image than" in listed(capsys, "--bases")
+    assert "of another image" in as_json(capsys, "--bases")["bases"][0]["problem"]
+
+
+@pytest.fixture
+def installed(folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An installation whose image is a link to a frozen one."""
+    monkeypatch.setenv("EASYBUILD_INSTALLPATH_SOFTWARE", f"{folders}/software")
+    monkeypatch.setenv("FROZEN", f"{folders}/frozen")
+    image = freeze(folders / "frozen", make_manifest(python="3.12.3"))
+    settings = folders / "software/Demo/1.0/runscripts/container.conf"
+    settings.parent.mkdir(parents=True)
+    settings.write_text(f"image x.sif\nfrozen $UNSET/x.sif\nfrozen $FROZEN/x.sif\nidentity {image.stat().st_size} {ID}\n")
+    (settings.parents[1] / "x.sif").symlink_to(image)
+    return settings.parents[1]
+
+
+def test_an_installation_is_listed_with_its_image(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (installed.parent / ".1.0.old/runscripts").mkdir(parents=True)
+    (installed.parent / ".1.0.old/runscripts/container.conf").write_text("image x.sif\n")
+    assert listed(capsys, "--installations").splitlines() == [
+        f"installations in {installed.parents[1]}",
+        "  Demo/1.0  on x.sif",
+    ]
+    assert as_json(capsys, "--installations") == {
+        "installations": [
+            {"path": str(installed), "base": "x.sif", "image": f"{installed}/x.sif", "as_installed": True}
+        ]
+    }
+
+
+@pytest.mark.parametrize("linked", [True, False])
+def test_an_installation_whose_image_was_replaced_is_told(
+    installed: Path, linked: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = (installed / "x.sif").resolve()
+    image.write_bytes(image_header(make_manifest().model_copy(update={"id": OTHER})))
+    if not linked:
+        (installed / "x.sif").unlink()
+    used = installed / "x.sif" if linked else image
+    told = f"  Demo/1.0  on {used}, which is not the image that it was installed with"
+    assert listed(capsys, "--installations").splitlines()[1:] == [told]
+    assert as_json(capsys, "--installations")["installations"][0]["as_installed"] is False
+
+
+def test_an_installation_whose_image_is_gone_is_told(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (installed / "x.sif").resolve().unlink()
+    assert listed(capsys, "--installations").splitlines()[1:] == ["  Demo/1.0  on x.sif, which is gone"]
+
+
+def test_an_installation_of_an_earlier_ebsif_says_nothing(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (installed / "runscripts/container.conf").write_text("image x.sif\n")
+    assert as_json(capsys, "--installations")["installations"][0]["as_installed"] is None
 
 
 def test_a_site_without_images_says_where_they_would_be(

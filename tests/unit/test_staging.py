@@ -1,6 +1,7 @@
 """Files of a lock get into the folder of sources all together, or not at all."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -37,3 +38,13 @@ def test_when_one_file_is_wrong_none_appears_and_none_is_changed(tmp_path: Path)
             with stored(file, folder) as temporary:
                 temporary.write_bytes(b"right")
     assert contents(tmp_path) == before
+
+
+def test_whoever_may_use_the_folder_may_read_the_files(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with staged(tmp_path) as folder:
+            (folder / "of-pip.whl").write_bytes(b"new")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "of-pip.whl").stat().st_mode & 0o777 == 0o644

@@ -86,7 +86,7 @@ def test_a_folder_is_made_for_a_value_that_was_worked_out_and_not_for_one_that_w
 
 
 def make(folder: Path) -> "subprocess.CompletedProcess[str]":
-    return bash(f"make_private_folder {shlex.quote(str(folder))} CACHE")
+    return bash("make_private_folders CACHE", CACHE=str(folder))
 
 
 def test_a_folder_is_made_for_its_user_alone(tmp_path: Path) -> None:
@@ -96,11 +96,18 @@ def test_a_folder_is_made_for_its_user_alone(tmp_path: Path) -> None:
     assert make(folder).returncode == 0
 
 
+@pytest.fixture
+def everybodys(tmp_path: Path) -> Path:
+    """A folder for everybody, which is not ours: nothing keeps us from following somebody's links there."""
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    os.chown(folder, 65534, 65534)
+    return folder
+
+
 @pytest.mark.parametrize("below", ["", "deeper"])
-def test_a_folder_of_somebody_else_below_one_that_is_open_to_all_is_refused(tmp_path: Path, below: str) -> None:
-    everybodys = tmp_path / "open"
-    everybodys.mkdir()
-    everybodys.chmod(0o1777)
+def test_a_folder_of_somebody_else_below_one_that_is_open_to_all_is_refused(everybodys: Path, below: str) -> None:
     planted_folder = everybodys / "cache"
     planted_folder.mkdir()
     os.chown(planted_folder, 65534, 65534)
@@ -115,3 +122,31 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "target")
     assert "is a link" in make(tmp_path / "link").stderr
+
+
+@pytest.mark.parametrize("mode", [0o755, 0o1777])
+def test_nothing_is_made_behind_somebodys_link(tmp_path: Path, everybodys: Path, mode: int) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere").chmod(mode)
+    (everybodys / "cache").symlink_to(tmp_path / "elsewhere")
+    os.chown(everybodys / "cache", 65534, 65534, follow_symlinks=False)
+    done = make(everybodys / "cache" / "triton")
+    assert done.returncode == 9
+    assert f"{everybodys}/cache belongs to somebody else, or is a link" in done.stderr
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_nothing_is_made_in_somebodys_folder_that_is_open_to_all(everybodys: Path) -> None:
+    """Who owns it can rename what others have there."""
+    (everybodys / "cache").mkdir()
+    (everybodys / "cache").chmod(0o1777)
+    os.chown(everybodys / "cache", 65534, 65534)
+    assert f"{everybodys}/cache belongs to somebody else" in make(everybodys / "cache" / "triton").stderr
+    assert list((everybodys / "cache").iterdir()) == []
+
+
+def test_the_systems_own_folder_that_is_open_to_all_may_lie_in_another(everybodys: Path) -> None:
+    (everybodys / "tmp").mkdir()
+    (everybodys / "tmp").chmod(0o1777)
+    os.chown(everybodys / "tmp", 0, 0)
+    assert make(everybodys / "tmp" / "cache").returncode == 0

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -10,6 +9,7 @@ from typing import Any
 
 from ebsif.base.image import Base
 from ebsif.errors import ConflictError, EbsifError
+from ebsif.files import temporary_folder
 from ebsif.inside import LAYER_PY
 from ebsif.inside.activation import CONDA_ENVS, LAYER
 from ebsif.inside.conda import PackageError, install
@@ -48,13 +48,13 @@ def installed(
         When a package cannot be installed, or Python does not run.
     """
     prefix = PurePosixPath(CONDA_ENVS, request.name)
-    with tempfile.TemporaryDirectory(prefix="ebsif-") as name:
-        folder, scratch = Path(name, "user-software"), Path(name, "scratch")
+    with temporary_folder() as top:
+        folder, scratch = top / "user-software", top / "scratch"
         scratch.mkdir()
         binds = [f"{folder}:{LAYER}", f"{LAYER_PY}:{_LAYER_PY_INSIDE}:ro"]
         inside = Inside(binds=binds, env=PYTHON_ENV, scratch=scratch)
         image, python = image_of(base), str(prefix / "bin" / "python")
-        for script in _install(files, sources, folder, prefix, Path(name, "cache")):
+        for script in _install(files, sources, folder, prefix, top / "cache"):
             done = runtime.run(image, script["command"], inside)
             if done.returncode != 0:
                 raise EbsifError(f"the link script of the conda package {script['name']} failed: {done.stderr.strip()}")

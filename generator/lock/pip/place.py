@@ -2,13 +2,12 @@
 
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from ebsif.files import make_cache
+from ebsif.files import make_cache, temporary_folder
 from ebsif.inside import LAYER_PY
 from ebsif.inside.packages import PYTHON_ENV
 from ebsif.lock.model import PIP
@@ -70,14 +69,14 @@ def pip_on(target: Target, runtime: Runtime | None, folder: Path) -> Iterator[Pi
     runtime
         Runs the target; None when its image is not at hand.
     """
-    with tempfile.TemporaryDirectory(prefix="ebsif-") as name:
-        taken(PIP, folder, Path(name))
+    with temporary_folder() as own:
+        taken(PIP, folder, own)
         if target.image is None or runtime is None:
-            elsewhere = PipElsewhere(Path(name), target)
+            elsewhere = PipElsewhere(own, target)
             elsewhere.stand_in()
             yield elsewhere
             return
-        pip = _PipInContainer(Path(name), target, target.image, runtime)
+        pip = _PipInContainer(own, target, target.image, runtime)
         if target.needs_venv:
             pip.make_venv()
         yield pip

@@ -88,27 +88,35 @@ set_start_values() {
 }
 
 # Makes the folders that variables name, for this user alone: those that are not there by one program, which costs as much as
-# all the rest.
+# all the rest. All are judged before: nothing is made behind a link of somebody else.
 make_private_folders() {
     local variable missing=()
-    for variable; do [[ -d ${!variable} ]] || missing+=("${!variable}"); done
+    for variable; do
+        check_private_folder "$variable"
+        [[ -d ${!variable} ]] || missing+=("${!variable}")
+    done
+    [[ ${#missing[@]} != 0 ]] || return 0
     # shellcheck disable=SC2174  # Folders above them are as the umask wants them.
-    [[ ${#missing[@]} = 0 ]] || mkdir -p -m 700 -- "${missing[@]}" 2> /dev/null
-    for variable; do make_private_folder "${!variable}" "$variable"; done
+    mkdir -p -m 700 -- "${missing[@]}" 2> /dev/null
+    for variable; do
+        # shellcheck disable=SC2174
+        [[ -d ${!variable} ]] || mkdir -p -m 700 -- "${!variable}" || fail "the folder ${!variable} cannot be made: choose another one by setting $variable"
+        check_private_folder "$variable"
+    done
 }
 
-# Makes a folder for this user alone, or tells why there is none. Below a folder in which everybody may write, such as /tmp,
-# somebody else may have made one of its name before, or one of the folders above it.
-make_private_folder() {
-    local folder=${1%/} above
-    # shellcheck disable=SC2174  # Folders above it are as the umask wants them.
-    [[ -d $folder ]] || mkdir -p -m 700 -- "$folder" || fail "the folder $folder cannot be made: choose another one by" \
-        "setting $2"
-    above=${folder%/*}
-    while [[ -n $above && ! -k $above ]]; do
-        folder=$above above=${above%/*}
+# Refuses the folder that a variable names, as far as it is there, if it is not the user's own. In a folder in which everybody
+# may write, such as /tmp, somebody else may have made one of its name before, or one of the folders above it.
+check_private_folder() {
+    local folder=${!1%/} part
+    [[ $folder = /* ]] || folder=$PWD/$folder
+    part=$folder
+    while [[ -n $part ]]; do
+        if [[ ($part = "$folder" || -k ${part%/*}) && (-e $part || -L $part) ]]; then
+            # A folder for everybody that the system has may lie in another one.
+            [[ ! -L $part && (-O $part || $part != "$folder" && -k $part && $(stat -c %u -- "$part") = 0) ]] ||
+                fail "the folder $part belongs to somebody else, or is a link: remove it, or choose another one by setting $1"
+        fi
+        part=${part%/*}
     done
-    [[ -n $above ]] || folder=${1%/}
-    [[ -O $folder && ! -L $folder && -O ${1%/} && ! -L ${1%/} ]] || fail "the folder $folder belongs to somebody else, or" \
-        "is a link: remove it, or choose another one by setting $2"
 }
