@@ -27,8 +27,8 @@ from easybuild.framework.easyblock import REPROD, EasyBlock
 from easybuild.framework.easyconfig.easyconfig import ActiveMNS
 from easybuild.tools.build_log import EasyBuildError, print_msg, print_warning
 from easybuild.tools.config import build_option, update_build_option
-from easybuild.tools.filetools import adjust_permissions, det_lock_path, mkdir, read_file, remove, remove_dir, remove_file
-from easybuild.tools.filetools import write_file
+from easybuild.tools.filetools import adjust_permissions, det_lock_path, mkdir, read_file, remove, remove_dir
+from easybuild.tools.filetools import remove_file, write_file
 from easybuild.tools.hooks import FETCH_STEP
 
 HOLDER = '.holder.'
