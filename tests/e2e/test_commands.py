@@ -207,6 +207,21 @@ def test_what_cannot_be_read_is_not_packed(own: Site, make: str) -> None:
     assert not path.parent.with_suffix(".squashfs").exists()
 
 
+@pytest.mark.parametrize(("command", "there"), [("make", "user-software"), ("unmake", "user-software.squashfs")])
+def test_what_does_not_get_to_the_disk_replaces_nothing(own: Site, command: str, there: str) -> None:
+    tools = own.folder / "without-disk"
+    tools.mkdir(exist_ok=True)
+    (tools / "sync").write_text("#!/bin/sh\necho 'sync: Input/output error' >&2\nexit 1\n")
+    (tools / "sync").chmod(0o755)
+    root = own.installation("venv")
+    if command == "unmake":
+        own.output("venv", "make-squashfs && rm -r $CONTAINERROOT/user-software")
+    done = own.loaded("venv", f"PATH={tools}:$PATH {command}-squashfs")
+    assert done.returncode == 1
+    assert "could not be written to the disk; nothing was changed" in done.stderr
+    assert [path.name for path in root.glob("*user-software*")] == [there]
+
+
 def test_what_is_written_while_the_layer_is_packed_is_missed(own: Site) -> None:
     tools = own.folder / "tools"
     tools.mkdir(exist_ok=True)

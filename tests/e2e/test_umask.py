@@ -3,6 +3,7 @@
 import os
 import pwd
 import shlex
+import shutil
 import stat
 import subprocess
 from collections.abc import Callable
@@ -90,17 +91,20 @@ def test_no_file_of_ours_is_for_whom_easybuilds_own_umask_excludes(
     assert [path.name for path in paths if path.stat().st_mode & 0o077] == []
 
 
-class Project:
-    """A project's folder, which hands on its group, with an installation that its first user has made for the group."""
+# Accounts that a system has, each with the umask that they work with.
+GROUP_UMASKS = {USER: "002", OTHER: "007", "games": "077"}
+BOTH = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
 
-    # Accounts that a system has, each with the umask that they work with.
-    UMASKS = {USER: "002", OTHER: "007", "games": "077"}
+
+class Project:
+    """A project's folder, which hands on its group, and its users."""
 
     def __init__(self, site: Site, image_install: str, layer: list[Wheel]) -> None:
         self.site = site
         self.easyconfig = site.write("venv", layer, image_install=image_install)
         self.group = site.folder.stat().st_gid
         for path in [site.folder, *site.folder.rglob("*")]:
+            shutil.chown(path, USER, self.group)
             path.chmod(0o2770 if path.is_dir() else 0o660)
 
     def eb(self, user: str, *options: str) -> "subprocess.CompletedProcess[str]":
@@ -111,33 +115,35 @@ class Project:
         home = self.site.folder.parent / user
         home.mkdir(exist_ok=True)
         os.chown(home, pwd.getpwnam(user).pw_uid, -1)
-        script = f"export HOME={home}; umask {self.UMASKS[user]}; {script}"
-        return self.site.using(user=user).login(script, cwd="/", group=self.group, stderr=subprocess.STDOUT)
+        script = f"export HOME={home}; umask {GROUP_UMASKS[user]}; {script}"
+        return self.site.using(user=user).login(script, cwd="/", group=self.group, **BOTH)
 
     def used_by_each(self) -> dict[str, str]:
         """Return what a command of the module prints, by who runs it."""
-        return {user: self.run(user, f"module load {NAME}/{VERSION}-venv && hello").stdout for user in self.UMASKS}
+        return {user: self.run(user, f"module load {NAME}/{VERSION}-venv && hello").stdout for user in GROUP_UMASKS}
 
 
 # No file system here shares blocks: copies are real ones.
-@pytest.mark.parametrize("image_install", ["copy", "link"])
-def test_each_of_a_group_rebuilds_for_all(
-    image_install: str, make_site: Callable[..., Site], layer: list[Wheel]
-) -> None:
-    project = Project(make_site(user=USER), image_install, layer)
-    for user in project.UMASKS:
+@pytest.fixture(scope="module", params=["copy", "link"])
+def project(request: pytest.FixtureRequest, make_site: Callable[..., Site], layer: list[Wheel]) -> Project:
+    return Project(make_site(user=USER), request.param, layer)
+
+
+def test_each_of_a_group_rebuilds_for_all(project: Project) -> None:
+    for user in GROUP_UMASKS:
         done = project.eb(user, "--rebuild", "--group-writable-installdir")
         assert done.returncode == 0, done.stdout
-        assert project.used_by_each() == dict.fromkeys(project.UMASKS, "hello []\n")
-    done = project.eb(USER, "--sanity-check-only")
-    assert done.returncode == 0, done.stdout
-    # Now it is not for the group.
+        assert project.used_by_each() == dict.fromkeys(GROUP_UMASKS, "hello []\n")
+
+
+@pytest.mark.parametrize("project", ["copy"], indirect=True)
+def test_what_is_not_for_the_group_is_used_and_verified_by_each_but_not_rebuilt(project: Project) -> None:
     done = project.eb(OTHER, "--rebuild")
     assert done.returncode == 0, done.stdout
     done = project.eb(USER, "--rebuild")
     assert done.returncode != 0
     refusal = f"You may not change {project.site.installation('venv')}, which belongs to {OTHER}"
     assert refusal in " ".join(done.stdout.split())
+    assert project.used_by_each() == dict.fromkeys(GROUP_UMASKS, "hello []\n")
     done = project.eb(USER, "--sanity-check-only")
     assert done.returncode == 0, done.stdout
-    assert project.used_by_each() == dict.fromkeys(project.UMASKS, "hello []\n")

@@ -12,7 +12,7 @@ from ebsif.base.manifest import Manifest
 from ebsif.cli import main
 from tests.support.manifests import freeze, image_header, make_manifest
 
-ID = make_manifest().id.replace("-", "")
+ID = (make_manifest().id or "").replace("-", "")
 OTHER = "4f0c1f2e-0000-4000-8000-000000000000"
 EASYCONFIG = "easyblock = 'SifVenv'\nname = 'PyTorch'\nsources = ['x.sif']\nexts_list = [('pip', '26.3', {})]\n"
 
@@ -135,7 +135,8 @@ def installed(folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     image = freeze(folders / "frozen", make_manifest(python="3.12.3"))
     settings = folders / "software/Demo/1.0/runscripts/container.conf"
     settings.parent.mkdir(parents=True)
-    settings.write_text(f"image x.sif\nfrozen $UNSET/x.sif\nfrozen $FROZEN/x.sif\nidentity {image.stat().st_size} {ID}\n")
+    identity = f"identity {image.stat().st_size} {ID}"
+    settings.write_text(f"image x.sif\nfrozen $UNSET/x.sif\nfrozen $FROZEN/x.sif\n{identity}\n")
     (settings.parents[1] / "x.sif").symlink_to(image)
     return settings.parents[1]
 
