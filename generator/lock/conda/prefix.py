@@ -5,6 +5,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,6 +18,7 @@ from ebsif.inside.packages import CONDA_OWN_PACKAGES, PYTHON_ENV
 from ebsif.lock.conda.request import CondaRequest
 from ebsif.lock.model import LockedFile
 from ebsif.lock.target import CONDA, Installed, Target, image_of, label_of, of_base
+from ebsif.process import StuckError, in_vain, patience
 from ebsif.runtime import Inside, Runtime
 
 _LAYER_PY_INSIDE = "/ebsif/layer.py"
@@ -55,9 +57,13 @@ def installed(
         inside = Inside(binds=binds, env=PYTHON_ENV, scratch=scratch)
         image, python = image_of(base), str(prefix / "bin" / "python")
         for script in _install(files, sources, folder, prefix, Path(name, "cache")):
-            done = runtime.run(image, script["command"], inside)
+            what = f"the link script of the conda package {script['name']}"
+            try:
+                done = runtime.run(image, script["command"], replace(inside, timeout=patience()))
+            except StuckError as error:
+                raise EbsifError(f"{what} has not ended {in_vain(error.seconds)}") from error
             if done.returncode != 0:
-                raise EbsifError(f"the link script of the conda package {script['name']} failed: {done.stderr.strip()}")
+                raise EbsifError(f"{what} failed: {done.stderr.strip()}")
         found = _layer_py(image, python, ["probe"], runtime, inside)
         packages = tuple(Installed(found["names"][key], version, CONDA) for key, version in found["packages"].items())
         of_stack: tuple[Installed, ...] = ()
