@@ -645,9 +645,10 @@ class SifLayer(SifContainer):
                                     limit=limit)
         self.log.debug("%s: %s", what, res.output)
         if limit and res.exit_code in (TIMED_OUT, KILLED):
-            raise EasyBuildError("%s in the container has not ended in %d seconds. Take another version or build of "
-                                 "it, or set more seconds by a hook (docs/easyconfig.rst). It said: %s",
-                                 what.capitalize(), limit, (res.stderr or res.output).strip() or "nothing")
+            raise EasyBuildError("%s in the container has not ended in %d seconds. It said: %s. If it is only slow, "
+                                 "set more seconds by a hook (docs/easyconfig.rst); else leave it out, or take another "
+                                 "version of it.", what.capitalize(), limit,
+                                 (res.stderr or res.output).strip() or "nothing")
         if res.exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("%s in the container failed: %s", what.capitalize(),
                                  (res.stderr or res.output).strip())

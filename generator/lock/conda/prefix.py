@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from ebsif.inside.conda import PackageError, install
 from ebsif.inside.packages import CONDA_OWN_PACKAGES, PYTHON_ENV
 from ebsif.lock.conda.request import CondaRequest
 from ebsif.lock.model import LockedFile
+from ebsif.lock.staging import taken
 from ebsif.lock.target import CONDA, Installed, Target, image_of, label_of, of_base
 from ebsif.process import StuckError, in_vain, patience
 from ebsif.runtime import Inside, Runtime
@@ -56,7 +58,7 @@ def installed(
         binds = [f"{folder}:{LAYER}", f"{LAYER_PY}:{_LAYER_PY_INSIDE}:ro"]
         inside = Inside(binds=binds, env=PYTHON_ENV, scratch=scratch)
         image, python = image_of(base), str(prefix / "bin" / "python")
-        for script in _install(files, sources, folder, prefix, Path(name, "cache")):
+        for script in _install(files, sources, folder, prefix, Path(name)):
             what = f"the link script of the conda package {script['name']}"
             try:
                 done = runtime.run(image, script["command"], replace(inside, timeout=patience()))
@@ -77,21 +79,24 @@ def installed(
 
 
 def _install(
-    files: Sequence[LockedFile], sources: Path, folder: Path, prefix: PurePosixPath, cache: Path
+    files: Sequence[LockedFile], sources: Path, folder: Path, prefix: PurePosixPath, work: Path
 ) -> list[dict[str, Any]]:
     """Install packages into the folder that is mounted; return what is to be run in the container afterwards."""
-    target = folder / prefix.relative_to(LAYER)
+    target, packages = folder / prefix.relative_to(LAYER), work / "packages"
     target.parent.mkdir(parents=True)
+    packages.mkdir()
     request = {
         "prefix": str(target),
         "target_prefix": str(prefix),
-        "cache": str(cache),
-        "packages": [{"path": str(sources / file.filename), "url": None} for file in files if file.is_conda],
+        "cache": str(work / "cache"),
+        "packages": [{"path": str(taken(file, sources, packages)), "url": None} for file in files if file.is_conda],
     }
     try:
         return list(asyncio.run(install(request))["scripts"])
     except PackageError as error:
         raise EbsifError(str(error)) from error
+    finally:
+        shutil.rmtree(packages)
 
 
 def _layer_py(

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import rattler
 from rattler.exceptions import GatewayError, InvalidChannelError, SolverError
@@ -14,8 +15,10 @@ from ebsif.lock.conda.foreign import NOARCH
 from ebsif.lock.conda.messages import missing_name, no_candidates, unreachable, unsolvable
 from ebsif.lock.conda.request import CondaRequest
 from ebsif.lock.model import LockedFile, file_name
+from ebsif.values import NO_SECRET, holds_secret
 
 T = TypeVar("T")
+_SCHEMES = {"https", "http"}
 # Platforms to look at for the message about a package that the base's platform lacks.
 _OTHERS = ("linux-64", "linux-aarch64", "linux-ppc64le", "osx-64", "osx-arm64", "win-64")
 
@@ -65,7 +68,7 @@ class Solver:
                 raise _other_python(python, self._request) from error
             raise await self._explained(str(error)) from error
         except (GatewayError, InvalidChannelError) as error:
-            raise unreachable(error) from error
+            raise unreachable(error, self._request) from error
         return sorted(map(locked_file, found), key=lambda file: file.name)
 
     async def _solve(
@@ -139,15 +142,20 @@ def locked_file(record: rattler.RepoDataRecord) -> LockedFile:
     Raises
     ------
     EbsifError
-        When its SHA256 is not known.
+        When its SHA256 is not known, or it lies where no file can be had from.
     """
     filename, sha256 = file_name(record.file_name, f"the channel {record.channel}"), _sha256(record)
+    folder = record.url.rpartition("/")[0]
+    if holds_secret(folder) or urlsplit(folder).scheme not in _SCHEMES | {urlsplit(str(record.channel)).scheme}:
+        raise EbsifError(
+            f"the channel {record.channel} says that {filename} lies elsewhere, where no file of a package can lie: an "
+            f"address is one of https or http, and {NO_SECRET}; tell the channel's keeper"
+        )
     if sha256 is None:
         raise EbsifError(
             f"{filename} has no SHA256 in the channel {record.channel}, so that it cannot be locked: whoever "
             "keeps the channel adds it by indexing it again (`rattler-index` or `conda index`)"
         )
-    folder = record.url.rpartition("/")[0]
     return LockedFile(record.name.normalized, str(record.version), filename, sha256, folder)
 
 
