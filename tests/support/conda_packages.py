@@ -39,6 +39,7 @@ def make_package(
     prefix: Mapping[str, FileMode] | None = None,
     members: Sequence[tarfile.TarInfo] = (),
     paths: Sequence[str] | None = None,
+    described: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Make a package and put it into a channel, which has to be indexed afterwards.
 
@@ -62,6 +63,8 @@ def make_package(
         More members of the archive, which are on no list.
     paths
         The files that the package says it has, instead of those that it has.
+    described
+        Content of files in ``info/`` that counts instead.
     """
     contents = {path: _encoded(content) for path, content in (files or {}).items()}
     links, prefix = links or {}, prefix or {}
@@ -87,12 +90,13 @@ def make_package(
     if noarch:
         index["noarch"] = noarch
     if noarch == "python":
-        described = {"type": "python", "entry_points": list(entry_points)}
-        info["link.json"] = {"noarch": described, "package_metadata_version": 1}
+        kind = {"type": "python", "entry_points": list(entry_points)}
+        info["link.json"] = {"noarch": kind, "package_metadata_version": 1}
     listed = contents if paths is None else {path: contents.get(path, b"") for path in paths}
     info["paths.json"] = {"paths": list(_paths(listed, links, prefix)), "paths_version": 1}
     metadata = {f"info/{path}": _json(content) for path, content in info.items()}
     metadata["info/files"] = "".join(f"{path}\n" for path in sorted([*contents, *links])).encode()
+    metadata.update({f"info/{name}": content for name, content in (described or {}).items()})
 
     stem = f"{name}-{version}-{build.replace('/', '_')}"
     path = channel / subdir / f"{stem}.conda"

@@ -67,13 +67,13 @@ def unpack(path: Path, folder: Path) -> None:
     Unpacking itself writes nothing outside of the folder, and makes neither devices nor setuid files.
     """
     from rattler import PathsJson
-    from rattler.exceptions import ExtractError
+    from rattler.exceptions import ExtractError, IoError
     from rattler.package_streaming import extract
     package = path.name
     try:
         extract(path, folder)
         listed = PathsJson.from_package_directory_with_deprecated_fallback(folder).paths
-    except (ExtractError, OSError, ValueError) as err:
+    except (ExtractError, IoError, OSError, ValueError) as err:
         raise PackageError("%s cannot be unpacked: %s" % (package, '; '.join(str(err).splitlines()))) from err
     top, sound = os.path.realpath(folder), set()
     for entry in listed:
