@@ -22,8 +22,7 @@ test: prepare
 	$(READY) python -m pytest --numprocesses=auto --dist=worksteal
 
 fuzz: prepare
-	$(READY) EBSIF_FUZZ=40 timeout --preserve-status --signal=INT 600 \
-	    python -m pytest -p no:cacheprovider tests/unit/test_hostile_text.py tests/unit/test_any_file.py
+	$(READY) python -m workbench fuzz --minutes 10
 
 prepare:
 	python3 -m workbench prepare

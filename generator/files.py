@@ -7,7 +7,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -176,6 +176,15 @@ def make_folder(folder: Path, instead: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EbsifError(f"cannot make the folder {folder}: {error.strerror}; {instead}") from error
+
+
+def size_of(folder: Path) -> int:
+    """Return the size of all files in a folder, some of which may be going away."""
+    sizes = []
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            sizes.append(path.lstat().st_size)
+    return sum(sizes)
 
 
 def can_write(folder: Path) -> bool:

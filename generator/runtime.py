@@ -2,11 +2,12 @@
 
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ebsif import process
 from ebsif.errors import ToolError
 from ebsif.inside.runtime import RUNTIMES, container_command, container_environment
 
@@ -40,7 +41,9 @@ class Inside:
     env
         Environment variables in the container; their values arrive as they are.
     timeout
-        Seconds after which the program is killed; None for as long as it takes.
+        Seconds without news after which the program is ended; None for as long as it takes.
+    is_news
+        Tells of something that it has written whether that counts as news.
     scratch
         A folder for the program's temporary files, where it is not ours: then it sees nothing of the host but this and
         the binds. None leaves it what the runtime's own configuration binds, such as ``/tmp``.
@@ -50,6 +53,7 @@ class Inside:
     binds: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     timeout: float | None = None
+    is_news: Callable[[str], bool] = process.nothing_is_news
     scratch: Path | None = None
 
 
@@ -74,26 +78,14 @@ class Runtime:
 
         Raises
         ------
-        ToolError
+        StuckError
             When it takes longer than it may.
         """
         inside = inside or Inside()
         scratch = str(inside.scratch) if inside.scratch else None
         words = container_command(str(self.path), str(image), command, inside.verb, inside.binds, scratch)
         environment = container_environment(str(self.path), inside.env)
-        try:
-            return subprocess.run(
-                words,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="surrogateescape",
-                timeout=inside.timeout,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise ToolError(f"{command[0]} in a container of {image} takes too long") from error
+        return process.run(words, environment, seconds=inside.timeout, is_news=inside.is_news)
 
     def output(self, image: Path, command: Sequence[str], inside: Inside | None = None) -> str:
         """Run a program that must succeed, and return its output.

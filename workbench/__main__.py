@@ -8,6 +8,7 @@ from types import FrameType
 from workbench import store
 from workbench.demo import demo
 from workbench.errors import WorkbenchError
+from workbench.fuzz import fuzz
 from workbench.machine import exports
 from workbench.prepare import PARTS, PURPOSES, prepare
 from workbench.pythons import run_tests
@@ -24,6 +25,8 @@ def main() -> None:
     commands.add_parser("env", help='print shell commands for a developer: eval "$(python3 -m workbench env)"')
     commands.add_parser("demo", help="install the demo's easyconfig and use its module")
     commands.add_parser("pythons", help="run the unit tests under the other Pythons and versions of EasyBuild")
+    fuzzing = commands.add_parser("fuzz", help="run the property tests with new seeds until time is over")
+    fuzzing.add_argument("--minutes", type=float, default=10, help="how long (default: 10)")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, stop)
     try:
@@ -31,6 +34,8 @@ def main() -> None:
             sys.stdout.write(exports())
         elif chosen.command == "demo":
             demo()
+        elif chosen.command == "fuzz":
+            sys.exit(0 if fuzz(chosen.minutes * 60) else 1)
         elif chosen.command == "pythons":
             sys.exit(0 if run_tests(store.cache_root()) else 1)
         else:

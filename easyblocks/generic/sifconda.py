@@ -211,7 +211,7 @@ class SifConda(SifLayer):
         })
         self.installed_commands = made['commands']
         for name in made['clobbered']:
-            print_warning("More than one conda package brings the file %s: only one of them is used.", name)
+            print_warning("More than one conda package brings the file %r: only one of them is used.", name)
         for script in made['scripts']:
             self.run_link_script(script)
         if self.env_python:
@@ -238,7 +238,7 @@ class SifConda(SifLayer):
         self.run_or_fail(script['command'], "the link script of the conda package %s" % script['name'],
                          limit=LINK_SCRIPT_SECONDS)
         messages = self.in_build(os.path.join(self.env_dir, MESSAGES))
-        if os.path.exists(messages):
+        if os.path.isfile(messages):
             self.log.info("%s says: %s", script['name'], read_file(messages))
             remove_file(messages)
 

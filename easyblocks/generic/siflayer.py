@@ -76,6 +76,11 @@ INSTALL_OPTIONS = ['--no-index', '--find-links', WHEELS, '--no-deps', '--only-bi
 BUILD_OPTIONS = ['--no-index', '--find-links', WHEELS, '--no-deps', '--no-cache-dir']
 
 
+# Seconds after which the build of a source package is taken to hang: compilers work for hours. A site may set another
+# number in a file for `eb --hooks`.
+BUILD_SECONDS = 6 * 3600
+
+
 class SifLayer(SifContainer):
     """Support for adding an environment to a container image; abstract, see SifVenv and SifConda"""
 
@@ -533,7 +538,7 @@ class SifLayer(SifContainer):
         archive = os.path.join(SOURCES, os.path.basename(ext['src']))
         self.run_layer_py(self.build_python, ['unpack', archive, source], binds=binds)
         command = [self.build_python, os.path.join(self.installer, 'pip'), 'wheel'] + BUILD_OPTIONS
-        self.run_or_fail(command + ['--wheel-dir', BUILT, source], what, binds=binds)
+        self.run_or_fail(command + ['--wheel-dir', BUILT, source], what, binds=binds, limit=BUILD_SECONDS)
         names = sorted(os.listdir(built_dir))
         if len(names) != 1 or not is_wheel(names[0]) or not is_file_of(names[0], ext['name'], ext['version']):
             raise EasyBuildError("%s has made %s, where a wheel of that package and version was expected.",
@@ -640,8 +645,10 @@ class SifLayer(SifContainer):
                                     limit=limit)
         self.log.debug("%s: %s", what, res.output)
         if limit and res.exit_code in (TIMED_OUT, KILLED):
-            raise EasyBuildError("%s in the container has not ended in %d seconds. It said: %s", what.capitalize(),
-                                 limit, (res.stderr or res.output).strip() or "nothing")
+            raise EasyBuildError("%s in the container has not ended in %d seconds. It said: %s. If it is only slow, "
+                                 "set more seconds by a hook (docs/easyconfig.rst); else leave it out, or take another "
+                                 "version of it.", what.capitalize(), limit,
+                                 (res.stderr or res.output).strip() or "nothing")
         if res.exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("%s in the container failed: %s", what.capitalize(),
                                  (res.stderr or res.output).strip())

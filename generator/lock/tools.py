@@ -1,7 +1,6 @@
 """The tools that install packages: files of the lock, of known version, from the default package index."""
 
 import os
-import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
@@ -10,8 +9,9 @@ from ebsif.errors import EbsifError
 from ebsif.files import temporary_folder
 from ebsif.lock.model import PIP, LockedFile
 from ebsif.lock.pip.messages import explained
-from ebsif.lock.pip.network import network_environment
+from ebsif.lock.pip.network import default_index, network_environment
 from ebsif.lock.sources import missing_files
+from ebsif.process import StuckError, in_vain, patience, run
 
 _RATTLER_VERSION = "0.28.0"
 # The installer of conda layers, by the machine that it runs on; for any CPython from 3.10 on.
@@ -64,7 +64,12 @@ def _download(tool: LockedFile, folder: Path) -> None:
         env = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
         env |= network_environment(scratch, PurePosixPath(scratch))
         words += ["--requirement", str(requirements)]
-        done = subprocess.run(words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        try:
+            # Not each pip tells of its progress, but these files are small.
+            done = run(words, env, seconds=patience())
+        except StuckError as error:
+            where = f"{tool.filename} has not arrived from {default_index()}"
+            raise EbsifError(f"{where} {in_vain(error.seconds)}") from error
     if done.returncode != 0:
         raise explained(done.stdout, done.stderr, None)
 

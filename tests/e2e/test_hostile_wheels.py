@@ -109,6 +109,28 @@ def test_a_build_changes_nothing_but_what_it_makes(site: Site, layer: list[Wheel
     assert not list(Path(site.settings["HOME"]).rglob("planted"))
 
 
+def test_a_build_that_hangs_is_ended_with_all_that_it_has_started(
+    site: Site, layer: list[Wheel], folder: Path
+) -> None:
+    hooks = site.folder / "hooks.py"
+    hooks.write_text(
+        "def start_hook(*args, **kwargs):\n"
+        "    from easybuild.easyblocks.generic import siflayer\n"
+        "    siflayer.BUILD_SECONDS = 3\n"
+    )
+    mark = f"{folder.parent.name}{os.getpid()}"
+    backend = (
+        "import subprocess\n\n\ndef build_wheel(*args):\n"
+        f"    subprocess.run(['bash', '-c', 'exec -a {mark} tail -f /dev/null'])\n"
+    )
+    sdist = make_sdist(folder, "hanging", pyproject=PYPROJECT, files={"backend.py": backend})
+    done = site.eb(site.write("venv", [*layer, Wheel("hanging", "1.0", sdist)]), "--hooks", hooks)
+    assert done.returncode != 0
+    reason = "Building hanging 1.0 in the container has not ended in 3 seconds. It said: "
+    assert reason in " ".join(done.stdout.split())
+    assert mark not in subprocess.run(["ps", "-eo", "args"], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
 # --- files that change on the way ---
 
 

@@ -1,7 +1,11 @@
 """Locking on real bases: which files pip finds there, from where, and what is said when there are none."""
 
 import hashlib
+import itertools
+import os
 import shutil
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import workbench
+from ebsif import process
 from ebsif.base.image import Base
 from ebsif.base.store import manifest_of
 from ebsif.cli import main
@@ -262,6 +267,37 @@ def test_what_a_build_backend_asks_for_when_it_runs_is_locked_too(bench: Bench, 
     lock = bench.lock(f"packages: [asking==1.0]\nallow_source: [asking]\nextra_indexes: [{index.url}]").lock
     assert set(lock.build_packages) == {"setuptools", "new", "many", "six"}
     assert bench.stored() == {file.filename for file in lock.files}
+
+
+HANGING = """\
+import subprocess, sys
+from setuptools.build_meta import *
+
+def get_requires_for_build_wheel(config_settings=None):
+    if {when}:
+        subprocess.run(["bash", "-c", "exec -a {mark} tail -f /dev/null"])
+    return []
+"""
+
+
+@pytest.mark.parametrize("when", ["True", "sys.flags.no_site"], ids=["always", "when asked by ebsif"])
+def test_a_build_backend_that_hangs_is_ended_with_all_that_it_has_started(
+    bench: Bench, index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    mark, looks = f"{tmp_path.name}{os.getpid()}", itertools.count(1)
+
+    def hanging() -> bool:
+        return mark in subprocess.run(["ps", "-eo", "args"], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+    # Each look at the clock takes an hour, once it hangs.
+    monkeypatch.setattr(process, "monotonic", lambda: time.monotonic() + (next(looks) * 3600 if hanging() else 0))
+    pyproject = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    make_sdist(index.folder, "slow", pyproject=pyproject, files={"backend.py": HANGING.format(when=when, mark=mark)})
+    said = r"slow.* cannot be locked from source: its build backend has not told what it needs within 600 seconds; if "
+    with pytest.raises(EbsifError, match=said):
+        bench.lock(f"packages: [slow==1.0]\nallow_source: [slow]\nextra_indexes: [{index.url}]")
+    assert not hanging()
+    assert bench.stored() == {"pip-26.3-py3-none-any.whl"}
 
 
 def test_what_a_build_backend_asks_for_without_a_wheel_is_named(bench: Bench, index: Index) -> None:

@@ -37,6 +37,9 @@ def make_package(
     noarch: Noarch | None = None,
     entry_points: Sequence[str] = (),
     prefix: Mapping[str, FileMode] | None = None,
+    members: Sequence[tarfile.TarInfo] = (),
+    paths: Sequence[str] | None = None,
+    described: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Make a package and put it into a channel, which has to be indexed afterwards.
 
@@ -56,12 +59,18 @@ def make_package(
         As in ``greet = greet:main``, for a ``noarch: python`` package.
     prefix
         How those files hold `PLACEHOLDER`, to be replaced when they are installed.
+    members
+        More members of the archive, which are on no list.
+    paths
+        The files that the package says it has, instead of those that it has.
+    described
+        Content of files in ``info/`` that counts instead.
     """
     contents = {path: _encoded(content) for path, content in (files or {}).items()}
     links, prefix = links or {}, prefix or {}
-    if unknown := {*executable, *prefix}.difference(contents):
+    if unknown := {*executable, *prefix}.difference(contents, paths or ()):
         raise ValueError(f"{name} has no {', '.join(sorted(unknown))}")
-    if unheld := [path for path in prefix if PLACEHOLDER.encode() not in contents[path]]:
+    if unheld := [path for path in prefix if PLACEHOLDER.encode() not in contents.get(path, PLACEHOLDER.encode())]:
         raise ValueError(f"{name} does not hold the placeholder in {', '.join(unheld)}")
     noarch = noarch or ("generic" if subdir == "noarch" else None)
     index: dict[str, Any] = {
@@ -81,19 +90,21 @@ def make_package(
     if noarch:
         index["noarch"] = noarch
     if noarch == "python":
-        described = {"type": "python", "entry_points": list(entry_points)}
-        info["link.json"] = {"noarch": described, "package_metadata_version": 1}
-    info["paths.json"] = {"paths": list(_paths(contents, links, prefix)), "paths_version": 1}
+        kind = {"type": "python", "entry_points": list(entry_points)}
+        info["link.json"] = {"noarch": kind, "package_metadata_version": 1}
+    listed = contents if paths is None else {path: contents.get(path, b"") for path in paths}
+    info["paths.json"] = {"paths": list(_paths(listed, links, prefix)), "paths_version": 1}
     metadata = {f"info/{path}": _json(content) for path, content in info.items()}
     metadata["info/files"] = "".join(f"{path}\n" for path in sorted([*contents, *links])).encode()
+    metadata.update({f"info/{name}": content for name, content in (described or {}).items()})
 
-    stem = f"{name}-{version}-{build}"
+    stem = f"{name}-{version}-{build.replace('/', '_')}"
     path = channel / subdir / f"{stem}.conda"
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as archive:
         for member, content in {
             "metadata.json": _json({"conda_pkg_format_version": 2}),
-            f"pkg-{stem}.tar.zst": _tar_zst(contents, links, executable),
+            f"pkg-{stem}.tar.zst": _tar_zst(contents, links, executable, members),
             f"info-{stem}.tar.zst": _tar_zst(metadata, {}, ()),
         }.items():
             archive.writestr(zipfile.ZipInfo(member, (2020, 1, 1, 0, 0, 0)), content)
@@ -164,9 +175,16 @@ def _paths(
         yield entry
 
 
-def _tar_zst(contents: Mapping[str, bytes], links: Mapping[str, str], executable: Collection[str]) -> bytes:
+def _tar_zst(
+    contents: Mapping[str, bytes],
+    links: Mapping[str, str],
+    executable: Collection[str],
+    members: Sequence[tarfile.TarInfo] = (),
+) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for member in members:
+            archive.addfile(member)
         for path in sorted([*contents, *links]):
             member = tarfile.TarInfo(path)
             member.mtime = _TIME

@@ -1,9 +1,10 @@
 """A package index on this machine, which a container reaches too."""
 
 import http.server
+import select
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
 from http import HTTPStatus
@@ -95,6 +96,9 @@ def serve(folder: Path, *, cut: bool = False) -> Iterator[Index]:
         yield Index(folder, address, requests)
 
 
+_ENDLESS = 1 << 40  # bytes
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a server says, whatever it was asked."""
@@ -102,6 +106,8 @@ class Answer:
     content: bytes = b""
     kind: str = "text/html"
     status: int = 200
+    drips: bool = False
+    """Whether the content is followed by single bytes, for ever."""
 
 
 @contextmanager
@@ -113,9 +119,13 @@ def answering(answer: Callable[[str, Message], Answer]) -> Iterator[str]:
             told = answer(self.path, self.headers)
             self.send_response(told.status)
             self.send_header("Content-Type", told.kind)
-            self.send_header("Content-Length", str(len(told.content)))
+            self.send_header("Content-Length", str(_ENDLESS if told.drips else len(told.content)))
             self.end_headers()
             self.wfile.write(told.content)
+            with suppress(ConnectionError):
+                # What can be read is that the client has gone.
+                while told.drips and not select.select([self.connection], [], [], 0.05)[0]:
+                    self.wfile.write(b" ")
 
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""

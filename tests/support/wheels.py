@@ -36,6 +36,7 @@ def make_wheel(
     commands: Mapping[str, str] | None = None,
     requires: Sequence[str] = (),
     tag: str = "py3-none-any",
+    described: str | None = None,
 ) -> Wheel:
     """Make a wheel of one module named like the package, or of the files given.
 
@@ -45,6 +46,8 @@ def make_wheel(
         Text by path in site-packages.
     commands
         Entry point (``module:function``) by name of the command.
+    described
+        The text of ``METADATA`` that counts instead.
     """
     module = name.replace("-", "_")
     contents = dict(files or {f"{module}.py": f"VERSION = {version!r}\n\ndef main():\n    print({name!r})\n"})
@@ -53,7 +56,7 @@ def make_wheel(
     metadata += [f"Requires-Dist: {requirement}\n" for requirement in requires]
     extras = [extra for requirement in requires for extra in re.findall(r'extra == "([^"]+)"', requirement)]
     metadata += [f"Provides-Extra: {extra}\n" for extra in extras]
-    contents[f"{info}/METADATA"] = "".join(metadata)
+    contents[f"{info}/METADATA"] = "".join(metadata) if described is None else described
     contents[f"{info}/WHEEL"] = f"Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: true\nTag: {tag}\n"
     if commands:
         lines = "".join(f"{command} = {target}\n" for command, target in commands.items())

@@ -73,6 +73,11 @@ def test_a_channel_that_does_not_answer_is_named_with_the_reason() -> None:
         "Request failed after 2 retries\nCaused by: error sending request for url (http://127.0.0.1:9/x/noarch/r.json)\n"
         "Caused by: tcp connect error\nCaused by: Connection refused (os error 111)"
     )
-    assert str(unreachable(error)) == (
+    assert str(unreachable(error, conda_request("tool"))) == (
         "the channel cannot be reached (http://127.0.0.1:9/x/noarch): Connection refused (os error 111)"
     )
+
+
+def test_a_channel_whose_list_cannot_be_read_is_named_with_the_reason() -> None:
+    error = Exception("malformed version string '1/0': encountered more characters at line 1 column 36")
+    assert str(unreachable(error, conda_request("tool"))) == f"a channel cannot be used (conda-forge): {error}"

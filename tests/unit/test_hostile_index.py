@@ -1,21 +1,26 @@
 """Whatever a package index or its neighbours do: nothing unverified is run, written elsewhere or told."""
 
 import base64
+import itertools
 import os
 import shutil
 import socket
 import subprocess
+import time
 import zipfile
 from collections.abc import Callable
 from email.message import Message
 from pathlib import Path, PurePosixPath
+from threading import Event
 from typing import Any
 
 import pytest
 
+from ebsif import process
 from ebsif.cli import main
 from ebsif.errors import EbsifError
 from ebsif.lock.model import PIP, LockedFile
+from ebsif.lock.pip import elsewhere, pip
 from ebsif.lock.pip.network import network_environment
 from ebsif.lock.staging import taken
 from tests.support.generator import contents
@@ -146,13 +151,12 @@ def test_the_password_of_a_netrc_opens_an_index_and_stands_nowhere(
             return Answer(wheel.path.read_bytes(), "application/octet-stream")
         return Answer(f'<a href="/files/{wheel.path.name}">{wheel.path.name}</a>'.encode())
 
-    run = subprocess.run
+    class Noted(subprocess.Popen[bytes]):
+        def __init__(self, words: list[str], **options: Any) -> None:
+            commands.extend(map(str, words))
+            super().__init__(words, **options)
 
-    def noted(words: list[str], **options: Any) -> "subprocess.CompletedProcess[str]":
-        commands.extend(map(str, words))
-        return run(words, **options)
-
-    monkeypatch.setattr(subprocess, "run", noted)
+    monkeypatch.setattr(subprocess, "Popen", Noted)
     (desk / "home" / ".netrc").write_text(f"machine 127.0.0.1 login me password {SECRET}\n")
     with answering(answer) as address:
         assert generate(f"index: {address}/simple\n") == 0
@@ -252,3 +256,42 @@ def test_an_index_that_does_not_answer_is_given_up(
     with socket.create_server(("127.0.0.1", 0)) as server:
         told = refused(f"http://127.0.0.1:{server.getsockname()[1]}/simple")
     assert told.startswith("ebsif: the package index cannot be reached: ")
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> Event:
+    """Makes each look at the clock an hour long, once it is set."""
+    event, looks = Event(), itertools.count(1)
+    monkeypatch.setattr(process, "monotonic", lambda: time.monotonic() + (next(looks) * 3600 if event.is_set() else 0))
+    return event
+
+
+def test_an_index_that_drips_is_given_up(refused: Callable[[str], str], hurry: Event) -> None:
+    def answer(path: str, _: Message) -> Answer:
+        hurry.set()
+        return Answer(b"<html>", drips=True)
+
+    with answering(answer) as address:
+        told = refused(f"{address}/simple")
+    assert f"from {address}/simple/six/, less than 256 KiB have arrived within 600 seconds; if it is only slow" in told
+
+
+def test_a_file_that_drips_is_given_up(
+    refused: Callable[[str], str], hurry: Event, desk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = make_wheel(desk / "there", "six")
+
+    def answer(path: str, _: Message) -> Answer:
+        if path.endswith("/six/"):
+            return Answer(f'<a href="/files/{wheel.path.name}">{wheel.path.name}</a>'.encode())
+        return Answer(b"PK", drips=True)
+
+    def is_news(text: str) -> bool:
+        if "Progress 0 of" in text:
+            hurry.set()
+        return pip.is_news(text)
+
+    monkeypatch.setattr(elsewhere, "is_news", is_news)
+    with answering(answer) as address:
+        told = refused(f"{address}/simple")
+    assert f"from {address}/files/{wheel.path.name}, less than 256 KiB have arrived within 600 seconds" in told

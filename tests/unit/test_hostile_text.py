@@ -1,7 +1,9 @@
 """Whatever a text holds: reading gives a result or a reason, and nothing in the output is obeyed by a terminal."""
 
+import asyncio
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,14 +20,19 @@ from ebsif.console import Console
 from ebsif.document import parse, validate
 from ebsif.easyconfig.read import read_container, read_easyconfig
 from ebsif.errors import EbsifError
+from ebsif.inside.conda import PackageError, read_record, unpack
 from ebsif.listing import easyconfigs
 from ebsif.lock.conda.foreign import read_explicit
+from ebsif.lock.model import LockedFile
 from ebsif.lock.pip import request as pip
+from ebsif.lock.pip.fit import Surroundings, misfits
 from ebsif.markdown import code, word
 from ebsif.recipe import read_recipe
-from ebsif.site import Family, read_site
+from ebsif.site import Family, read_site, site_names
+from tests.support.conda_packages import make_package
 from tests.support.examples import at_most
 from tests.support.manifests import freeze, make_manifest
+from tests.support.wheels import make_wheel
 
 # A colour, a title of the window, a C1 control, marks of direction, and characters that nobody sees.
 OBEYED = "\x1b[31m\x1b]0;title\x07\x9b31m\u202e\u2066\u200f\u200b\u2028\x7f\r"
@@ -70,6 +77,23 @@ torch>=2 ; python_version > '3'
 --extra-index-url https://example.org/simple
 x @ https://example.org/x-1.0-py3-none-any.whl
 """
+METADATA = """\
+Metadata-Version: 2.1
+Name: six
+Version: 1.0
+Requires-Python: >=3.8
+Provides-Extra: more
+Requires-Dist: torch (>=2) ; python_version > '3'
+Requires-Dist: nvidia-nccl-cu12==2.1; extra == 'more'
+"""
+INDEX = json.dumps({
+    "name": "tool", "version": "1.0", "build": "0", "build_number": 0, "subdir": "noarch", "noarch": "generic",
+    "depends": ["python >=3.8"], "constrains": ["six <2"], "license": "MIT", "timestamp": 1577836800000,
+})  # fmt: skip
+PATHS = json.dumps({"paths_version": 1, "paths": [
+    {"_path": "share/a", "path_type": "hardlink", "sha256": "0" * 64, "size_in_bytes": 1, "file_mode": "text",
+     "prefix_placeholder": "/opt/x"},
+]})  # fmt: skip
 EXPLICIT = f"@EXPLICIT\nhttps://example.org/linux-64/zlib-1.3-0.conda#{'0' * 64}\n"
 
 
@@ -96,12 +120,43 @@ def read_all(path: Path) -> object:
     return [getattr(found, name) for name in ("name", "version", "image", "checksum", "lock", "packages", "variables")]
 
 
+def read_wheel(path: Path) -> object:
+    """Look for what does not fit in a wheel with such metadata."""
+    text = path.read_bytes().decode(errors="replace")
+    files = {"six.py": "", "_six.so": "\0libtorch.so\0libmpi.so\0"}
+    wheel = make_wheel(path.parent, "six", described=text, files=files)
+    around = Surroundings(make_manifest(packages={"torch": "2.13.0+cpu"}), False, frozenset(), frozenset())
+    return [misfits([LockedFile("six", "1.0", wheel.path.name, wheel.sha256)], path.parent, around)]
+
+
+def read_conda_package(path: Path) -> object:
+    """Read a conda package with such a file in ``info/``, and unpack it."""
+    package = make_package(path.parent, "tool", files={"share/a": "a"}, described={path.name: path.read_bytes()})
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            unpack(package, Path(folder, "tool"))
+            assert {one.name for one in Path(folder).iterdir()} <= {"tool"}
+        return asyncio.run(read_record(str(package)))
+    except PackageError as error:
+        raise EbsifError(str(error)) from error
+
+
+def read_image_name(path: Path) -> object:
+    """Read the names of images, a line for each, as all sites have them."""
+    families = [family for name in site_names() for family in read_site(name).families]
+    return [read_name(name, families) for name in path.read_text(errors="replace").splitlines()]
+
+
 KINDS: dict[str, tuple[Callable[[Path], object], str]] = {
     "x.eb": (read_all, EASYCONFIG),
     "x.yml": (read_recipe, RECIPE),
     "site.yml": (lambda path: read_site(str(path)), SITE),
     "x.json": (read_manifest, make_manifest(packages={"six": "1.16.0"}).to_json()),
     "r.txt": (read_requirements, REQUIREMENTS),
+    "METADATA": (read_wheel, METADATA),
+    "index.json": (read_conda_package, INDEX),
+    "paths.json": (read_conda_package, PATHS),
+    "images.txt": (read_image_name, "lumi-pytorch-rocm-6.2.4-python-3.12-pytorch-v2.7.1.sif\n"),
     "explicit.txt": (lambda path: list(read_explicit(path.read_text(errors="replace"), path, "linux-64")), EXPLICIT),
 }
 PIECES = st.one_of(

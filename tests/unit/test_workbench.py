@@ -1,6 +1,7 @@
 """What prepares a machine: the rules that need neither root nor network to be tested."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from workbench import pythons, store
+from workbench import fuzz, pythons, store
 from workbench.machine import export_lines
 
 PROJECT = Path(__file__).parents[2]
@@ -207,3 +208,55 @@ def test_tests_that_need_no_other_python_are_there() -> None:
     left_out = [option.partition("=")[2] for option in pythons._OPTIONS if option.startswith("--ignore=")]
     assert left_out
     assert all((PROJECT / path).is_file() for path in left_out)
+
+
+# --- fuzzing ---
+
+
+@pytest.fixture
+def property_test(tmp_path: Path) -> str:
+    """A test that holds for most numbers."""
+    path = tmp_path / "test_numbers.py"
+    path.write_text(
+        "from hypothesis import given, strategies as st\n\n"
+        "@given(st.integers())\ndef test_numbers(number):\n    assert number < LIMIT\n\nLIMIT = float('inf')\n"
+    )
+    return str(path)
+
+
+def test_fuzzing_goes_on_with_new_seeds_until_the_time_is_over(
+    property_test: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([0.0, 0.0, 500.0, 600.0])  # the beginning, and before each round
+    monkeypatch.setattr(fuzz, "monotonic", lambda: next(clock))
+    assert fuzz.fuzz(600, [property_test])
+    told = capsys.readouterr().out.splitlines()
+    seeds = [re.fullmatch(r"seed (\d+): 100 examples, well", line) for line in told[:2]]
+    assert len({seed[1] for seed in seeds if seed}) == 2
+    assert told[2:] == ["200 examples in 600 s; seeds with a failure: none"]
+
+
+def test_fuzzing_goes_on_after_a_failure_and_tells_of_it(
+    property_test: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = Path(property_test).read_text().replace("float('inf')", "100")
+    Path(property_test).write_text(text)
+    clock = iter([0.0, 0.0, 500.0, 600.0])
+    monkeypatch.setattr(fuzz, "monotonic", lambda: next(clock))
+    assert not fuzz.fuzz(600, [property_test])
+    told = capsys.readouterr().out
+    assert told.count(", status 1\n  ") == 2
+    assert "number=100" in told
+    assert "again: python -m pytest --hypothesis-seed=" in told
+
+
+@pytest.mark.parametrize(("left", "well", "said"), [(0.5, True, "cut at the end"), (600, False, "not done in 1 s")])
+def test_a_round_of_fuzzing_that_hangs_is_ended(
+    property_test: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    left: float, well: bool, said: str,
+) -> None:  # fmt: skip
+    Path(property_test).write_text("def test_endless():\n    while True:\n        pass\n")
+    clock = iter([0.0, 0.0, 1000.0])
+    monkeypatch.setattr(fuzz, "monotonic", lambda: next(clock))
+    assert fuzz.fuzz(left, [property_test], round_seconds=1) is well
+    assert said in capsys.readouterr().out

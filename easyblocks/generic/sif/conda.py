@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -24,6 +25,14 @@ POST_LINK, PRE_LINK = 'bin/.%s-post-link.sh', 'bin/.%s-pre-link.sh'
 
 # How conda runs them: in the activated environment. The first argument is what activates it.
 LINK_SCRIPT = 'source "$1" "$2" && exec bash "$3"'
+
+# What the installer itself writes into an environment, and would write elsewhere if a package had a link there.
+INSTALLERS_OWN = re.compile(r'conda-meta(/history|/[^/]*\.json)?')
+
+# What to do about a package that is not as it should be.
+REMEDY = "take another version of it, or leave it out, and tell who keeps its channel"
+
+VARIABLE_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 
 # Of the record of an installed package, what tells where it was installed from: it differs from one host to another.
 PRIVATE = ('extracted_package_dir', 'link', 'package_tarball_full_path')
@@ -51,6 +60,42 @@ async def read_record(path: str) -> 'RepoDataRecord':
                            % (os.path.basename(path), str(err).splitlines()[0])) from err
 
 
+def unpack(path: Path, folder: Path) -> None:
+    """
+    Unpack a package, and refuse one of which py-rattler would read or write a file elsewhere.
+
+    Unpacking itself writes nothing outside of the folder, and makes neither devices nor setuid files.
+    """
+    from rattler import PathsJson
+    from rattler.exceptions import ExtractError, IoError
+    from rattler.package_streaming import extract
+    package = path.name
+    try:
+        extract(path, folder)
+        listed = PathsJson.from_package_directory_with_deprecated_fallback(folder).paths
+    except (ExtractError, IoError, OSError, ValueError) as err:
+        raise PackageError("%s cannot be unpacked: %s" % (package, '; '.join(str(err).splitlines()))) from err
+    top, sound = os.path.realpath(folder), set()
+    for entry in listed:
+        name = str(entry.relative_path)
+        file = folder / name
+        if name.startswith('/') or '..' in name.split('/') or INSTALLERS_OWN.fullmatch(name):
+            raise PackageError("%s has a file %r, where no package can have one: %s" % (package, name, REMEDY))
+        if file.parent not in sound and os.path.commonpath([top, os.path.realpath(file.parent)]) != top:
+            raise PackageError("%s has a file %r, which a link in it leads to: %s" % (package, name, REMEDY))
+        if entry.prefix_placeholder and file.is_symlink():
+            raise PackageError("%s has a link %r where it says that a file is: %s" % (package, name, REMEDY))
+        sound.add(file.parent)
+
+
+def folder_in_cache(record: 'RepoDataRecord') -> str:
+    """The name of the folder that py-rattler unpacks a package into."""
+    name = '%s-%s-%s' % (record.name.normalized, record.version, record.build)
+    if os.sep in name:
+        raise PackageError("%r is no name of a package, version and build: %s" % (name, REMEDY))
+    return name
+
+
 async def probe(request: dict[str, Any]) -> dict[str, Any]:
     """What the files of packages are."""
     records = [await read_record(package['path']) for package in request['packages']]
@@ -67,9 +112,16 @@ async def install(request: dict[str, Any]) -> dict[str, Any]:
     from rattler import install as rattler_install
     from rattler.exceptions import InstallerError
     prefix, target_prefix = Path(request['prefix']), Path(request['target_prefix'])
-    records = sorted_records([await read_record(package['path']) for package in request['packages']])
+    found = [await read_record(package['path']) for package in request['packages']]
+    records = sorted_records(found)
+    cache = Path(request['cache'])
+    cache.mkdir()
     try:
-        await rattler_install(records, prefix, cache_dir=Path(request['cache']), show_progress=False,
+        # It takes what lies in its cache as it is.
+        await asyncio.gather(*(
+            asyncio.to_thread(unpack, Path(package['path']), cache / folder_in_cache(record))
+            for package, record in zip(request['packages'], found, strict=True)))
+        await rattler_install(records, prefix, cache_dir=cache, show_progress=False,
                               alternative_target_prefix=target_prefix, execute_link_scripts=False)
     except (InstallerError, OSError) as err:
         reason = '; '.join(line.removeprefix("Caused by: ") for line in str(err).splitlines()[:3])
@@ -79,7 +131,7 @@ async def install(request: dict[str, Any]) -> dict[str, Any]:
             raise PackageError("the conda package %s has a script to be run before it is installed (pre-link), which "
                                "is not supported: take another build or version of it" % record.name.normalized)
     # Its files are hard links into the cache; what is done with the environment must be done to it alone.
-    shutil.rmtree(request['cache'])
+    shutil.rmtree(cache)
     # rattler marks the environment as a cache, which backups leave out; a layer is none.
     prefix.joinpath('CACHEDIR.TAG').unlink(missing_ok=True)
 
@@ -152,14 +204,49 @@ def public_record(installed: dict[str, Any], places: dict[str, str | None]) -> d
 
 def write_variables(prefix: Path) -> None:
     """Turn what packages ask for in env_vars.d into a hook for activation, which runs before all others."""
-    variables: dict[str, Any] = {}
+    variables: dict[str, str] = {}
     for path in sorted(prefix.glob('etc/conda/env_vars.d/*.json')):
-        variables.update(json.loads(path.read_text()))
+        variables.update(read_variables(prefix, path))
     if variables:
-        hook = prefix / 'etc/conda/activate.d/00-env-vars.sh'
+        hook = within(prefix, prefix / 'etc/conda/activate.d/00-env-vars.sh')
         hook.parent.mkdir(parents=True, exist_ok=True)
-        hook.write_text(''.join('export %s=%s\n' % (name, shlex.quote(str(value)))
+        hook.write_text(''.join('export %s=%s\n' % (name, shlex.quote(value))
                                 for name, value in sorted(variables.items())))
+
+
+def read_variables(prefix: Path, path: Path) -> dict[str, str]:
+    """The variables that a file of a package asks for."""
+    try:
+        found = json.loads(within(prefix, path).read_text(encoding='utf-8'))
+        if not isinstance(found, dict):
+            raise ValueError("it is no object of names and values")
+        for name, value in found.items():
+            if not VARIABLE_NAME.fullmatch(name):
+                raise ValueError("%r is no name of a variable" % name)
+            if isinstance(value, (bool, dict, list, type(None))) or '\0' in str(value):
+                raise ValueError("%r is no value of a variable" % (value,))
+            str(value).encode()
+    except (ValueError, RecursionError, OSError) as err:
+        raise refusal(prefix, path, str(err)) from err
+    return {name: str(value) for name, value in found.items()}
+
+
+def within(prefix: Path, path: Path) -> Path:
+    """A path in an environment, where packages may have put links, which must not lead out of it."""
+    place, top = os.path.realpath(path), os.path.realpath(prefix)
+    if os.path.commonpath([top, place]) != top:
+        raise refusal(prefix, path, "it leads out of the environment, to %s" % place)
+    return path
+
+
+def refusal(prefix: Path, path: Path, reason: str) -> PackageError:
+    """An error about a file of an installed package, which it names."""
+    name = str(path.relative_to(prefix))
+    records = [json.loads(record.read_text()) for record in sorted(prefix.glob('conda-meta/*.json'))]
+    owners = [record['name'] for record in records
+              if any(file == name or name.startswith(file + '/') for file in record['files'])]
+    return PackageError("%r of the conda package %s cannot be used: %s; %s"
+                        % (name, ' or '.join(owners), reason, REMEDY))
 
 
 def main() -> int:

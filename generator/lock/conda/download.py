@@ -7,11 +7,11 @@ from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
 import rattler
-from rattler.package_streaming import download_to_path
+from rattler.package_streaming import download_to_writer
 
 from ebsif.console import Console
 from ebsif.errors import EbsifError
-from ebsif.lock.conda.channel import AT_ONCE, client
+from ebsif.lock.conda.channel import AT_ONCE, client, going_on
 from ebsif.lock.model import LockedFile
 from ebsif.lock.sources import missing_files
 from ebsif.lock.staging import stored
@@ -59,7 +59,8 @@ async def _fetch(file: LockedFile, folder: Path, reaching: rattler.Client) -> No
             if parts.scheme == "file":
                 shutil.copyfile(unquote(parts.path), temporary)
             else:
-                await download_to_path(reaching, url, temporary)
+                with temporary.open("wb") as writer:
+                    await going_on(download_to_writer(reaching, url, writer), writer.tell, f"the download of {url}")
         except (RuntimeError, OSError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error).splitlines()[-1]
             raise EbsifError(f"cannot download {file.filename} from {file.source_url}: {reason}") from error

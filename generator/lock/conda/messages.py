@@ -83,12 +83,13 @@ def _named(text: str, request: CondaRequest) -> list[Spec]:
     return found or list(request.specs)
 
 
-def unreachable(error: Exception) -> EbsifError:
+def unreachable(error: Exception, request: CondaRequest) -> EbsifError:
     """Return an error about a channel that cannot be used."""
     lines = [line.removeprefix("Caused by: ") for line in str(error).splitlines() if line.strip()]
     missing = re.match(r"could not find subdir '.+' in channel '(?P<channel>.+)'", lines[0])
     if missing:
         return EbsifError(f"there is no channel at {missing['channel']}: {lines[-1]}")
     url = re.search(r"url \((?P<url>[^)]+)\)", str(error))
-    where = url["url"].rpartition("/")[0] if url else "the channel"
-    return EbsifError(f"the channel cannot be reached ({where}): {lines[-1]}")
+    if url is None:
+        return EbsifError(f"a channel cannot be used ({', '.join(request.channels)}): {lines[-1]}")
+    return EbsifError(f"the channel cannot be reached ({url['url'].rpartition('/')[0]}): {lines[-1]}")

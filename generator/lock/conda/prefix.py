@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,7 +18,9 @@ from ebsif.inside.conda import PackageError, install
 from ebsif.inside.packages import CONDA_OWN_PACKAGES, PYTHON_ENV
 from ebsif.lock.conda.request import CondaRequest
 from ebsif.lock.model import LockedFile
+from ebsif.lock.staging import taken
 from ebsif.lock.target import CONDA, Installed, Target, image_of, label_of, of_base
+from ebsif.process import StuckError, in_vain, patience
 from ebsif.runtime import Inside, Runtime
 
 _LAYER_PY_INSIDE = "/ebsif/layer.py"
@@ -54,10 +58,14 @@ def installed(
         binds = [f"{folder}:{LAYER}", f"{LAYER_PY}:{_LAYER_PY_INSIDE}:ro"]
         inside = Inside(binds=binds, env=PYTHON_ENV, scratch=scratch)
         image, python = image_of(base), str(prefix / "bin" / "python")
-        for script in _install(files, sources, folder, prefix, top / "cache"):
-            done = runtime.run(image, script["command"], inside)
+        for script in _install(files, sources, folder, prefix, top):
+            what = f"the link script of the conda package {script['name']}"
+            try:
+                done = runtime.run(image, script["command"], replace(inside, timeout=patience()))
+            except StuckError as error:
+                raise EbsifError(f"{what} has not ended {in_vain(error.seconds)}") from error
             if done.returncode != 0:
-                raise EbsifError(f"the link script of the conda package {script['name']} failed: {done.stderr.strip()}")
+                raise EbsifError(f"{what} failed: {done.stderr.strip()}")
         found = _layer_py(image, python, ["probe"], runtime, inside)
         packages = tuple(Installed(found["names"][key], version, CONDA) for key, version in found["packages"].items())
         of_stack: tuple[Installed, ...] = ()
@@ -71,21 +79,24 @@ def installed(
 
 
 def _install(
-    files: Sequence[LockedFile], sources: Path, folder: Path, prefix: PurePosixPath, cache: Path
+    files: Sequence[LockedFile], sources: Path, folder: Path, prefix: PurePosixPath, work: Path
 ) -> list[dict[str, Any]]:
     """Install packages into the folder that is mounted; return what is to be run in the container afterwards."""
-    target = folder / prefix.relative_to(LAYER)
+    target, packages = folder / prefix.relative_to(LAYER), work / "packages"
     target.parent.mkdir(parents=True)
+    packages.mkdir()
     request = {
         "prefix": str(target),
         "target_prefix": str(prefix),
-        "cache": str(cache),
-        "packages": [{"path": str(sources / file.filename), "url": None} for file in files if file.is_conda],
+        "cache": str(work / "cache"),
+        "packages": [{"path": str(taken(file, sources, packages)), "url": None} for file in files if file.is_conda],
     }
     try:
         return list(asyncio.run(install(request))["scripts"])
     except PackageError as error:
         raise EbsifError(str(error)) from error
+    finally:
+        shutil.rmtree(packages)
 
 
 def _layer_py(

@@ -1,19 +1,24 @@
 """Solving: which packages of the channels make an environment that runs on a base."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from typing import TypeVar
+from urllib.parse import urlsplit
 
 import rattler
 from rattler.exceptions import GatewayError, InvalidChannelError, SolverError
 from rattler.package import BuildString
 
 from ebsif.errors import ConflictError, EbsifError
-from ebsif.files import make_cache
-from ebsif.lock.conda.channel import AT_ONCE, client
+from ebsif.files import make_cache, size_of
+from ebsif.lock.conda.channel import AT_ONCE, client, going_on
 from ebsif.lock.conda.foreign import NOARCH
 from ebsif.lock.conda.messages import missing_name, no_candidates, unreachable, unsolvable
 from ebsif.lock.conda.request import CondaRequest
 from ebsif.lock.model import LockedFile, file_name
+from ebsif.values import NO_SECRET, holds_secret
 
+T = TypeVar("T")
+_SCHEMES = {"https", "http"}
 # Platforms to look at for the message about a package that the base's platform lacks.
 _OTHERS = ("linux-64", "linux-aarch64", "linux-ppc64le", "osx-64", "osx-arm64", "win-64")
 
@@ -35,7 +40,8 @@ class Solver:
         self._request = request
         self._platform = platform
         self._virtual = virtual
-        self._gateway = rattler.Gateway(make_cache("conda"), client=client(), max_concurrent_requests=AT_ONCE)
+        self._cache = make_cache("conda")
+        self._gateway = rattler.Gateway(self._cache, client=client(), max_concurrent_requests=AT_ONCE)
 
     async def solve(self, kept: Collection[LockedFile], python: str | None) -> list[LockedFile]:
         """Return the files of the environment, by name.
@@ -62,13 +68,13 @@ class Solver:
                 raise _other_python(python, self._request) from error
             raise await self._explained(str(error)) from error
         except (GatewayError, InvalidChannelError) as error:
-            raise unreachable(error) from error
+            raise unreachable(error, self._request) from error
         return sorted(map(locked_file, found), key=lambda file: file.name)
 
     async def _solve(
         self, locked: Sequence[rattler.RepoDataRecord], constraints: Sequence[str]
     ) -> list[rattler.RepoDataRecord]:
-        return await rattler.solve(
+        solution = rattler.solve(
             self._request.channels,
             [rattler.MatchSpec(spec.text) for spec in self._request.specs],
             gateway=self._gateway,
@@ -83,6 +89,7 @@ class Solver:
             channel_priority=rattler.ChannelPriority.Strict,
             constraints=constraints,
         )
+        return await self._going_on(solution)
 
     async def _records(self, files: Collection[LockedFile]) -> list[rattler.RepoDataRecord]:
         """Return the records of files, as far as the channels still have them."""
@@ -93,8 +100,12 @@ class Solver:
 
     async def _query(self, names: Sequence[str], platforms: Sequence[str]) -> list[rattler.RepoDataRecord]:
         subdirs = [rattler.Subdir(platform) for platform in platforms]
-        found = await self._gateway.query(self._request.channels, subdirs, names, recursive=False)
-        return [record for records in found for record in records]
+        query = self._gateway.query(self._request.channels, subdirs, names, recursive=False)
+        return [record for records in await self._going_on(query) for record in records]
+
+    async def _going_on(self, work: Awaitable[T]) -> T:
+        what = f"solving with {', '.join(self._request.channels)}"
+        return await going_on(work, lambda: size_of(self._cache), what)
 
     async def _is_solvable(self) -> bool:
         try:
@@ -131,15 +142,20 @@ def locked_file(record: rattler.RepoDataRecord) -> LockedFile:
     Raises
     ------
     EbsifError
-        When its SHA256 is not known.
+        When its SHA256 is not known, or it lies where no file can be had from.
     """
     filename, sha256 = file_name(record.file_name, f"the channel {record.channel}"), _sha256(record)
+    folder = record.url.rpartition("/")[0]
+    if holds_secret(folder) or urlsplit(folder).scheme not in _SCHEMES | {urlsplit(str(record.channel)).scheme}:
+        raise EbsifError(
+            f"the channel {record.channel} says that {filename} lies elsewhere, where no file of a package can lie: an "
+            f"address is one of https or http, and {NO_SECRET}; tell the channel's keeper"
+        )
     if sha256 is None:
         raise EbsifError(
             f"{filename} has no SHA256 in the channel {record.channel}, so that it cannot be locked: whoever "
             "keeps the channel adds it by indexing it again (`rattler-index` or `conda index`)"
         )
-    folder = record.url.rpartition("/")[0]
     return LockedFile(record.name.normalized, str(record.version), filename, sha256, folder)
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from ebsif.errors import EbsifError
 from ebsif.lock.model import LockedFile
+from ebsif.lock.pip.messages import backend_stuck
 from ebsif.lock.pip.pip import Pip
 from ebsif.lock.staging import taken
+from ebsif.process import StuckError
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -90,7 +92,10 @@ def backend_requirements(
     for archive in sorted((pip.folder / _SOURCES).iterdir()):
         system = build_system(archive)
         arguments = [pip.inside(f"{_SOURCES}/{archive.name}"), installed, system.backend, json.dumps(system.path)]
-        done = pip.script(_SCRIPT, arguments)
+        try:
+            done = pip.script(_SCRIPT, arguments)
+        except StuckError as error:
+            raise backend_stuck(archive.name, error.seconds) from error
         if done.returncode != 0:
             reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
             raise EbsifError(

@@ -24,8 +24,9 @@ from ebsif.errors import ConflictError, EbsifError
 from ebsif.files import make_cache
 from ebsif.lock.model import PIP
 from ebsif.lock.pip.network import network_environment
-from ebsif.lock.pip.pip import Pip
+from ebsif.lock.pip.pip import Pip, is_news
 from ebsif.lock.target import Elsewhere, Installed
+from ebsif.process import patience, run
 
 _PRETEND = Path(__file__).with_name("pretend.py")
 _PACKAGES, _MARKERS = "packages", "markers.json"
@@ -62,9 +63,7 @@ class PipElsewhere(Pip):
         words += [*arguments, *options(self._python), "--cache-dir", str(make_cache("pip"))]
         env = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
         env |= network_environment(self.folder, PurePosixPath(self.folder))
-        return subprocess.run(
-            words, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False
-        )
+        return run(words, env, seconds=patience(), is_news=is_news)
 
     def script(self, script: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         """Refuse to build: that needs the Python of the base."""

@@ -1,7 +1,9 @@
 """The reasons that pip gives, shortened and in our words."""
 
+import posixpath
 import re
 from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -9,6 +11,7 @@ from packaging.utils import canonicalize_name
 from ebsif.errors import ConflictError, EbsifError
 from ebsif.lock.pip.line import Line
 from ebsif.lock.target import BASE, Installed, Target
+from ebsif.process import LEAST, in_vain
 
 _CAUSES = re.compile(r"^The conflict is caused by:\n(?P<causes>(?: +.+\n?)+)", re.MULTILINE)
 _CAUSE = re.compile(
@@ -30,6 +33,15 @@ _REFUSED = re.compile(r" Could not fetch URL (?P<url>\S+): (?P<reason>(?!404 ).+
 _STATUS = re.compile(r"^(\d{3}) (?:Client|Server) Error|too many (\d{3}) error responses")
 _NO_PAGE = re.compile(r" Skipping page (?P<url>\S+) because .* Content-Type: (?P<kind>\S+?)\. ")
 _FETCHED = re.compile(r" Fetching project page and analyzing links: (?P<url>\S+)$")
+# What pip is about to wait for.
+_PAGE = re.compile(r" (?:Getting page|Obtaining dependency information for \S+ from) (?P<url>\S+)$")
+_LINK = re.compile(r" Found link (?P<url>\S+) \(from ")
+_DOWNLOADING = re.compile(r" Downloading (?P<name>\S+)(?: \([^)]*\))?$")
+_PACKAGE = re.compile(r"^\S+ (?:Collecting|Processing) (?P<name>\S+)")  # what it is built with is indented
+_BUILDS = re.compile(
+    r" (?:Installing (?:build|backend) dependencies|Getting requirements to build wheel|Preparing metadata)\b"
+    r".*: started$"
+)
 _UNREADABLE = re.compile(r"^  File .*, in parse_links$", re.MULTILINE)
 _HASHES = re.compile(r"THESE PACKAGES DO NOT MATCH THE HASHES")
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)$")
@@ -78,6 +90,44 @@ def explained(
     if missing:
         return ConflictError(_missing(missing["what"], missing["who"], missing["versions"], target, lines))
     return EbsifError("pip failed: " + _last_lines(errors))
+
+
+def stuck(log: Iterable[str], seconds: float) -> EbsifError:
+    """Return an error about what pip was waiting for when it was ended.
+
+    Parameters
+    ----------
+    log
+        The lines of pip's log.
+    seconds
+        How long it has waited.
+    """
+    links: dict[str, str] = {}
+    package, address, is_building = "a package", "it", False
+    for line in log:
+        if link := _LINK.search(line):
+            links[posixpath.basename(urlsplit(link["url"]).path)] = link["url"]
+        elif began := _PACKAGE.search(line):
+            package, is_building = began["name"], False
+        elif page := _PAGE.search(line):
+            address, is_building = page["url"], False
+        elif file := _DOWNLOADING.search(line):
+            address, is_building = links.get(file["name"], file["name"]), False
+        elif _BUILDS.search(line):
+            is_building = True
+    if is_building:
+        return backend_stuck(package, seconds)
+    return EbsifError(
+        f"the package index does not go on: from {address}, less than {LEAST >> 10} KiB have arrived {in_vain(seconds)}"
+    )
+
+
+def backend_stuck(package: str, seconds: float) -> EbsifError:
+    """Return an error about a build backend that was ended."""
+    return EbsifError(
+        f"{package} cannot be locked from source: its build backend has not told what it needs {in_vain(seconds)}; "
+        "else look for a version with a wheel, or build one"
+    )
 
 
 def _conflict(causes: Sequence[tuple[str, str]], target: Target | None, lines: Sequence[Line]) -> str:

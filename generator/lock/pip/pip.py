@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ebsif.lock.pip.line import Line
-from ebsif.lock.pip.messages import explained
+from ebsif.lock.pip.messages import explained, stuck
 from ebsif.lock.target import Target
+from ebsif.process import StuckError
 
 _REPORT, _LOG = "report.json", "pip.log"
+# What pip writes while a build backend does, whatever that is.
+_WAITS = "still running..."
 
 
 @dataclass(frozen=True)
@@ -36,11 +39,23 @@ class Pip(ABC):
 
     @abstractmethod
     def start(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-        """Run pip, and return how it ended."""
+        """Run pip, and return how it ended.
+
+        Raises
+        ------
+        StuckError
+            When nothing that it says is news, for as long as `patience` tells.
+        """
 
     @abstractmethod
     def script(self, script: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-        """Run a script of ours with the Python that pip runs with; its first argument is the file of pip."""
+        """Run a script of ours with the Python that pip runs with; its first argument is the file of pip.
+
+        Raises
+        ------
+        StuckError
+            When it has not ended in the seconds that `patience` tells.
+        """
 
     def learn(self, indexes: Sequence[str]) -> bool:
         """Find out what the last report lacked to be right, and return whether there was anything.
@@ -82,6 +97,15 @@ class Pip(ABC):
         (self.folder / _LOG).unlink(missing_ok=True)
         arguments = [*arguments, "--log", self.inside(_LOG)]
         # Not --quiet, which would hide the reasons of a conflict.
-        done = self.start([*arguments, "--no-input", "--disable-pip-version-check", "--progress-bar", "off"])
+        options = ["--no-input", "--disable-pip-version-check", "--progress-bar", "raw"]
+        try:
+            done = self.start([*arguments, *options])
+        except StuckError as error:
+            raise stuck(self.log(), error.seconds) from error
         if done.returncode != 0:
             raise explained(done.stdout, done.stderr, self.target, lines, self.log())
+
+
+def is_news(text: str) -> bool:
+    """Tell whether pip goes on: it tells of each 256 KiB of a file, and what it begins next."""
+    return not text.rstrip().endswith(_WAITS)

@@ -2,7 +2,7 @@
 
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,9 +13,10 @@ from ebsif.inside.packages import PYTHON_ENV
 from ebsif.lock.model import PIP
 from ebsif.lock.pip.elsewhere import PipElsewhere
 from ebsif.lock.pip.network import NETRC, network_environment
-from ebsif.lock.pip.pip import Pip
+from ebsif.lock.pip.pip import Pip, is_news
 from ebsif.lock.staging import taken
 from ebsif.lock.target import Target
+from ebsif.process import nothing_is_news, patience
 from ebsif.runtime import Inside, Runtime
 
 # Where the container sees the working folder and pip's cache.
@@ -33,7 +34,8 @@ class _PipInContainer(Pip):
 
     def start(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         command = [self._python, f"{self.inside(PIP.filename)}/pip", *arguments, "--cache-dir", _CACHE]
-        return self._runtime.run(self._image, command, self._surroundings(network_environment(self.folder, _INSIDE)))
+        env = network_environment(self.folder, _INSIDE)
+        return self._runtime.run(self._image, command, self._surroundings(env, is_news))
 
     def script(self, script: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         shutil.copy(script, self.folder)
@@ -52,12 +54,14 @@ class _PipInContainer(Pip):
         command = [self.target.python, self.inside(LAYER_PY.name), "create", self.inside("venv")]
         self._runtime.output(self._image, command, self._surroundings({}))
 
-    def _surroundings(self, network: Mapping[str, str]) -> Inside:
+    def _surroundings(
+        self, network: Mapping[str, str], is_news: Callable[[str], bool] = nothing_is_news
+    ) -> Inside:
         env = {**PYTHON_ENV, **network}
         binds = [f"{self.folder}:{_INSIDE}", f"{make_cache('pip')}:{_CACHE}", *self.target.binds]
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
-        return Inside("exec", binds, env, scratch=scratch)
+        return Inside("exec", binds, env, patience(), is_news, scratch)
 
 
 @contextmanager
