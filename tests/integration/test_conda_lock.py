@@ -123,6 +123,40 @@ def test_the_first_channel_that_has_a_package_is_the_one(bench: CondaBench, smal
     assert files(bench.lock(named).lock) == {"shared": "shared-9.0-0.conda"}
 
 
+@pytest.mark.parametrize("package", ["shared >=9", "shared=9.0=0"])
+def test_a_package_is_never_taken_from_a_later_channel_because_the_first_has_none_that_fits(
+    bench: CondaBench, small: Channel, tmp_path: Path, package: str
+) -> None:
+    make_package(tmp_path / "other", "shared", "9.0")
+    make_package(tmp_path / "other", "needy", depends=["shared >=9"])
+    make_package(tmp_path / "other", "only")
+    other = Channel(tmp_path / "other")
+    other.index()
+
+    def both(*packages: str) -> str:
+        return f"environment: {{channels: ['{small.url}', '{other.url}'], dependencies: {json.dumps(packages)}}}\n"
+
+    said = bench.refuse(both(package), ConflictError)
+    assert said == (
+        f"{package} (recipe.yml:5): the channel file://channel has shared, but nothing that fits (it has 1.0, 2.0), and "
+        f"file://other comes behind it: write file://other::{package} to take it from there, or put file://other first"
+    )
+    assert files(bench.lock(both(f"{other.url}::{package}")).lock) == {"shared": "shared-9.0-0.conda"}
+    assert files(bench.lock(both("only")).lock) == {"only": "only-1.0-0.conda"}
+    assert "shared" in bench.refuse(both("needy"), ConflictError)
+
+
+def test_packages_of_pip_in_an_explicit_file_are_on_top(bench: CondaBench, channel: Channel) -> None:
+    (bench.folder / "index").mkdir()
+    wheel = make_wheel(bench.folder / "index", "mine")
+    with serve_wheels(wheel.path.parent) as index:
+        line = f"# pip mine @ {index.files_url}/{wheel.path.name}#sha256={wheel.sha256}\n"
+        (bench.folder / "e.txt").write_text(explicit(channel.package("python", "3.11.2")) + line)
+        assert files(bench.lock("environment: e.txt\n").lock) == {"python": PYTHON, "mine": wheel.path.name}
+        (bench.folder / "e.txt").write_text((bench.folder / "e.txt").read_text().replace(wheel.sha256, "a" * 64))
+        assert "mine" in bench.refuse("environment: e.txt\n")
+
+
 def test_packages_that_contradict_each_other_are_named_with_their_lines(bench: CondaBench, small: Channel) -> None:
     said = bench.refuse(inline(small.url, "left", "right"), ConflictError)
     assert said.startswith("packages conflict: ")

@@ -46,6 +46,11 @@ def test_each_package_knows_its_line(tmp_path: Path) -> None:
     assert [spec.number for spec in ask(tmp_path, inline(ENVIRONMENT)).specs] == [12, 13, 14]
 
 
+@pytest.mark.parametrize("spec", ["own::a", "own/linux-64::a", "own:space:a", "a[channel=own]", 'a >=1[channel="own"]'])
+def test_the_channel_of_a_package_is_one_of_the_environment(tmp_path: Path, spec: str) -> None:
+    assert ask(tmp_path, inline(f"dependencies:\n- '{spec}'\n")).channels == ("own",)
+
+
 @pytest.mark.parametrize(("one", "other"), [("numpy=1.26", "numpy 1.26.*"), ("a>=1,<2", "A  >=1,<2")])
 def test_ways_to_write_the_same_are_the_same(tmp_path: Path, one: str, other: str) -> None:
     specs = ask(tmp_path, inline(f"channels: [x]\ndependencies: ['{one}', '{other}']")).specs
@@ -86,6 +91,9 @@ def test_what_does_not_go_together_in_a_recipe_is_named(tmp_path: Path, text: st
         (LIST + "- https://x/a-1-0.conda\n", "4: dependencies.1: 'https://x/a-1-0.conda' names a file"),
         ("channels: [x]\ndependencies: a\n", "2: dependencies: input should be a valid list"),
         ("dependencies: [a]\nchannels:\n- defaults\n", "3: channels.0: 'defaults' stands for several channels"),
+        ("dependencies: [a]\nchannels: [local]\n", "2: channels.0: 'local' stands for a folder of whoever builds"),
+        ("dependencies: ['defaults::a']\n", "1: dependencies.0: 'defaults' stands for several channels"),
+        ("dependencies: ['a[channel=local]']\n", "1: dependencies.0: 'local' stands for a folder"),
         ("dependencies: [a]\nchannels: [../x]\n", "2: channels.0: '../x' is not a channel: a name such as conda-forge"),
         ("dependencies: [a]\nchannels: ['ftp://x/y']\n", "2: channels.0: 'ftp://x/y' is not a channel"),
         ("dependencies: [a]\nchannels: ['https://me:secret@x/y']\n", "2: channels.0: a channel must not hold a"),

@@ -1,13 +1,17 @@
 """What is done with a conda environment once its packages are installed, so that it is the same everywhere."""
 
+import asyncio
 import importlib.util
 import json
 import subprocess
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from easybuild.easyblocks.generic._siftext import files_path
+
+from tests.support.conda_packages import make_package
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +68,7 @@ def test_variables_of_packages_become_the_first_hook(conda_py: ModuleType, tmp_p
     value = """two words, 'quotes" and $HOME"""
     write(tmp_path / "etc/conda/env_vars.d/a.json", json.dumps({"ONE": value, "TWO": "a"}))
     write(tmp_path / "etc/conda/env_vars.d/b.json", json.dumps({"TWO": "b"}))
-    conda_py.write_variables(tmp_path)
+    conda_py.write_variables(tmp_path, {})
     hooks = sorted((tmp_path / "etc/conda/activate.d").iterdir())
     script = 'source "$1"; printf "%s|%s" "$ONE" "$TWO"'
     done = subprocess.run(["bash", "-c", script, "bash", hooks[0]], capture_output=True, text=True, check=True)
@@ -72,7 +76,7 @@ def test_variables_of_packages_become_the_first_hook(conda_py: ModuleType, tmp_p
 
 
 def test_without_variables_there_is_no_hook(conda_py: ModuleType, tmp_path: Path) -> None:
-    conda_py.write_variables(tmp_path)
+    conda_py.write_variables(tmp_path, {})
     assert list(tmp_path.iterdir()) == []
 
 
@@ -81,3 +85,78 @@ def test_files_that_came_too_late_are_named_and_removed(conda_py: ModuleType, tm
     write(tmp_path / "__clobbers__/second/share/both.txt", "second")
     assert conda_py.clobbered_files(tmp_path) == ["share/both.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["share"]
+
+
+def install(conda_py: ModuleType, folder: Path, *contents: dict[str, Any]) -> Path:
+    """Install packages a, b, … into an environment in a folder; return that."""
+    names = [chr(ord("a") + number) for number in range(len(contents))]
+    packages = [make_package(folder / "channel", name, **content) for name, content in zip(names, contents, strict=True)]
+    prefix = folder / "layer/conda/envs/demo"
+    prefix.parent.mkdir(parents=True)
+    request = {
+        "prefix": str(prefix),
+        "target_prefix": "/user-software/conda/envs/demo",
+        "cache": str(folder / "cache"),
+        "packages": [{"path": str(path), "url": None} for path in packages],
+    }
+    asyncio.run(conda_py.install(request))
+    return prefix
+
+
+ENV_VARS = "etc/conda/env_vars.d/x.json"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"A": "a",}', "Expecting property name"),
+        ('["A"]', "it does not hold names with values"),
+        ("[" * 100_000, "it is nested too deeply"),
+        ('{"A; touch here": "a"}', "'A; touch here': 'a' is not the name of a variable with its value"),
+        ('{"A": ["a"]}', "'A': ['a'] is not the name of a variable with its value"),
+        (b"\xff", "'utf-8' codec can't decode"),
+    ],
+)
+def test_variables_that_are_none_are_refused_with_package_and_file(
+    conda_py: ModuleType, tmp_path: Path, text: str | bytes, reason: str
+) -> None:
+    with pytest.raises(conda_py.PackageError) as caught:
+        install(conda_py, tmp_path, {"files": {ENV_VARS: text}})
+    assert str(caught.value).startswith(f"{ENV_VARS} of the conda package a does not set variables: {reason}")
+
+
+@pytest.mark.parametrize("place", ["etc/conda/activate.d", "etc/conda/activate.d/00-env-vars.sh", ENV_VARS])
+def test_no_link_of_a_package_is_followed_on_this_host(conda_py: ModuleType, tmp_path: Path, place: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    target = str(outside) if place.endswith(".d") else str(outside / "file")
+    files = {} if place == ENV_VARS else {ENV_VARS: '{"A": "a"}'}
+    with pytest.raises(conda_py.PackageError, match=f"a conda package brings {place} as a link"):
+        install(conda_py, tmp_path, {"links": {place: target}, "files": files})
+    assert list(outside.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../../../../outside", "/outside", "conda-meta/x.json", "conda-meta", "__clobbers__/x"])
+def test_a_file_that_belongs_to_no_package_is_refused(conda_py: ModuleType, tmp_path: Path, name: str) -> None:
+    with pytest.raises(conda_py.PackageError, match="^a-1.0-0.conda brings the file '.*', which is none of a package$"):
+        install(conda_py, tmp_path, {"files": {name: "x"}})
+    assert not (tmp_path / "outside").exists()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        ({"links": {"lib64": "lib"}}, {"files": {"lib64/b": "b"}}, "lib64 of the conda package a-1.0-0.conda is no "),
+        ({"files": {"x/y/z": "z"}}, {"files": {"x": "x"}}, "x of the conda package b-1.0-0.conda is no folder, and a-"),
+    ],
+)
+def test_a_file_that_would_be_lost_is_named(
+    conda_py: ModuleType, tmp_path: Path, one: dict[str, Any], other: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(conda_py.PackageError, match=f"^{message}"):
+        install(conda_py, tmp_path, one, other)
+
+
+def test_packages_may_share_a_folder(conda_py: ModuleType, tmp_path: Path) -> None:
+    prefix = install(conda_py, tmp_path, {"files": {"share/a": "a"}}, {"files": {"share/b": "b"}})
+    assert {path.name for path in (prefix / "share").iterdir()} == {"a", "b"}

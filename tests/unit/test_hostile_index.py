@@ -189,7 +189,14 @@ def test_a_netrc_is_handed_on_for_its_user_alone(desk: Path) -> None:
         f"allow_source: ['x']\npyproject: {{file: pyproject.toml}} # x @ https://me:{SECRET}@example.org/x-1.0-py3-none-any.whl",
         f"layer: conda\nenvironment: {{dependencies: ['https://example.org/t/{SECRET}/chan::zlib']}}",
         f"layer: conda\nenvironment: {{dependencies: ['t/{SECRET}/chan::zlib']}}",
+        f"layer: conda\nenvironment: {{dependencies: ['t/{SECRET}/chan:space:zlib']}}",
+        f"layer: conda\nenvironment: {{dependencies: ['zlib[channel=t/{SECRET}/chan]']}}",
+        f"layer: conda\nenvironment: {{dependencies: ['t/{SECRET}/chan::zlib[channel=chan]']}}",
+        f"layer: conda\nenvironment: {{dependencies: ['https://example.org/chan?token={SECRET}::zlib']}}",
+        f"layer: conda\nenvironment: {{dependencies: ['zlib[url=\"https://me:{SECRET}@example.org/zlib-1-0.conda\"]']}}",
         f"layer: conda\nenvironment: {{channels: ['https://me:{SECRET}@example.org/c'], dependencies: [zlib]}}",
+        f"layer: conda\nenvironment: {{channels: ['ftp://me:{SECRET}@example.org/c'], dependencies: [zlib]}}",
+        f"layer: conda\nenvironment: r.txt # @EXPLICIT\nhttps://example.org/zlib-1-0.conda?t={SECRET}#{'a' * 64}",
     ],
 )
 def test_a_secret_in_an_address_is_refused_and_not_repeated(

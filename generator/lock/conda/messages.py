@@ -45,6 +45,28 @@ def no_candidates(
     return ConflictError(f"{where} have no {what}{place}: is the name right?")
 
 
+def only_elsewhere(
+    name: str, request: CondaRequest, first: int, versions: Sequence[str], rank: int
+) -> ConflictError:
+    """Return an error about a package of which the first channel that has it has nothing that fits.
+
+    Parameters
+    ----------
+    first, rank
+        The numbers of that channel and of the one that has something.
+    versions
+        The versions that the first one has, the newest last.
+    """
+    specs = [spec for spec in request.specs if spec.name == name]
+    what = places(specs) if specs else name
+    one, other = request.channels[first], request.channels[rank]
+    return ConflictError(
+        f"{what}: the channel {one} has {name}, but nothing that fits (it has {', '.join(versions[-_KNOWN_VERSIONS:])}), "
+        f"and {other} comes behind it: write {other}::{specs[0].text if specs else name} to take it from there, or put "
+        f"{other} first"
+    )
+
+
 def unsolvable(explanation: str, request: CondaRequest, virtual: Mapping[str, tuple[str, str]]) -> ConflictError:
     """Return an error that says what the solver has said."""
     needed = _NEEDED.search(explanation)

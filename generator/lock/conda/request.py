@@ -18,6 +18,7 @@ from ebsif.lock.conda.foreign import MAXIMUM_SIZE, Pinned, is_conda_lock, is_exp
 from ebsif.lock.conda.virtual import virtual_packages
 from ebsif.lock.pip.line import Entry
 from ebsif.recipe import Recipe
+from ebsif.values import channels_of
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,8 @@ def _environment(recipe: Recipe, written: Document, platform: str | None) -> Con
         raise written.error(("environment",), f"there is no file {path}")
     text = read_text(path, MAXIMUM_SIZE)
     if is_explicit(text):
-        return CondaRequest(pinned=tuple(read_explicit(text, path, platform)))
+        pinned, pip = read_explicit(text, path, platform)
+        return CondaRequest(pinned=tuple(pinned), pip=tuple(pip))
     content = document.parse(text, path)
     if is_conda_lock(content):
         pinned, pip = read_conda_lock(content, platform)
@@ -171,12 +173,12 @@ def _specs(
         except InvalidMatchSpecError as error:
             message = f"{text!r} is not a package of conda, as in 'ffmpeg >=7': {error}"
             raise written.error((*inside, at), message) from error
-        channel = text.partition("::")[0].strip() if "::" in text else None
-        yield Spec(text, written.path, written.line((*inside, at)), name, canonical), _without_subdir(channel, spec)
+        channel = _without_subdir((channels_of(text) or [None])[-1], spec)
+        yield Spec(text, written.path, written.line((*inside, at)), name, canonical), channel
 
 
 def _without_subdir(channel: str | None, spec: rattler.MatchSpec) -> str | None:
-    return channel.removesuffix(f"/{spec.subdir}") if channel and spec.subdir else channel
+    return channel.rstrip("/").removesuffix(f"/{spec.subdir}") if channel and spec.subdir else channel
 
 
 def _pip(environment: CondaEnvironment, written: Document, inside: Location) -> Iterator[Entry]:
