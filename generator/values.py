@@ -7,7 +7,7 @@ import re2
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
-from ebsif.inside.activation import CONTAINER_PATH, LIBRARY_FOLDER, START_VALUE, VARIABLE_NAME, VARIABLE_VALUE
+from ebsif.inside.activation import CONTAINER_PATH, CONTAINER_VARIABLE, LIBRARY_FOLDER, START_VALUE, VARIABLE_NAME, VARIABLE_VALUE
 from ebsif.inside.runtime import SIF_MACHINES
 from ebsif.inside.text import BIND, COMMAND_NAME, CPU_MASK, ENVIRONMENT_NAME, MODULE_NAME, SHA256
 
@@ -191,6 +191,14 @@ Bind = Annotated[
 Command = Annotated[str, matching(COMMAND_NAME, "the name of a command")]
 Variable = Annotated[str, matching(VARIABLE_NAME, "the name of an environment variable")]
 Variables = dict[Variable, Text]
+ContainerVariable = Annotated[
+    Variable,
+    matching(
+        CONTAINER_VARIABLE,
+        "a variable to set: PATH in the container is that of the image, behind what activating puts there",
+    ),
+]
+ContainerVariables = dict[ContainerVariable, Text]
 FeatureName = Annotated[str, matching(r"[a-z0-9][a-z0-9_-]*", "the name of a feature: small letters, digits, and _-")]
 ModuleName = Annotated[str, matching(MODULE_NAME, "the name of a module")]
 StartValue = Annotated[

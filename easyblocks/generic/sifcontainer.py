@@ -20,7 +20,8 @@ import json
 import os
 import re
 
-from easybuild.easyblocks.generic._sifactivation import CONTAINER_PATH, LIBRARY_FOLDER, RUNSCRIPTS, START_VALUE
+from easybuild.easyblocks.generic._sifactivation import CONTAINER_PATH, CONTAINER_VARIABLE, LIBRARY_FOLDER
+from easybuild.easyblocks.generic._sifactivation import RUNSCRIPTS, START_VALUE
 from easybuild.easyblocks.generic._sifactivation import VARIABLE_NAME, VARIABLE_VALUE
 from easybuild.easyblocks.generic._sifactivation import activate_script, activation_changes, differences
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
@@ -297,6 +298,9 @@ class SifContainer(StagedEasyBlock):
         for name in ('activation_env', 'container_env', 'host_env', 'start_env'):
             values = self.cfg[name] or {}
             self.check_texts(name, values, VARIABLE_NAME, "the name of an environment variable")
+            if name in ('container_env', 'start_env'):
+                self.check_texts(name, values, CONTAINER_VARIABLE, "a variable to set: PATH in the container is that of "
+                                                                   "the image, behind what activating puts there")
             self.check_texts(name, values.values(), VARIABLE_VALUE,
                              "a text without line breaks and control characters, the value of a variable")
         self.check_distributed()
@@ -511,12 +515,13 @@ class SifContainer(StagedEasyBlock):
         refused = [problem for name, problem in problems if name not in personal]
         if refused:
             raise EasyBuildError("The module cannot do what activating the environment (%s) does: %s. Say in "
-                                 "'container_env' what a variable should be instead, or in 'activation_env' and "
-                                 "'activation_path' what the module shall do.",
+                                 "'container_env' what a variable other than PATH should be instead, or in "
+                                 "'activation_env' and 'activation_path' what the module shall do.",
                                  ' && '.join(self.activation_commands()), '; '.join(refused))
         for _, problem in problems:
             print_warning("The module leaves out something that activating the environment does: %s. Say in "
-                          "'container_env' what the variable should be for all users if it is needed.", problem)
+                          "'container_env' what a variable other than PATH should be for all users if it is needed.",
+                          problem)
         return {'env': env, 'path': path}
 
     # Module
@@ -689,7 +694,7 @@ class SifContainer(StagedEasyBlock):
         if res.exit_code != EasyBuildExit.SUCCESS:
             return None, ["the container does not start with the module loaded: %s" % res.stderr.strip()]
         numbers, *problems = res.output.split('\0')
-        return parse_environment(read_numbers(numbers)), [problem for problem in problems if problem]
+        return parse_environment(read_numbers(numbers)), ["the command %s" % problem for problem in problems if problem]
 
     def run_through_wrapper(self, name, arguments, stdin=''):
         """

@@ -446,6 +446,18 @@ def test_on_a_stack_python_is_that_of_the_base(make_bench: Callable[[str], Conda
     assert said.startswith("e.txt:2: with `stack: true`, Python must be that of the base")
 
 
+def test_a_python_that_is_too_old_is_named_with_its_line(bench: CondaBench, tmp_path: Path) -> None:
+    channel = Channel(tmp_path / "pythons")
+    make_package(channel.path, "python", "3.7.13", subdir="linux-64")
+    make_package(channel.path, "old", depends=["python <3.8"])
+    channel.index()
+    reason = "Python 3.7.13 is too old: ebsif needs 3.8 or newer"
+    assert bench.refuse(inline(channel.url, "old", "python=3.7.13", pip="six")) == f"recipe.yml:9: {reason}"
+    assert bench.refuse(inline(channel.url, "old"), ConflictError) == reason
+    (bench.folder / "e.txt").write_text(explicit(channel.package("python", "3.7.13")))
+    assert bench.refuse("environment: e.txt\n") == f"e.txt:2: {reason}"
+
+
 def test_the_same_recipe_gives_the_same_bytes_without_a_network(
     bench: CondaBench, small: Channel, capfd: pytest.CaptureFixture[str]
 ) -> None:

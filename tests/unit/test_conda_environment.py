@@ -99,6 +99,7 @@ def test_what_does_not_go_together_in_a_recipe_is_named(tmp_path: Path, text: st
         ("dependencies: [a]\nchannels: ['https://me:secret@x/y']\n", "2: channels.0: a channel must not hold a"),
         ("dependencies: [a]\nchannels: ['https://x/t/to-ken/y']\n", "2: channels.0: a channel must not hold a"),
         ("channels: [x]\ndependencies: [a]\nvariables: {A B: c}\n", "3: variables.A B: 'A B' is not the name of an"),
+        ("channels: [x]\ndependencies: [a]\nvariables: {PATH: /x}\n", "3: variables.PATH: 'PATH' is not a variable to"),
         ("channels: &x [x]\ndependencies: [a]\n", "1: anchors and aliases"),
         ("channels: [x]\ndependencies: [a]\nchannels: [y]\n", "3: the key 'channels' is there twice"),
         ("- a\n", "1: the file must hold keys with values"),

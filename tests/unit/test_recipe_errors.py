@@ -75,6 +75,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         ("site:", "name: Other\nsite:", "recipe.yml:3: the key 'name' is there twice"),
         ("site:", "commands: ['a;b']\nsite:", "recipe.yml:3: commands.0: 'a;b' is not the name of a command"),
         ("site:", "variant: '%(x)s'\nsite:", "recipe.yml:3: variant: '%(x)s' is not a part of a name"),
+        ("site:", "container_env: {PATH: /x}\nsite:", "recipe.yml:3: container_env.PATH: 'PATH' is not a variable to set"),
         ("site:", 'container_env: {A: "1\\n2"}\nsite:', "recipe.yml:3: container_env.A: '1\\n2' has a line break"),
         ("site:", "packages: [numpy 2]\nsite:", "recipe.yml:3: 'numpy 2' is not a package with a version"),
         ("site:", "requirements: [none.txt]\nsite:", "recipe.yml:3: there is no file none.txt"),

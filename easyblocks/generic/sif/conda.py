@@ -23,8 +23,8 @@ ACTIVATE = Path(__file__).with_name('conda-activate.sh')
 # What a package may bring to be run when it is installed: afterwards, and before.
 POST_LINK, PRE_LINK = 'bin/.%s-post-link.sh', 'bin/.%s-pre-link.sh'
 
-# How conda runs them: in the activated environment. The first argument is what activates it.
-LINK_SCRIPT = 'source "$1" "$2" && exec bash "$3"'
+# How conda runs them: in the activated environment, beside its commands. The first argument is what activates it.
+LINK_SCRIPT = 'source "$1" "$2" && cd -- "${3%/*}" && exec bash "$3"'
 
 # Where packages say which variables to set, and where the hook goes that sets them.
 VARIABLES, VARIABLES_HOOK = 'etc/conda/env_vars.d', 'etc/conda/activate.d/00-env-vars.sh'

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Discriminator, Field, Tag
 
-from ebsif.values import CondaChannel, MatchSpec, StrictModel, Text, Variables
+from ebsif.values import CondaChannel, ContainerVariables, MatchSpec, StrictModel, Text
 
 # conda's way to say that the channels which its user has configured do not count; they never do here.
 NODEFAULTS = "nodefaults"
@@ -37,7 +37,7 @@ class CondaEnvironment(StrictModel):
     """Where its packages come from, the first before the others: names or URLs."""
     dependencies: list[Dependency] = Field(default_factory=list)
     """Its packages, and perhaps a section ``pip``."""
-    variables: Variables = Field(default_factory=dict)
+    variables: ContainerVariables = Field(default_factory=dict)
     """Variables that it sets."""
 
 
