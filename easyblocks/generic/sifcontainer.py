@@ -29,8 +29,8 @@ from easybuild.easyblocks.generic._sifcopy import copy_and_hash
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
 from easybuild.easyblocks.generic._sifruntime import other_machine, runtime_prefix, sif_header
 from easybuild.easyblocks.generic._siftext import BIND, COMMAND_NAME, CPU_MASK, HOST_COMMANDS, MODULE_NAME
-from easybuild.easyblocks.generic._siftext import RESERVED_COMMANDS, files_path, fill_template, is_ports, lua_value
-from easybuild.easyblocks.generic._siftext import shell_words, tcl_value
+from easybuild.easyblocks.generic._siftext import RESERVED_COMMANDS, doubled_backslashes, files_path, fill_template
+from easybuild.easyblocks.generic._siftext import is_ports, lua_value, shell_words, tcl_value
 from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
@@ -42,6 +42,10 @@ from easybuild.tools.utilities import trace_msg
 
 # What activating the environment was found to do, for modules that are made later, without the image.
 ACTIVATION_RECORD = 'activation.json'
+
+# Parameters whose texts EasyBuild writes into what a module says of itself.
+DESCRIBING = ('citing', 'description', 'docpaths', 'docurls', 'examples', 'homepage', 'site_contacts', 'upstream_contacts',
+              'usage', 'whatis')
 
 # Old job scripts run "$WITH_CONDA && python ...": there is nothing left to do for it, so it does nothing.
 HARMLESS = ':'
@@ -573,6 +577,19 @@ class SifContainer(StagedEasyBlock):
     def kept_folders(self):
         """What the container sees at /runscripts"""
         return ['runscripts']
+
+    def make_module_description(self):
+        """In Tcl, double backslashes, which EasyBuild leaves, so that one before a brace would end the text there."""
+        if self.module_generator.SYNTAX != 'Tcl':
+            return super().make_module_description()
+        texts = {name: self.cfg.get_ref(name) for name in DESCRIBING}
+        try:
+            for name in DESCRIBING:
+                self.cfg[name] = doubled_backslashes(texts[name])
+            return super().make_module_description()
+        finally:
+            for name in DESCRIBING:
+                self.cfg[name] = texts[name]
 
     def make_module_footer(self):
         """Add what the module does for the container: data for a fixed text, which is the same in every module."""

@@ -17,7 +17,10 @@ from ebsif.cli import main
 from ebsif.errors import EbsifError
 from ebsif.lock.model import PIP, LockedFile
 from ebsif.lock.pip.network import network_environment
+from ebsif.lock.pip.request import PipRequest
+from ebsif.lock.pip.resolve import _constraints
 from ebsif.lock.staging import taken
+from ebsif.lock.target import Installed, Target
 from tests.support.generator import contents
 from tests.support.index import Answer, answering, serve
 from tests.support.manifests import freeze, make_manifest
@@ -227,6 +230,16 @@ def test_an_ordinary_address_is_no_secret(url: str) -> None:
 
 
 # --- answers ---
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["--index-url=http://127.0.0.1:9", "six --index-url http://127.0.0.1:9", "six\u2028--pre", "six\x85--pre", "six\n--pre", ""],
+)
+def test_a_name_that_no_package_can_have_is_nothing_for_pip_to_read(name: str) -> None:
+    packages = (Installed(name, "1.0"), Installed("six", "1.0"))
+    target = Target(None, "/usr/bin/python", "Python", packages)
+    assert _constraints(PipRequest(()), target) == {"six": "six==1.0"}
 
 
 @pytest.mark.parametrize(
