@@ -241,7 +241,7 @@ class SifConda(SifLayer):
         self.run_or_fail(script['command'], "the link script of the conda package %s" % script['name'],
                          limit=LINK_SCRIPT_SECONDS)
         messages = self.in_build(os.path.join(self.env_dir, MESSAGES))
-        if os.path.exists(messages):
+        if os.path.isfile(messages):
             with open(messages, encoding='utf-8', errors='replace') as handle:
                 said = handle.read(MESSAGES_SIZE).strip()
             print_msg("the link script of %s says: %s", script['name'], show_lines(said), log=self.log)

@@ -8,7 +8,6 @@ import argparse
 import asyncio
 import json
 import os
-import re
 import shlex
 import shutil
 import sys
@@ -26,13 +25,6 @@ POST_LINK, PRE_LINK = 'bin/.%s-post-link.sh', 'bin/.%s-pre-link.sh'
 # How conda runs them: in the activated environment, beside its commands. The first argument is what activates it.
 LINK_SCRIPT = 'source "$1" "$2" && cd -- "${3%/*}" && exec bash "$3"'
 
-# Where packages say which variables to set, and where the hook goes that sets them.
-VARIABLES, VARIABLES_HOOK = 'etc/conda/env_vars.d', 'etc/conda/activate.d/00-env-vars.sh'
-VARIABLE_NAME = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
-
-# Files of an environment that are no package's: records of what is installed, and where files of the same name go.
-RESERVED = re.compile(r'conda-meta(/[^/]*\.json)?|__clobbers__(/.*)?')
-
 # Of the record of an installed package, what tells where it was installed from: it differs from one host to another.
 PRIVATE = ('extracted_package_dir', 'link', 'package_tarball_full_path')
 
@@ -49,29 +41,14 @@ def sorted_records(records: 'list[RepoDataRecord]') -> 'list[RepoDataRecord]':
 
 
 async def read_record(path: str) -> 'RepoDataRecord':
-    """The record of a package, read from its file, of which nothing may lead out of the environment."""
+    """The record of a package, read from its file."""
     from rattler import RepoDataRecord
     from rattler.exceptions import ExtractError
-    file = os.path.basename(path)
     try:
-        record = await RepoDataRecord.from_package_archive(path)
+        return await RepoDataRecord.from_package_archive(path)
     except (ExtractError, OSError) as err:
-        raise PackageError("%s is not a conda package, or is damaged: %s" % (file, str(err).splitlines()[0])) from err
-    for name in listed_paths(path):
-        if os.path.isabs(name) or '..' in Path(name).parts or RESERVED.fullmatch(name):
-            raise PackageError("%s brings the file %r, which is none of a package" % (file, name))
-    return record
-
-
-def listed_paths(path: str) -> list[str]:
-    """Paths of all files and links that a package brings; none for one of the time before packages listed them."""
-    from rattler.exceptions import ExtractError
-    from rattler.package import PathsJson
-    try:
-        entries = PathsJson.from_package_archive(path).paths
-        return [str(entry.relative_path) for entry in entries if not entry.path_type.directory]
-    except ExtractError:
-        return []
+        raise PackageError("%s is not a conda package, or is damaged: %s"
+                           % (os.path.basename(path), str(err).splitlines()[0])) from err
 
 
 async def probe(request: dict[str, Any]) -> dict[str, Any]:
@@ -87,12 +64,13 @@ async def install(request: dict[str, Any]) -> dict[str, Any]:
 
     What packages bring to be run afterwards is for the container: a command for each.
     """
+    # By what they list: which one wins differs from one installation to the next.
+    refuse_contradictions({Path(package['path']).name: listed_paths(package['path'])
+                           for package in request['packages']})
     from rattler import install as rattler_install
     from rattler.exceptions import InstallerError
     prefix, target_prefix = Path(request['prefix']), Path(request['target_prefix'])
     records = sorted_records([await read_record(package['path']) for package in request['packages']])
-    refuse_contradictions({os.path.basename(package['path']): listed_paths(package['path'])
-                           for package in request['packages']})
     try:
         await rattler_install(records, prefix, cache_dir=Path(request['cache']), show_progress=False,
                               alternative_target_prefix=target_prefix, execute_link_scripts=False)
@@ -109,13 +87,12 @@ async def install(request: dict[str, Any]) -> dict[str, Any]:
     prefix.joinpath('CACHEDIR.TAG').unlink(missing_ok=True)
 
     places = {Path(package['path']).name: package['url'] for package in request['packages']}
-    commands, owners = {}, {}
+    commands = {}
     for path in sorted(prefix.glob('conda-meta/*.json')):
         installed = json.loads(path.read_text())
         commands[installed['name']] = installed_commands(prefix, installed)
-        owners.update(dict.fromkeys(installed['files'], installed['name']))
         path.write_text(json.dumps(public_record(installed, places), indent=1, sort_keys=True) + '\n')
-    write_variables(prefix, owners)
+    write_variables(prefix)
     write_activate(prefix)
     return {
         'clobbered': clobbered_files(prefix),
@@ -158,7 +135,18 @@ def clobbered_files(prefix: Path) -> list[str]:
     return sorted(names)
 
 
-def refuse_contradictions(packages: 'dict[str, list[str]]') -> None:
+def listed_paths(path: str) -> list[str]:
+    """Paths of all files and links that a package brings; none for one of the time before packages listed them."""
+    from rattler.exceptions import ExtractError
+    from rattler.package import PathsJson
+    try:
+        entries = PathsJson.from_package_archive(path).paths
+    except ExtractError:
+        return []
+    return [str(entry.relative_path) for entry in entries if not entry.path_type.directory]
+
+
+def refuse_contradictions(packages: dict[str, list[str]]) -> None:
     """Refuse packages of which one has a file or a link where another one has a folder: only one can be there."""
     owners = {path: package for package, paths in packages.items() for path in paths}
     for path, package in owners.items():
@@ -186,45 +174,16 @@ def public_record(installed: dict[str, Any], places: dict[str, str | None]) -> d
     return record
 
 
-def write_variables(prefix: Path, owners: dict[str, str]) -> None:
+def write_variables(prefix: Path) -> None:
     """Turn what packages ask for in env_vars.d into a hook for activation, which runs before all others."""
     variables: dict[str, Any] = {}
-    for path in sorted(own_path(prefix, VARIABLES).glob('*.json')):
-        name = str(path.relative_to(prefix))
-        try:
-            variables.update(read_variables(own_path(prefix, name)))
-        except ValueError as err:
-            raise PackageError("%s of the conda package %s does not set variables: %s"
-                               % (name, owners.get(name), err)) from err
+    for path in sorted(prefix.glob('etc/conda/env_vars.d/*.json')):
+        variables.update(json.loads(path.read_text()))
     if variables:
-        hook = own_path(prefix, VARIABLES_HOOK)
+        hook = prefix / 'etc/conda/activate.d/00-env-vars.sh'
         hook.parent.mkdir(parents=True, exist_ok=True)
         hook.write_text(''.join('export %s=%s\n' % (name, shlex.quote(str(value)))
                                 for name, value in sorted(variables.items())))
-
-
-def own_path(prefix: Path, name: str) -> Path:
-    """A path in the environment, to be read or written on this host: it must not lead elsewhere."""
-    path = prefix / name
-    links = [place for place in (path, *path.parents) if place.is_relative_to(prefix) and place.is_symlink()]
-    if links:
-        raise PackageError("a conda package brings %s as a link, and ebsif follows none there: leave the package out"
-                           % links[-1].relative_to(prefix))
-    return path
-
-
-def read_variables(path: Path) -> dict[str, Any]:
-    """The variables that a package asks for in a file; a ValueError when there are none in it."""
-    try:
-        found = json.loads(path.read_text())
-    except RecursionError as err:
-        raise ValueError("it is nested too deeply") from err
-    if not isinstance(found, dict):
-        raise ValueError("it does not hold names with values")
-    for name, value in found.items():
-        if not (VARIABLE_NAME.fullmatch(name) and isinstance(value, (str, int, float))):
-            raise ValueError("%r: %r is not the name of a variable with its value" % (name, value))
-    return found
 
 
 def main() -> int:
