@@ -7,7 +7,14 @@ import re2
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
-from ebsif.inside.activation import CONTAINER_PATH, CONTAINER_VARIABLE, LIBRARY_FOLDER, START_VALUE, VARIABLE_NAME, VARIABLE_VALUE
+from ebsif.inside.activation import (
+    CONTAINER_PATH,
+    CONTAINER_VARIABLE,
+    LIBRARY_FOLDER,
+    START_VALUE,
+    VARIABLE_NAME,
+    VARIABLE_VALUE,
+)
 from ebsif.inside.runtime import SIF_MACHINES
 from ebsif.inside.text import BIND, COMMAND_NAME, CPU_MASK, ENVIRONMENT_NAME, MODULE_NAME, SHA256
 
@@ -125,6 +132,8 @@ def _match_spec(value: str) -> str:
     for named in channels_of(value):
         channel(named)
         rest = rest.replace(named, "", 1)
+    if value.startswith("-") or re.match(r"(git|hg|svn|bzr)\+", value):
+        raise ValueError("this is no package of conda: what pip installs stands in a section `pip`")
     if "://" in rest and reveals_secret(rest):
         raise ValueError(f"the address of a file {NO_SECRET}")
     if "://" in rest:

@@ -62,7 +62,7 @@ def files_path(*parts: str) -> str:
     return os.path.join(FILES_DIR, *parts)
 
 
-def doubled_backslashes(value):  # type: (Any) -> Any
+def doubled_backslashes(value: Any) -> Any:
     """A text, or a list of texts, with two backslashes for each; anything else as it is."""
     if isinstance(value, (list, tuple)):
         return [doubled_backslashes(item) for item in value]

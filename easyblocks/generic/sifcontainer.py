@@ -44,8 +44,8 @@ from easybuild.tools.utilities import trace_msg
 ACTIVATION_RECORD = 'activation.json'
 
 # Parameters whose texts EasyBuild writes into what a module says of itself.
-DESCRIBING = ('citing', 'description', 'docpaths', 'docurls', 'examples', 'homepage', 'site_contacts', 'upstream_contacts',
-              'usage', 'whatis')
+DESCRIBING = ('citing', 'description', 'docpaths', 'docurls', 'examples', 'homepage', 'site_contacts',
+              'upstream_contacts', 'usage', 'whatis')
 
 # Old job scripts run "$WITH_CONDA && python ...": there is nothing left to do for it, so it does nothing.
 HARMLESS = ':'
@@ -303,8 +303,9 @@ class SifContainer(StagedEasyBlock):
             values = self.cfg[name] or {}
             self.check_texts(name, values, VARIABLE_NAME, "the name of an environment variable")
             if name in ('container_env', 'start_env'):
-                self.check_texts(name, values, CONTAINER_VARIABLE, "a variable to set: PATH in the container is that of "
-                                                                   "the image, behind what activating puts there")
+                self.check_texts(name, values, CONTAINER_VARIABLE,
+                                 "a variable to set: PATH in the container is that of the image, behind what "
+                                 "activating puts there")
             self.check_texts(name, values.values(), VARIABLE_VALUE,
                              "a text without line breaks and control characters, the value of a variable")
         self.check_distributed()

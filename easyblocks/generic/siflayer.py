@@ -349,17 +349,18 @@ class SifLayer(SifContainer):
             self.keep_or_make_empty_layer()
 
     def leave_out_broken_commands(self, names):
-        """Those of the commands that can start on the image, or are asked for: these must, and the sanity check looks."""
+        """Those of the commands that can start on the image, or are asked for: these must, as the sanity check says."""
         judged = [name for name in names if re.fullmatch(COMMAND_NAME, name) and name not in self.cfg['commands']]
-        script = '{ %s\n} >&2\n%s' % (' && '.join(self.activation_commands()), read_file(files_path('check-commands.sh')))
+        script = '{ %s\n} >&2\n%s' % (' && '.join(self.activation_commands()),
+                                      read_file(files_path('check-commands.sh')))
         res = self.run_in_container(['bash', '-c', script, 'bash'] + judged, verb=self.cfg['start_with'],
                                     binds=['%s:%s:ro' % (self.layer_dir, LAYER)], scratch=self.scratch_dir)
         if res.exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("Looking at the commands of the layer failed: %s", res.stderr.strip())
         problems = [problem for problem in res.output.split('\0')[1:] if problem]
         if problems:
-            print_warning("No wrapper for commands of the layer that cannot start on this image: %s. Use another image, "
-                          "or install what they need, if you need them.", '; '.join(problems))
+            print_warning("No wrapper for commands of the layer that cannot start on this image: %s. If you need them, "
+                          "install what they need, or use another image.", '; '.join(problems))
         broken = {problem.split(' ')[0] for problem in problems}
         return [name for name in names if name not in broken]
 

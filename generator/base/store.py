@@ -66,7 +66,7 @@ def stored_manifest(image: Path) -> Manifest | None:
 
 
 def known_manifest(image: Path) -> Manifest | None:
-    """Return the manifest of an image as far as there is one, without starting the image; raises as `stored_manifest`."""
+    """Return the manifest of an image if there is one, without starting the image; raises as `stored_manifest`."""
     return stored_manifest(image) or publishers_manifest(manifest_path(image))
 
 

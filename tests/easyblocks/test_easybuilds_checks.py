@@ -115,7 +115,8 @@ def test_only_a_module_is_made(module: str, syntax: str, configure: Callable[...
 
 
 @pytest.mark.parametrize(
-    "text", [r"a\} ; exec touch here ; list \{", "a\\", r"\\} ; exec touch here ; list {", "} ; exec touch here ; list {"]
+    "text",
+    [r"a\} ; exec touch here ; list \{", "a\\", r"\\} ; exec touch here ; list {", "} ; exec touch here ; list {"],
 )
 @pytest.mark.parametrize("name", ["description", "whatis", "usage", "homepage", "docurls"])
 def test_no_text_about_the_software_is_code_in_a_module_in_tcl(
@@ -126,8 +127,9 @@ def test_no_text_about_the_software_is_code_in_a_module_in_tcl(
     easyblock = make_easyblock("sifcontainer", tmp_path, "sources = ['demo.sif']\n%s = %r\n" % (name, value))
     script = "proc unknown args {}\n%s\nModulesHelp\nputs stderr end\n" % easyblock.make_module_description()
     done = subprocess.run(
-        ["tclsh"], input=script, cwd=str(tmp_path), stderr=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True
-    )
+        ["tclsh"], input=script, cwd=str(tmp_path), stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        universal_newlines=True,
+    )  # fmt: skip
     assert done.stderr.endswith("end\n")
     assert not (tmp_path / "here").exists()
     assert easyblock.cfg[name] == value

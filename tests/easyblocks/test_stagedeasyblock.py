@@ -213,7 +213,7 @@ def test_a_process_of_another_host_with_the_same_name_cannot_be_judged(killed: P
     holder_of(killed).write_text(other)
     for process in processes:
         obstacle = str(process.lock.take())
-        assert obstacle.startswith("process 17 of this host, before it was started anew, or of another host of its name")
+        assert obstacle.startswith("process 17 of this host, before it was started anew, or of another host of its ")
         assert obstacle.endswith("if it does not, remove the lock")
     assert killed.is_dir()
     assert holder_of(killed).read_text() == other

@@ -90,7 +90,8 @@ def test_files_that_came_too_late_are_named_and_removed(conda_py: ModuleType, tm
 def install(conda_py: ModuleType, folder: Path, *contents: dict[str, Any]) -> Path:
     """Install packages a, b, … into an environment in a folder; return that."""
     names = [chr(ord("a") + number) for number in range(len(contents))]
-    packages = [make_package(folder / "channel", name, **content) for name, content in zip(names, contents, strict=True)]
+    channel = folder / "channel"
+    packages = [make_package(channel, name, **content) for name, content in zip(names, contents, strict=True)]
     prefix = folder / "layer/conda/envs/demo"
     prefix.parent.mkdir(parents=True)
     request = {

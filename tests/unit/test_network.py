@@ -43,11 +43,16 @@ def test_a_mirror_is_handed_on_and_further_indexes_are_not(config: Path, tmp_pat
 
 @pytest.mark.parametrize(
     "text",
-    ["index-url = https://me:secret@x\n", "[global]\nindex-url = x\n[glo secret\n", b"\xff\xfe", "[global]\ntimeout = abc\n"],
+    [
+        "index-url = https://me:secret@x\n",
+        "[global]\nindex-url = x\n[glo secret\n",
+        b"\xff\xfe",
+        "[global]\ntimeout = abc\n",
+    ],
 )
 def test_settings_that_pip_cannot_read_are_an_error(config: Path, tmp_path: Path, text: str | bytes) -> None:
     config.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(EbsifError, match="^pip cannot read its settings on this machine, .*: correct them$") as caught:
+    with pytest.raises(EbsifError, match=r"^pip cannot read its settings on this machine, .*: correct them$") as caught:
         network_environment(tmp_path, INSIDE)
     assert "secret" not in str(caught.value)
 

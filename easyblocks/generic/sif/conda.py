@@ -140,7 +140,7 @@ def listed_paths(path: str) -> list[str]:
     from rattler.exceptions import ExtractError
     from rattler.package import PathsJson
     try:
-        entries = PathsJson.from_package_archive(path).paths
+        entries = PathsJson.from_package_archive(Path(path)).paths
     except ExtractError:
         return []
     return [str(entry.relative_path) for entry in entries if not entry.path_type.directory]

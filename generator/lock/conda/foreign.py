@@ -71,7 +71,7 @@ def read_explicit(text: str, path: Path, platform: str | None) -> tuple[list[Pin
             continue
         url, _, digest = word.partition("#")
         match = _SHA256.fullmatch(digest)
-        remedy = "`conda list --explicit --sha256` writes them"
+        remedy = "`conda list --explicit --sha256` writes them; of pixi, take `pixi workspace export conda-environment`"
         pinned.append(_pinned(url, match["sha256"].lower() if match else None, remedy, platform, path, number))
     return pinned, pip
 

@@ -132,8 +132,12 @@ class Solver:
         name, version = missing
         there = await self._query([name], [self._platform, NOARCH])
         versions = sorted({record.version for record in there})
+        wanted, _, build = version.partition(" ")
+        builds = [record for record in there if build and rattler.MatchSpec(f"{name} {wanted}").matches(record)]
         elsewhere = [] if there else await self._elsewhere(name)
-        return no_candidates(name, version, self._request, list(map(str, versions)), elsewhere, self._platform)
+        builds.sort(key=lambda record: record.build_number)
+        known = [f"{record.version}={record.build}" for record in builds] or list(map(str, versions))
+        return no_candidates(name, version, self._request, known, elsewhere, self._platform)
 
     async def _elsewhere(self, name: str) -> list[str]:
         """Return the other platforms for which the channels have a package."""
