@@ -101,7 +101,7 @@ def _asked(options: argparse.Namespace, site: Site, image: Path, folder: Path) -
         "pyproject": {"file": _relative(_existing(options.pyproject), folder)} if options.pyproject else None,
         "environment": _environment(options, folder),
     }
-    return {key: value for key, value in asked.items() if value}
+    return {key: value for key, value in asked.items() if value or key == "name"}
 
 
 def _environment(options: argparse.Namespace, folder: Path) -> str | dict[str, Any] | None:

@@ -209,6 +209,7 @@ def test_a_version_that_nothing_tells_must_be_given(image: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["", "--version", "1"], "the command line: name: '' is not a name for EasyBuild"),
         (["Py Torch", "--version", "1"], "the command line: name: 'Py Torch' is not a name for EasyBuild"),
         (["PyTorch", "--version", "2/1"], "the command line: version: '2/1' is not a version"),
         (["PyTorch", "--date", "20251301"], "the command line: date: '20251301' is not a date"),
