@@ -60,7 +60,8 @@ def check_easyconfig(path: Path, site_name: str, console: Console) -> Iterator[F
     site = read_site(site_name)
     yield Finding("easyconfig", f"{path} holds only data")
     yield from _style(path)
-    base = find_base(easyconfig.image, site, path.parent, console)
+    # Not everybody who checks what somebody has sent wants to run what is in an image.
+    base = find_base(easyconfig.image, site, path.parent, console, inspect=False)
     yield from _base(base)
     yield from _image_checksum(easyconfig, base, console)
     yield from _rocm(base, site.rocm)
@@ -104,6 +105,9 @@ def _base(base: Base) -> Iterator[Finding]:
         problem = other_machine(base.file, identity(base.path).machine)
         if problem:
             yield Finding("machine", f"{problem}: `eb` installs it on a host of that kind only", "error")
+        if base.manifest is None:
+            found = f"nobody has looked into {base.file}: nothing in it was checked"
+            yield Finding("image", found, "warning", f"ebsif inspect {base.path}")
 
 
 def _image_checksum(easyconfig: Easyconfig, base: Base, console: Console) -> Iterator[Finding]:

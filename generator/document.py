@@ -129,7 +129,7 @@ def _lines(node: yaml.Node, location: Location, path: Path) -> Iterator[tuple[Lo
         for key, value in node.value:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
-                raise InputError(path, [(line, "a key must be text")])
+                raise InputError(path, [(line, "a key must be text, and templates such as {{ x }} are not read")])
             if key.value in seen:
                 raise InputError(path, [(line, f"the key '{key.value}' is there twice")])
             seen.add(key.value)
@@ -169,6 +169,8 @@ def _message(model: type[BaseModel], details: dict[str, Any]) -> str:
         nearest = difflib.get_close_matches(str(location[-1]), known, n=1)
         hint = f"did you mean '{nearest[0]}'?" if nearest else f"known keys: {', '.join(sorted(known))}"
         return f"unknown key '{name}': {hint}"
+    if details["type"] == "list_type":
+        return f"{name}: this must be a list, with each item behind `- ` on a line of its own, or in brackets: [a, b]"
     if details["type"] == "missing":
         return f"the key '{name}' is missing"
     reason = re.sub(r"^(Value error|Assertion failed), ", "", details["msg"])

@@ -5,7 +5,17 @@ from typing import Literal
 
 from pydantic import Field
 
-from ebsif.values import Bind, LibraryFolder, ModuleName, StartValue, StrictModel, Variable, Variables
+from ebsif.values import (
+    Bind,
+    ContainerVariable,
+    ContainerVariables,
+    LibraryFolder,
+    ModuleName,
+    StartValue,
+    StrictModel,
+    Variable,
+    Variables,
+)
 
 
 class ModuleSettings(StrictModel):
@@ -15,11 +25,11 @@ class ModuleSettings(StrictModel):
     """Folders and files of the machine that containers see."""
     host_env: Variables = Field(default_factory=dict)
     """Variables outside the container, such as those of the network."""
-    container_env: Variables = Field(default_factory=dict)
+    container_env: ContainerVariables = Field(default_factory=dict)
     """Variables in the container."""
     library_path: list[LibraryFolder] = Field(default_factory=list)
     """Folders in the container that stand first in its ``LD_LIBRARY_PATH``."""
-    start_env: dict[Variable, StartValue] = Field(default_factory=dict)
+    start_env: dict[ContainerVariable, StartValue] = Field(default_factory=dict)
     """Variables that commands work out when they start, from ``$NAME``, ``${NAME}``, ``${NAME:-text}`` and
     ``${NAME:+text}``."""
     start_folders: list[Variable] = Field(default_factory=list)

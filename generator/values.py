@@ -7,7 +7,14 @@ import re2
 from packaging.utils import canonicalize_name
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
-from ebsif.inside.activation import CONTAINER_PATH, LIBRARY_FOLDER, START_VALUE, VARIABLE_NAME, VARIABLE_VALUE
+from ebsif.inside.activation import (
+    CONTAINER_PATH,
+    CONTAINER_VARIABLE,
+    LIBRARY_FOLDER,
+    START_VALUE,
+    VARIABLE_NAME,
+    VARIABLE_VALUE,
+)
 from ebsif.inside.runtime import SIF_MACHINES
 from ebsif.inside.text import BIND, COMMAND_NAME, CPU_MASK, ENVIRONMENT_NAME, MODULE_NAME, SHA256
 
@@ -18,8 +25,12 @@ NO_SECRET = (
 )
 # Before the host, or in a folder as channels have it.
 _SECRET = re.compile(r"://[^/?#]*@|^(https?://.*/)?t/[^/]")
-# What no index needs to be found: a query, and a long folder in which letters and digits alternate.
+# What no index or channel needs to be found: a query, and a long folder in which letters and digits alternate.
 _TOKEN = re.compile(r"\?|/(?=[A-Za-z0-9]{16,}(?:/|$))[A-Za-z]*\d+[A-Za-z]+\d")
+
+# Where a package of conda names its channel: before colons, between which there may be a namespace, or in brackets.
+_CHANNEL_BEFORE = re.compile(r"(?P<channel>[^\[]*?):[^:/\[]*:")
+_CHANNEL_BEHIND = re.compile(r"[\[,]\s*channel\s*=\s*(?P<quote>['\"]?)(?P<channel>[^'\",\]]*)(?P=quote)")
 
 # Characters that no name and no path may have, for use in a class of characters.
 _ODD = r"\x00-\x1f\x7f"
@@ -68,8 +79,16 @@ def _one_line(value: str) -> str:
 
 
 def holds_secret(url: str) -> bool:
-    """Tell whether the address of a file or a channel, or the name of a channel, holds a password or token."""
+    """Tell whether the address of a file, or the name of a channel, holds a password or token."""
     return bool(_SECRET.search(url))
+
+
+def reveals_secret(place: str) -> bool:
+    """Tell whether the address of an index or a channel, or of a file there, holds what looks like a password or token.
+
+    An index's own addresses of files may hold more that looks so: folders with the names of hashes.
+    """
+    return holds_secret(place) or bool(_TOKEN.search(place))
 
 
 def index_url(value: str) -> str:
@@ -80,7 +99,7 @@ def index_url(value: str) -> str:
     ValueError
         When it holds what looks like a password or token.
     """
-    if holds_secret(value) or _TOKEN.search(value):
+    if reveals_secret(value):
         raise ValueError(f"the address of a package index {NO_SECRET}")
     return value
 
@@ -91,20 +110,33 @@ def channel(value: str) -> str:
     Raises
     ------
     ValueError
-        When it stands for several, or holds a password or token.
+        When it stands for several or for a folder of the machine, or holds what looks like a password or token.
     """
+    if reveals_secret(value):
+        raise ValueError(f"a channel {NO_SECRET}")
     if value == "defaults":
         raise ValueError("'defaults' stands for several channels, on whose terms sites differ: name the channels")
-    if holds_secret(value):
-        raise ValueError(f"a channel {NO_SECRET}")
+    if value == "local":
+        raise ValueError("'local' stands for a folder of whoever builds packages: write that as file:///…")
     return value.rstrip("/")
 
 
+def channels_of(spec: str) -> list[str]:
+    """Return the channels that a package names, as in ``conda-forge::x`` or ``x[channel=y]``; the last one counts."""
+    found = [match for match in (_CHANNEL_BEFORE.match(spec), _CHANNEL_BEHIND.search(spec)) if match]
+    return [match["channel"].strip() for match in found]
+
+
 def _match_spec(value: str) -> str:
-    value = _one_line(value).strip()
-    if "::" in value:
-        channel(value.partition("::")[0].strip())
-    if "://" in value and "::" not in value:
+    value = rest = _one_line(value).strip()
+    for named in channels_of(value):
+        channel(named)
+        rest = rest.replace(named, "", 1)
+    if value.startswith("-") or re.match(r"(git|hg|svn|bzr)\+", value):
+        raise ValueError("this is no package of conda: what pip installs stands in a section `pip`")
+    if "://" in rest and reveals_secret(rest):
+        raise ValueError(f"the address of a file {NO_SECRET}")
+    if "://" in rest:
         raise ValueError(f"{value!r} names a file: list files with their SHA256 in an @EXPLICIT file instead")
     return value
 
@@ -168,6 +200,14 @@ Bind = Annotated[
 Command = Annotated[str, matching(COMMAND_NAME, "the name of a command")]
 Variable = Annotated[str, matching(VARIABLE_NAME, "the name of an environment variable")]
 Variables = dict[Variable, Text]
+ContainerVariable = Annotated[
+    Variable,
+    matching(
+        CONTAINER_VARIABLE,
+        "a variable to set: PATH in the container is that of the image, behind what activating puts there",
+    ),
+]
+ContainerVariables = dict[ContainerVariable, Text]
 FeatureName = Annotated[str, matching(r"[a-z0-9][a-z0-9_-]*", "the name of a feature: small letters, digits, and _-")]
 ModuleName = Annotated[str, matching(MODULE_NAME, "the name of a module")]
 StartValue = Annotated[
@@ -189,11 +229,11 @@ IndexUrl = Annotated[
 ]
 CondaChannel = Annotated[
     str,
+    AfterValidator(channel),
     matching(
         r"[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_.-]+)*|(https?|file)://\S+",
         "a channel: a name such as conda-forge, or a URL that begins with https://, http:// or file://",
     ),
-    AfterValidator(channel),
 ]
 MatchSpec = Annotated[str, AfterValidator(_match_spec)]
 VirtualPackageName = Annotated[

@@ -24,6 +24,8 @@ from easybuild.tools.config import build_option
 from easybuild.tools.filetools import mkdir, remove_dir
 
 HOLDER = '.holder.'
+# Hosts may have the same name, and on some file systems flock(2) counts on one host only.
+BOOT_IDENTITY = '/proc/sys/kernel/random/boot_id'
 
 
 class InstallationLock:
@@ -106,6 +108,9 @@ class InstallationLock:
             return "a process on %s may make the same installation; if none does, remove the lock" % ', '.join(hosts)
         if not written:
             return "nothing tells whose it is; if nobody makes the same installation, remove it"
+        if self.boot_of_holder() not in (b'', boot_identity()):
+            return ("process %s of this host, before it was started anew, or of another host of its name may make the "
+                    "same installation; if it does not, remove the lock" % self.process_number())
         print_msg("removing the lock of an installation that was killed (process %s)" % self.process_number())
         remove_dir(self.path)
         return None
@@ -125,12 +130,17 @@ class InstallationLock:
         if os.fstat(self.descriptor).st_uid == os.geteuid():
             os.fchmod(self.descriptor, 0o644)
             os.ftruncate(self.descriptor, 0)
-            os.write(self.descriptor, b'%d\n' % os.getpid())
+            os.write(self.descriptor, b'%d %s\n' % (os.getpid(), boot_identity()))
 
     def process_number(self):
         """Number of the process that has written the holder of this host"""
         digits = re.match(b'[0-9]*', os.pread(self.descriptor, 20, 0)).group()
         return digits.decode() or '(unknown)'
+
+    def boot_of_holder(self):
+        """The kernel of the process that has written the holder of this host; nothing where it does not say"""
+        match = re.fullmatch(b'[0-9]+ ([0-9a-f-]{36})\n', os.pread(self.descriptor, 100, 0))
+        return match.group(1) if match else b''
 
     def other_holders(self):
         """Paths of the holders of other hosts"""
@@ -149,3 +159,12 @@ class InstallationLock:
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
+
+
+def boot_identity():
+    """What tells this kernel, since it was started, from that of every other host; nothing where it does not say"""
+    try:
+        with open(BOOT_IDENTITY, 'rb') as handle:
+            return handle.read(50).strip()
+    except OSError:
+        return b''

@@ -20,6 +20,8 @@ from typing import Collection, Container, Dict, Iterable, List, Mapping, Optiona
 Variables = Dict[str, str]
 
 VARIABLE_NAME = r'[A-Za-z_][A-Za-z0-9_]*'
+# One that may be set in a container: the runtime makes PATH there of the image's and of what the other two say.
+CONTAINER_VARIABLE = '(?!(APPEND_|PREPEND_)?PATH$)' + VARIABLE_NAME
 # What can be injected into a container: no line breaks and other control characters, but tabs; and no surrogates, which
 # stand for bytes that are not UTF-8.
 VARIABLE_VALUE = r'[^\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]*'

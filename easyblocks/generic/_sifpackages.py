@@ -15,7 +15,7 @@ Files of packages, by their names, and what pip sees of its surroundings when it
 Used by ebsif, too: needs nothing but the standard library.
 """
 import re
-from typing import Tuple, Union
+from typing import List, Tuple, Union
 
 # Nothing of the configuration of the builder or the image, and no bytecode: that is compiled later, all at once.
 PYTHON_ENV = {
@@ -68,6 +68,11 @@ def normal_version(version: str) -> Union[str, Tuple[str, ...]]:
         post = str(int(part['post_only'] or part['post_number'] or 0))
     local = '.'.join(str(int(word)) if word.isdigit() else word for word in re.split(r'[-_.]', part['local']))
     return part['epoch'].lstrip('0'), release, pre, post, dev, local
+
+
+def python_minor(version: str) -> List[int]:
+    """The first two numbers of the version of a Python."""
+    return [int(number) for number in re.findall(r'[0-9]+', version)[:2]]
 
 
 def is_wheel(filename: str) -> bool:

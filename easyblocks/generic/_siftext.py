@@ -17,7 +17,7 @@ Used by ebsif, too: needs nothing but the standard library.
 import os
 import re
 import shlex
-from typing import Mapping, Sequence, Union
+from typing import Any, Mapping, Sequence, Union
 
 Text = Union[str, Sequence['Text']]
 
@@ -60,6 +60,13 @@ PLACEHOLDER = re.compile(r'__([A-Z]+(?:_[A-Z]+)*)__')
 def files_path(*parts: str) -> str:
     """Path of a file that comes with the easyblocks."""
     return os.path.join(FILES_DIR, *parts)
+
+
+def doubled_backslashes(value: Any) -> Any:
+    """A text, or a list of texts, with two backslashes for each; anything else as it is."""
+    if isinstance(value, (list, tuple)):
+        return [doubled_backslashes(item) for item in value]
+    return value.replace('\\', '\\' * 2) if isinstance(value, str) else value
 
 
 def is_ports(text: str) -> bool:

@@ -23,13 +23,13 @@ import zipfile
 
 from easybuild.easyblocks.generic._sifactivation import CONDA_ENVS
 from easybuild.easyblocks.generic._sifpackages import CONDA_OWN_PACKAGES, canonical, conda_platform, conda_stem
-from easybuild.easyblocks.generic._sifpackages import is_conda_package
+from easybuild.easyblocks.generic._sifpackages import is_conda_package, python_minor
 from easybuild.easyblocks.generic._sifruntime import KEPT_VARIABLES
 from easybuild.easyblocks.generic._siftext import ENVIRONMENT_NAME, files_path
 from easybuild.easyblocks.generic.siflayer import SifLayer, show_version, source_name
 from easybuild.framework.easyconfig import CUSTOM
-from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_warning
-from easybuild.tools.filetools import mkdir, read_file, remove_file, which
+from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
+from easybuild.tools.filetools import mkdir, remove_file, which
 from easybuild.tools.run import run_shell_cmd
 from easybuild.tools.utilities import trace_msg
 
@@ -43,6 +43,7 @@ ACTIVATE = os.path.join(os.path.dirname(CONDA_ENVS), 'bin', 'activate')
 
 # What link scripts write for the user, below the environment.
 MESSAGES = '.messages.txt'
+MESSAGES_SIZE = 4000
 # Seconds after which a link script is taken to hang. They make caches and indices, which takes minutes on a slow file
 # system. A site may set another number in a file for `eb --hooks`.
 LINK_SCRIPT_SECONDS = 1800
@@ -180,6 +181,9 @@ class SifConda(SifLayer):
         trace_msg("Python for %s: %s" % (INSTALLER, self.host_python))
         machine = self.run_in_container(['uname', '-m']).output.split()[-1]
         expected = {ext['name']: ext['version'] for ext in self.exts if is_conda_package(ext['src'])}
+        if 'python' in expected:
+            # Here, and not by running it: it may be too old for our own scripts.
+            self.check_python_version(python_minor(expected['python']), "environment")
         for found in self.run_conda_py('probe', {})['packages']:
             name = found['name']
             if expected.get(name) != found['version']:
@@ -194,7 +198,7 @@ class SifConda(SifLayer):
     def check_stack(self, version):
         """Refuse a Python that cannot use the packages of the image."""
         base = self.probe_python(self.cfg['base_python'])
-        if show_version(base['version'][:2]) != '.'.join(version.split('.')[:2]):
+        if base['version'][:2] != python_minor(version):
             raise EasyBuildError("Python %s of the environment cannot use the packages of the image, which are for "
                                  "Python %s.", version, show_version(base['version']))
 
@@ -221,7 +225,6 @@ class SifConda(SifLayer):
     def check_environment_python(self):
         """Refuse an environment whose packages would be replaced, or replace those of the image."""
         here = self.run_layer_py(self.env_python, ['probe'])
-        self.check_python_version(here['version'], "environment")
         wheels = self.locked_packages()
         for name in wheels:
             if canonical(name) in here['packages']:
@@ -239,7 +242,9 @@ class SifConda(SifLayer):
                          limit=LINK_SCRIPT_SECONDS)
         messages = self.in_build(os.path.join(self.env_dir, MESSAGES))
         if os.path.isfile(messages):
-            self.log.info("%s says: %s", script['name'], read_file(messages))
+            with open(messages, encoding='utf-8', errors='replace') as handle:
+                said = handle.read(MESSAGES_SIZE).strip()
+            print_msg("the link script of %s says: %s", script['name'], show_lines(said), log=self.log)
             remove_file(messages)
 
     def finish_layer(self):
@@ -288,6 +293,11 @@ class SifConda(SifLayer):
             raise EasyBuildError("%s (%s of conda packages) failed with status %d: %s", INSTALLER, command,
                                  res.exit_code, res.stderr.strip())
         return json.loads(res.output)
+
+
+def show_lines(text):
+    """Text of somebody else as lines for a terminal, which obeys none of its characters"""
+    return '\n'.join(line if line.isprintable() else ascii(line) for line in text.splitlines())
 
 
 def public_url(ext):

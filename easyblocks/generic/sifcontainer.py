@@ -20,7 +20,8 @@ import json
 import os
 import re
 
-from easybuild.easyblocks.generic._sifactivation import CONTAINER_PATH, LIBRARY_FOLDER, RUNSCRIPTS, START_VALUE
+from easybuild.easyblocks.generic._sifactivation import CONTAINER_PATH, CONTAINER_VARIABLE, LIBRARY_FOLDER
+from easybuild.easyblocks.generic._sifactivation import RUNSCRIPTS, START_VALUE
 from easybuild.easyblocks.generic._sifactivation import VARIABLE_NAME, VARIABLE_VALUE
 from easybuild.easyblocks.generic._sifactivation import activate_script, activation_changes, differences
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
@@ -28,8 +29,8 @@ from easybuild.easyblocks.generic._sifcopy import copy_and_hash
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
 from easybuild.easyblocks.generic._sifruntime import image_identity, other_machine, runtime_prefix, sif_header
 from easybuild.easyblocks.generic._siftext import BIND, COMMAND_NAME, CPU_MASK, HOST_COMMANDS, MODULE_NAME
-from easybuild.easyblocks.generic._siftext import RESERVED_COMMANDS, files_path, fill_template, is_ports, lua_value
-from easybuild.easyblocks.generic._siftext import shell_words, tcl_value
+from easybuild.easyblocks.generic._siftext import RESERVED_COMMANDS, doubled_backslashes, files_path, fill_template
+from easybuild.easyblocks.generic._siftext import is_ports, lua_value, shell_words, tcl_value
 from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
@@ -41,6 +42,10 @@ from easybuild.tools.utilities import trace_msg
 
 # What activating the environment was found to do, for modules that are made later, without the image.
 ACTIVATION_RECORD = 'activation.json'
+
+# Parameters whose texts EasyBuild writes into what a module says of itself.
+DESCRIBING = ('citing', 'description', 'docpaths', 'docurls', 'examples', 'homepage', 'site_contacts',
+              'upstream_contacts', 'usage', 'whatis')
 
 # Old job scripts run "$WITH_CONDA && python ...": there is nothing left to do for it, so it does nothing.
 HARMLESS = ':'
@@ -297,6 +302,10 @@ class SifContainer(StagedEasyBlock):
         for name in ('activation_env', 'container_env', 'host_env', 'start_env'):
             values = self.cfg[name] or {}
             self.check_texts(name, values, VARIABLE_NAME, "the name of an environment variable")
+            if name in ('container_env', 'start_env'):
+                self.check_texts(name, values, CONTAINER_VARIABLE,
+                                 "a variable to set: PATH in the container is that of the image, behind what "
+                                 "activating puts there")
             self.check_texts(name, values.values(), VARIABLE_VALUE,
                              "a text without line breaks and control characters, the value of a variable")
         self.check_distributed()
@@ -511,12 +520,13 @@ class SifContainer(StagedEasyBlock):
         refused = [problem for name, problem in problems if name not in personal]
         if refused:
             raise EasyBuildError("The module cannot do what activating the environment (%s) does: %s. Say in "
-                                 "'container_env' what a variable should be instead, or in 'activation_env' and "
-                                 "'activation_path' what the module shall do.",
+                                 "'container_env' what a variable other than PATH should be instead, or in "
+                                 "'activation_env' and 'activation_path' what the module shall do.",
                                  ' && '.join(self.activation_commands()), '; '.join(refused))
         for _, problem in problems:
             print_warning("The module leaves out something that activating the environment does: %s. Say in "
-                          "'container_env' what the variable should be for all users if it is needed.", problem)
+                          "'container_env' what a variable other than PATH should be for all users if it is needed.",
+                          problem)
         return {'env': env, 'path': path}
 
     # Module
@@ -568,6 +578,19 @@ class SifContainer(StagedEasyBlock):
     def kept_folders(self):
         """What the container sees at /runscripts"""
         return ['runscripts']
+
+    def make_module_description(self):
+        """In Tcl, double backslashes, which EasyBuild leaves, so that one before a brace would end the text there."""
+        if self.module_generator.SYNTAX != 'Tcl':
+            return super().make_module_description()
+        texts = {name: self.cfg.get_ref(name) for name in DESCRIBING}
+        try:
+            for name in DESCRIBING:
+                self.cfg[name] = doubled_backslashes(texts[name])
+            return super().make_module_description()
+        finally:
+            for name in DESCRIBING:
+                self.cfg[name] = texts[name]
 
     def make_module_footer(self):
         """Add what the module does for the container: data for a fixed text, which is the same in every module."""
@@ -689,7 +712,7 @@ class SifContainer(StagedEasyBlock):
         if res.exit_code != EasyBuildExit.SUCCESS:
             return None, ["the container does not start with the module loaded: %s" % res.stderr.strip()]
         numbers, *problems = res.output.split('\0')
-        return parse_environment(read_numbers(numbers)), [problem for problem in problems if problem]
+        return parse_environment(read_numbers(numbers)), ["the command %s" % problem for problem in problems if problem]
 
     def run_through_wrapper(self, name, arguments, stdin=''):
         """

@@ -32,7 +32,7 @@ from easybuild.easyblocks.generic._sifpackages import MINIMUM_PYTHON, PYTHON_ENV
 from easybuild.easyblocks.generic._sifpackages import is_conda_package, is_file_of, is_wheel
 from easybuild.easyblocks.generic._sifsquashfs import BLOCK_SIZE, COMPRESSORS, content_digest, mksquashfs_command
 from easybuild.easyblocks.generic._sifsquashfs import mksquashfs_environment, normalise_permissions
-from easybuild.easyblocks.generic._siftext import SHA256, files_path, shell_words
+from easybuild.easyblocks.generic._siftext import COMMAND_NAME, SHA256, files_path, shell_words
 from easybuild.easyblocks.generic.sifcontainer import KILLED, TIMED_OUT, SifContainer
 from easybuild.easyblocks.generic.stagedeasyblock import list_folder
 from easybuild.framework.easyconfig import CUSTOM
@@ -341,7 +341,7 @@ class SifLayer(SifContainer):
             trace_msg("%d modules compiled, %d files left as they are" % (compiled['compiled'],
                                                                           len(compiled['failed'])))
 
-        self.layer_commands = self.find_commands()
+        self.layer_commands = self.leave_out_broken_commands(self.find_commands())
         for name in self.layer_commands:
             if re.match(r'^pip[0-9.]+$', name):
                 # The script that stands before pip stands before pip3, too.
@@ -352,6 +352,22 @@ class SifLayer(SifContainer):
             self.pack_layer()
         else:
             self.keep_or_make_empty_layer()
+
+    def leave_out_broken_commands(self, names):
+        """Those of the commands that can start on the image, or are asked for: these must, as the sanity check says."""
+        judged = [name for name in names if re.fullmatch(COMMAND_NAME, name) and name not in self.cfg['commands']]
+        script = '{ %s\n} >&2\n%s' % (' && '.join(self.activation_commands()),
+                                      read_file(files_path('check-commands.sh')))
+        res = self.run_in_container(['bash', '-c', script, 'bash'] + judged, verb=self.cfg['start_with'],
+                                    binds=['%s:%s:ro' % (self.layer_dir, LAYER)], scratch=self.scratch_dir)
+        if res.exit_code != EasyBuildExit.SUCCESS:
+            raise EasyBuildError("Looking at the commands of the layer failed: %s", res.stderr.strip())
+        problems = [problem for problem in res.output.split('\0')[1:] if problem]
+        if problems:
+            print_warning("No wrapper for commands of the layer that cannot start on this image: %s. If you need them, "
+                          "install what they need, or use another image.", '; '.join(problems))
+        broken = {problem.split(' ')[0] for problem in problems}
+        return [name for name in names if name not in broken]
 
     def judge_odd_files(self, odd):
         """Refuse what is no file, name programs that were to run as another user, given the modes of what is odd."""

@@ -157,7 +157,7 @@ def _check_usable(recipe: Recipe, base: Base, activation: Activation) -> None:
     if needs_activation and left:
         raise EbsifError(
             f"a module cannot do all that `{activation.command}` does in {base.file}: {'; '.join(left)}. Say in "
-            "`container_env` of the recipe what a variable should be instead, or take another base"
+            "`container_env` of the recipe what a variable other than PATH should be instead, or take another base"
         )
 
 

@@ -5,6 +5,7 @@ import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -120,10 +121,10 @@ def inspect_image(
         When it is no image, or cannot be started.
     """
     found = check_can_inspect(image)
-    inspection = _Inspection(image, runtime)
     name = name or image.name
     try:
-        with console.waiting(f"inspecting {name}"):
+        with console.waiting(f"inspecting {name}"), temporary_folder() as scratch:
+            inspection = _Inspection(image, runtime, scratch)
             values = inspection.values()
         for warning in inspection.warnings:
             console.warn(f"{name}: {warning}")
@@ -136,11 +137,12 @@ def inspect_image(
 
 
 class _Inspection:
-    """One inspection of an image; each step uses what the earlier ones found."""
+    """One inspection of an image, which sees nothing of this machine; each step uses what the earlier ones found."""
 
-    def __init__(self, image: Path, runtime: Runtime) -> None:
+    def __init__(self, image: Path, runtime: Runtime, scratch: Path) -> None:
         self._image = image
         self._runtime = runtime
+        self._inside = partial(Inside, scratch=scratch)
         self.warnings: list[str] = []
 
     def values(self) -> dict[str, Any]:
@@ -174,7 +176,7 @@ class _Inspection:
     def _environment(self, verb: Literal["exec", "run"], script: str | None = None, **options: Any) -> dict[str, str]:
         """Return the environment in the container, after a script of bash if one is given; its output is dropped."""
         command = ["bash", "-c", f"{{ {script}\n}} >&2 && exec env -0"] if script else ["env", "-0"]
-        return parse_environment(self._runtime.output(self._image, command, Inside(verb, **options)))
+        return parse_environment(self._runtime.output(self._image, command, self._inside(verb, **options)))
 
     def _start_with(self, plain: Mapping[str, str]) -> Literal["exec", "run"]:
         """Tell whether the image's own runscript runs what it is given, and prepares the environment for it."""
@@ -186,7 +188,7 @@ class _Inspection:
 
     def _activated(self, command: str, verb: Literal["exec", "run"]) -> tuple[dict[str, str], Activation]:
         """Return the environment after activating, and what of it a module can do for all users alike."""
-        output = self._runtime.output(self._image, ["bash", "-c", activate_script([command])], Inside(verb))
+        output = self._runtime.output(self._image, ["bash", "-c", activate_script([command])], self._inside(verb))
         before, after, personal = parse_activated(output)
         env, path, problems = activation_changes(before, after, personal)
         self.warnings += [f"`{command}` does what a module cannot do: {problem}" for _, problem in problems]
@@ -214,10 +216,10 @@ class _Inspection:
     def _python(self, command: str | None, verb: Literal["exec", "run"]) -> dict[str, Any]:
         """Return what the image's Python, activated, says of itself; nothing without a Python."""
         script = " && ".join([*([command] if command else []), f"exec python3 {_INSIDE}/{LAYER_PY.name} probe"])
-        done = self._runtime.run(self._image, ["sh", "-c", "command -v python3"], Inside(verb))
+        done = self._runtime.run(self._image, ["sh", "-c", "command -v python3"], self._inside(verb))
         if done.returncode != 0 and not command:
             return {}
-        output = self._runtime.output(self._image, ["bash", "-c", script], Inside(verb, [_bind(LAYER_PY)]))
+        output = self._runtime.output(self._image, ["bash", "-c", script], self._inside(verb, [_bind(LAYER_PY)]))
         try:
             # The activation may print something first.
             return dict(json.loads(output.splitlines()[-1]))
@@ -226,11 +228,11 @@ class _Inspection:
 
     def _facts(self) -> dict[str, str]:
         command = ["sh", f"{_INSIDE}/{_PROBE_SH.name}"]
-        output = self._runtime.output(self._image, command, Inside(binds=[_bind(_PROBE_SH)]))
+        output = self._runtime.output(self._image, command, self._inside(binds=[_bind(_PROBE_SH)]))
         return dict(_readable(line).split("=", 1) for line in output.splitlines() if "=" in line)
 
     def _labels(self) -> dict[str, str]:
-        done = self._runtime.run(self._image, ["cat", "/.singularity.d/labels.json"])
+        done = self._runtime.run(self._image, ["cat", "/.singularity.d/labels.json"], self._inside())
         if done.returncode != 0:
             return {}
         try:

@@ -65,6 +65,11 @@ def stored_manifest(image: Path) -> Manifest | None:
     return cached if cached and (cached.id, cached.size) == (found.id, found.size) else None
 
 
+def known_manifest(image: Path) -> Manifest | None:
+    """Return the manifest of an image if there is one, without starting the image; raises as `stored_manifest`."""
+    return stored_manifest(image) or publishers_manifest(manifest_path(image))
+
+
 def publishers_manifest(path: Path) -> Manifest | None:
     """Return a manifest from the files of an image's publisher; None when there is none of the current format."""
     manifest = _read_beside(path)
@@ -92,17 +97,22 @@ def _cached(image: Path) -> Path:
     return cache_path(_CACHE, f"{identity(image).id}{SUFFIX}")
 
 
-def find_base(image: str, site: Site, folder: Path, console: Console) -> Base:
+def find_base(image: str, site: Site, folder: Path, console: Console, *, inspect: bool = True) -> Base:
     """Return what is known of an image: from what is in it if it is at hand, else from its publisher and its name.
 
     Parameters
     ----------
     image
         Its file name, looked for in the site's folders; or a path, relative to `folder`.
+    inspect
+        Whether to look into the image if nobody has, which starts what is in it.
     """
     path = locate(image, site, folder)
     file = Path(image).name
-    manifest = manifest_of(path, console) if path else _published(image, site, folder)
+    if path:
+        manifest = manifest_of(path, console) if inspect else known_manifest(path)
+    else:
+        manifest = _published(image, site, folder)
     return Base(file, path, manifest, read_name(file, site.families), site.machine)
 
 

@@ -8,12 +8,12 @@ from typing import Any, NoReturn
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from ebsif import document
 from ebsif.base.store import find_base
 from ebsif.console import Console
+from ebsif.document import MAXIMUM_SIZE
 from ebsif.errors import EbsifError
-from ebsif.files import write_atomically
-from ebsif.lock.conda.environment import CondaEnvironment
+from ebsif.files import read_text, write_atomically
+from ebsif.lock.conda.environment import read_environment
 from ebsif.names import easyconfig_name, module_name
 from ebsif.new import draft, render
 from ebsif.site import Site, read_site, site_names
@@ -101,7 +101,7 @@ def _asked(options: argparse.Namespace, site: Site, image: Path, folder: Path) -
         "pyproject": {"file": _relative(_existing(options.pyproject), folder)} if options.pyproject else None,
         "environment": _environment(options, folder),
     }
-    return {key: value for key, value in asked.items() if value}
+    return {key: value for key, value in asked.items() if value or key == "name"}
 
 
 def _environment(options: argparse.Namespace, folder: Path) -> str | dict[str, Any] | None:
@@ -110,7 +110,8 @@ def _environment(options: argparse.Namespace, folder: Path) -> str | dict[str, A
         return _relative(_existing(options.environment), folder)
     if options.from_env is None:
         return None
-    exported = document.validate(CondaEnvironment, document.read(_existing(options.from_env)))
+    path = _existing(options.from_env)
+    exported, _ = read_environment(read_text(path, MAXIMUM_SIZE), path)
     return exported.model_dump(exclude={"name", "prefix"}, exclude_defaults=True)
 
 

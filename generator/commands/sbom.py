@@ -27,9 +27,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
         bom = sbom.of_image(manifest_of(options.subject, console))
     else:
         easyconfig = read_container(options.subject)
-        base = find_base(easyconfig.image, read_site(options.site), options.subject.parent, console)
+        base = find_base(easyconfig.image, read_site(options.site), options.subject.parent, console, inspect=False)
         if base.manifest is None:
-            console.warn(f"the image {base.file} is not at hand: what is in it is not listed")
+            why = f"nobody has looked into {base.path} (`ebsif inspect` does)" if base.path else "it is not at hand"
+            console.warn(f"what is in the image {base.file} is not listed: {why}")
         bom = sbom.of_easyconfig(easyconfig, base.manifest)
     sbom.write(bom, options.output)
     console.say(f"{options.output}: {len(bom.components)} components")

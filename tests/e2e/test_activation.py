@@ -113,6 +113,17 @@ def test_what_was_found_out_is_remembered_when_the_image_is_gone(place: Site, la
     assert [file.read_text() for file in (module, settings)] == before
 
 
+def test_module_in_tcl_for_lmod_does_the_same(place: Site, layer: list[Wheel]) -> None:
+    module, away = place.module_file("conda"), place.folder / "away"
+    module.rename(away)
+    done = place.eb(place.write("conda", layer, **SILENT), "--module-only", "--module-syntax=Tcl")
+    assert done.returncode == 0, done.stdout
+    by_module = loaded(place, "conda")
+    module.with_suffix("").unlink()
+    away.rename(module)
+    assert unexpected(activated(place, "conda"), by_module) == {}
+
+
 def test_module_in_tcl_does_the_same(place: Site, layer: list[Wheel]) -> None:
     tcl = place.using(tool="EnvironmentModules")
     done = tcl.eb(tcl.write("conda", layer, **SILENT), "--module-only")

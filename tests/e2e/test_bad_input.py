@@ -65,7 +65,7 @@ def found(make_site: Callable[..., Site], pip_wheel: Wheel, wheelhouse: Path) ->
     files = {"broken.py": "", "broken-1.0.data/scripts/broken": "#!/no/such/interpreter\n"}
     broken = make_wheel(wheelhouse, "broken", files=files)
     layer = [pip_wheel, lonely, broken]
-    return make_site().refuse("venv", layer, commands=["python3", "no-such-command"], start_with="exec")
+    return make_site().refuse("venv", layer, commands=["python3", "no-such-command", "broken"], start_with="exec")
 
 
 def test_package_whose_dependency_is_missing(found: str) -> None:
@@ -77,7 +77,7 @@ def test_command_that_exists_nowhere(found: str) -> None:
     assert "the command no-such-command is neither in the image nor in the layer" in found
 
 
-def test_command_that_cannot_start(found: str) -> None:
+def test_command_that_was_asked_for_and_cannot_start(found: str) -> None:
     assert "the command broken does not start" in found
 
 

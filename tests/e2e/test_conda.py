@@ -259,6 +259,68 @@ def test_commands_of_the_packages_that_were_asked_for(with_wheels: Site) -> None
     assert not {"prefixed", "python3.11"} & names
 
 
+# With packages that are odd.
+
+
+@pytest.fixture(scope="module")
+def odd(make_site: Callable[..., Site], rattler: Wheel, tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, str]:
+    """An installation of a package with odd commands and a link script, and what `eb` says of it."""
+    scripts = {
+        "bin/.odd-post-link.sh": 'pwd >"$PREFIX/where"; printf "not all is well\\n\\033[31m" >"$PREFIX/.messages.txt"',
+        "bin/needy": "#!/usr/bin/env not-there\n",
+        "bin/eraser": '#!/bin/sh\ntouch "$HOME/erased" /tmp/erased-by-odd\n',
+        **{f"bin/{name}": f"#!/bin/sh\necho {name} of conda\n" for name in ("apptainer", "singularity", "id", "sed")},
+    }
+    links = {"bin/gone": "../lib/gone", "bin/folder": "../share", "bin/alias": "eraser"}
+    files = {**scripts, "share/odd": ""}
+    package = make_package(
+        tmp_path_factory.mktemp("odd"), "odd", files=files, executable=list(scripts), links=links
+    )
+    site = make_site()
+    return site, site.install("bare", [rattler, Wheel("odd", "1.0", package)], **PARAMETERS)
+
+
+def test_a_command_that_cannot_start_gets_no_wrapper(odd: tuple[Site, str]) -> None:
+    out = " ".join(odd[1].split())
+    assert "that cannot start on this image: needy does not start: its interpreter not-there is not there" in out
+    names = {path.name for path in (odd[0].installation("bare") / "bin").iterdir()}
+    assert {"eraser", "alias"} <= names
+    assert not names & {"needy", "gone", "folder"}
+
+
+def test_a_command_that_was_asked_for_must_start(site: Site, rattler: Wheel, tmp_path: Path) -> None:
+    files = {"bin/needy": "#!/not/there\n"}
+    package = Wheel("needy", "1.0", make_package(tmp_path, "needy", files=files, executable=list(files)))
+    out = site.refuse("bare", [rattler, package], **PARAMETERS | {"commands": ["needy"]})
+    assert "the command needy does not start: its interpreter /not/there is not there" in " ".join(out.split())
+
+
+def test_commands_that_the_host_needs_get_no_wrapper(odd: tuple[Site, str]) -> None:
+    site, out = odd
+    assert "'apptainer', 'id', 'sed', 'singularity'" in " ".join(out.split())
+    assert not {path.name for path in (site.installation("bare") / "bin").iterdir()} & {"apptainer", "id", "sed"}
+    assert site.output("bare", "start-shell -c 'echo inside'") == "inside\n"
+    assert "of conda" not in site.output("bare", "id")
+
+
+def test_no_command_is_run_by_an_installation(odd: tuple[Site, str]) -> None:
+    assert not list(Path(odd[0].settings["HOME"]).rglob("erased"))
+    assert not Path("/tmp/erased-by-odd").exists()
+
+
+def test_a_hook_that_replaces_path_is_refused(site: Site, rattler: Wheel, tmp_path: Path) -> None:
+    hook = {"etc/conda/activate.d/x.sh": "export PATH=/opt/other/bin:/usr/bin\n"}
+    package = Wheel("hooks", "1.0", make_package(tmp_path, "hooks", files=hook))
+    out = " ".join(site.refuse("bare", [rattler, package], **PARAMETERS).split())
+    assert "to '/opt/other/bin:/usr/bin', which is more than absolute folders put before and behind it" in out
+    assert "Say in 'container_env' what a variable other than PATH should be instead" in out
+
+
+def test_link_scripts_run_beside_the_commands_and_their_messages_are_shown(odd: tuple[Site, str]) -> None:
+    assert "the link script of odd says: not all is well '\\x1b[31m'" in " ".join(odd[1].split())
+    assert inside(odd[0], "bare", f"cat {PREFIX}/where") == f"{PREFIX}/bin\n"
+
+
 def test_environment_without_python(site: Site, channel: Channel, rattler: Wheel) -> None:
     site.install("bare", [rattler, *conda_files(channel, [("prefixed", "1.0"), ("tool", "1.0")])], **PARAMETERS)
     assert site.output("bare", "tool x") == "tool\nx\n"
@@ -386,6 +448,13 @@ def test_a_link_script_that_hangs_is_ended_with_all_that_it_has_started(
     reason = "The link script of the conda package hanging in the container has not ended in 2 seconds. It said: nearly"
     assert reason in " ".join(done.stdout.split())
     assert mark not in subprocess.run(["ps", "-eo", "args"], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("old", ["3.7.13", "2.7.18"])
+def test_a_python_that_is_too_old_is_refused(site: Site, rattler: Wheel, tmp_path: Path, old: str) -> None:
+    python = Wheel("python", old, make_package(tmp_path, "python", old, subdir="linux-64"))
+    out = " ".join(site.refuse("bare", [rattler, python], **PARAMETERS).split())
+    assert f"Python {old.rpartition('.')[0]} of the environment is too old: SifConda needs 3.8 or newer" in out
 
 
 def test_package_for_another_platform_is_refused(site: Site, channel: Channel, rattler: Wheel) -> None:

@@ -114,6 +114,27 @@ def test_only_a_module_is_made(module: str, syntax: str, configure: Callable[...
     assert "None" not in made.read_text()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [r"a\} ; exec touch here ; list \{", "a\\", r"\\} ; exec touch here ; list {", "} ; exec touch here ; list {"],
+)
+@pytest.mark.parametrize("name", ["description", "whatis", "usage", "homepage", "docurls"])
+def test_no_text_about_the_software_is_code_in_a_module_in_tcl(
+    name: str, text: str, configure: Callable[..., None], tmp_path: Path
+) -> None:
+    configure("--module-syntax=Tcl")
+    value = [text] if name in ("whatis", "docurls") else text
+    easyblock = make_easyblock("sifcontainer", tmp_path, "sources = ['demo.sif']\n%s = %r\n" % (name, value))
+    script = "proc unknown args {}\n%s\nModulesHelp\nputs stderr end\n" % easyblock.make_module_description()
+    done = subprocess.run(
+        ["tclsh"], input=script, cwd=str(tmp_path), stderr=subprocess.PIPE, stdout=subprocess.PIPE,
+        universal_newlines=True,
+    )  # fmt: skip
+    assert done.stderr.endswith("end\n")
+    assert not (tmp_path / "here").exists()
+    assert easyblock.cfg[name] == value
+
+
 @pytest.mark.parametrize("module", [name for name in INSTALLABLE if name.startswith("sif")])
 def test_no_module_is_made_without_an_image(module: str, configure: Callable[..., None], tmp_path: Path) -> None:
     configure(force=True, module_only=True)

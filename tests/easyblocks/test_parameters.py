@@ -94,6 +94,8 @@ def refusal(
         ("host_env", {"A B": "x"}, "is not the name of an environment variable"),
         ("host_env", {"AB\n": "x"}, "is not the name of an environment variable"),
         ("container_env", {"A": "two\nlines"}, "is not a text without line breaks"),
+        ("container_env", {"PATH": "/x"}, "'PATH' is not a variable to set: PATH in the container is"),
+        ("start_env", {"PREPEND_PATH": "/x"}, "'PREPEND_PATH' is not a variable to set"),
         ("container_env", {"A": 1}, "is not a text without line breaks"),
         ("start_env", {"CACHE": "$(id)"}, "is not a text in which $ begins $NAME, ${NAME}, ${NAME:-text} or ${NAME:+"),
         ("start_env", {"CACHE": "/tmp/${USER%x}"}, "is not a text in which $ begins"),

@@ -172,7 +172,8 @@ def test_every_user_can_read_whose_the_lock_is(path: Path, processes: List[Proce
     finally:
         os.umask(umask)
     assert holder_of(path).stat().st_mode & 0o777 == 0o644
-    assert holder_of(path).read_text() == "%d\n" % os.getpid()
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    assert holder_of(path).read_text() == "%d %s\n" % (os.getpid(), boot)
 
 
 @pytest.mark.parametrize("text", ["no number", "{}", "\x1b[31m", "-1", "1" * 100, "\udcff"])
@@ -206,6 +207,17 @@ def test_a_process_on_another_host_cannot_be_judged(path: Path, processes: List[
     expected = "a process on another may make the same installation; if none does, remove the lock"
     assert [process.lock.take() for process in processes] == [expected] * 3
     assert sorted(path.parent.iterdir()) == [path, holder_of(path, "another")]
+
+
+def test_a_process_of_another_host_with_the_same_name_cannot_be_judged(killed: Path, processes: List[Process]) -> None:
+    other = "17 0a0a0a0a-1b1b-2c2c-3d3d-4e4e4e4e4e4e\n"
+    holder_of(killed).write_text(other)
+    for process in processes:
+        obstacle = str(process.lock.take())
+        assert obstacle.startswith("process 17 of this host, before it was started anew, or of another host of its ")
+        assert obstacle.endswith("if it does not, remove the lock")
+    assert killed.is_dir()
+    assert holder_of(killed).read_text() == other
 
 
 def test_a_killed_process_on_this_host_does_not_excuse_one_on_another(killed: Path, processes: List[Process]) -> None:

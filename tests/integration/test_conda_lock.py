@@ -123,6 +123,41 @@ def test_the_first_channel_that_has_a_package_is_the_one(bench: CondaBench, smal
     assert files(bench.lock(named).lock) == {"shared": "shared-9.0-0.conda"}
 
 
+@pytest.mark.parametrize("package", ["shared >=9", "shared=9.0=0"])
+def test_a_package_is_never_taken_from_a_later_channel(
+    bench: CondaBench, small: Channel, tmp_path: Path, package: str
+) -> None:
+    make_package(tmp_path / "other", "shared", "9.0")
+    make_package(tmp_path / "other", "needy", depends=["shared >=9"])
+    make_package(tmp_path / "other", "only")
+    other = Channel(tmp_path / "other")
+    other.index()
+
+    def both(*packages: str) -> str:
+        return f"environment: {{channels: ['{small.url}', '{other.url}'], dependencies: {json.dumps(packages)}}}\n"
+
+    said = bench.refuse(both(package), ConflictError)
+    assert said == (
+        f"{package} (recipe.yml:5): the channel file://channel has shared, but nothing that fits (it has 1.0, 2.0), "
+        f"and file://other comes behind it: write file://other::{package} to take it from there, or put "
+        "file://other first"
+    )
+    assert files(bench.lock(both(f"{other.url}::{package}")).lock) == {"shared": "shared-9.0-0.conda"}
+    assert files(bench.lock(both("only")).lock) == {"only": "only-1.0-0.conda"}
+    assert "shared" in bench.refuse(both("needy"), ConflictError)
+
+
+def test_packages_of_pip_in_an_explicit_file_are_on_top(bench: CondaBench, channel: Channel) -> None:
+    (bench.folder / "index").mkdir()
+    wheel = make_wheel(bench.folder / "index", "mine")
+    with serve_wheels(wheel.path.parent) as index:
+        line = f"# pip mine @ {index.files_url}/{wheel.path.name}#sha256={wheel.sha256}\n"
+        (bench.folder / "e.txt").write_text(explicit(channel.package("python", "3.11.2")) + line)
+        assert files(bench.lock("environment: e.txt\n").lock) == {"python": PYTHON, "mine": wheel.path.name}
+        (bench.folder / "e.txt").write_text((bench.folder / "e.txt").read_text().replace(wheel.sha256, "a" * 64))
+        assert "mine" in bench.refuse("environment: e.txt\n")
+
+
 def test_packages_that_contradict_each_other_are_named_with_their_lines(bench: CondaBench, small: Channel) -> None:
     said = bench.refuse(inline(small.url, "left", "right"), ConflictError)
     assert said.startswith("packages conflict: ")
@@ -167,7 +202,8 @@ def test_packages_of_pip_on_top_are_refused_where_that_machine_is_not(foreign: C
     ("package", "end"),
     [
         ("nosuch", "have no nosuch (recipe.yml:8): is the name right?"),
-        ("shared >2", "have no shared >2 (recipe.yml:8); the newest versions are: 1.0, 2.0"),
+        ("shared >2", "have no shared >2 (recipe.yml:8); the newest are: 1.0, 2.0"),
+        ("shared=2.0=h9", "(recipe.yml:8); the newest are: 2.0=0"),
     ],
 )
 def test_a_package_that_is_not_there_is_named(bench: CondaBench, small: Channel, package: str, end: str) -> None:
@@ -410,6 +446,18 @@ def test_on_a_stack_python_is_that_of_the_base(make_bench: Callable[[str], Conda
     (bench.folder / "e.txt").write_text(explicit(channel.package("python", "3.12.1")))
     said = bench.refuse("environment: e.txt\nstack: true\n")
     assert said.startswith("e.txt:2: with `stack: true`, Python must be that of the base")
+
+
+def test_a_python_that_is_too_old_is_named_with_its_line(bench: CondaBench, tmp_path: Path) -> None:
+    channel = Channel(tmp_path / "pythons")
+    make_package(channel.path, "python", "3.7.13", subdir="linux-64")
+    make_package(channel.path, "old", depends=["python <3.8"])
+    channel.index()
+    reason = "Python 3.7.13 is too old: ebsif needs 3.8 or newer"
+    assert bench.refuse(inline(channel.url, "old", "python=3.7.13", pip="six")) == f"recipe.yml:9: {reason}"
+    assert bench.refuse(inline(channel.url, "old"), ConflictError) == reason
+    (bench.folder / "e.txt").write_text(explicit(channel.package("python", "3.7.13")))
+    assert bench.refuse("environment: e.txt\n") == f"e.txt:2: {reason}"
 
 
 def test_the_same_recipe_gives_the_same_bytes_without_a_network(

@@ -46,6 +46,17 @@ def test_each_package_knows_its_line(tmp_path: Path) -> None:
     assert [spec.number for spec in ask(tmp_path, inline(ENVIRONMENT)).specs] == [12, 13, 14]
 
 
+@pytest.mark.parametrize("more", ["platforms: [linux-64, osx-64]", "category: dev", "- pip:", "- pip: []"])
+def test_what_changes_nothing_is_passed_over(tmp_path: Path, more: str) -> None:
+    asked = ask(tmp_path, in_file(tmp_path, f"{LIST}{more}\n"))
+    assert (asked.names, asked.pip) == (["a"], ())
+
+
+@pytest.mark.parametrize("spec", ["own::a", "own/linux-64::a", "own:space:a", "a[channel=own]", 'a >=1[channel="own"]'])
+def test_the_channel_of_a_package_is_one_of_the_environment(tmp_path: Path, spec: str) -> None:
+    assert ask(tmp_path, inline(f"dependencies:\n- '{spec}'\n")).channels == ("own",)
+
+
 @pytest.mark.parametrize(("one", "other"), [("numpy=1.26", "numpy 1.26.*"), ("a>=1,<2", "A  >=1,<2")])
 def test_ways_to_write_the_same_are_the_same(tmp_path: Path, one: str, other: str) -> None:
     specs = ask(tmp_path, inline(f"channels: [x]\ndependencies: ['{one}', '{other}']")).specs
@@ -79,18 +90,33 @@ def test_what_does_not_go_together_in_a_recipe_is_named(tmp_path: Path, text: st
         ("dependencies: [a]\nchannels: [nodefaults]\n", "1: the environment names no channel"),
         ("chanels: [x]\ndependencies: [a]\n", "1: unknown key 'chanels': did you mean 'channels'?"),
         (LIST + "- pip: [b]\n  pips: [c]\n", "5: unknown key 'dependencies.1.pips': did you mean 'pip'?"),
-        (LIST + "- pip: b\n", "4: dependencies.1.pip: input should be a valid list"),
+        (LIST + "- pip: b\n", "4: dependencies.1.pip: this must be a list, with each item behind"),
+        (LIST + "- python: 3.10\n", "4: dependencies.1: a package and its version are one text: write `python"),
+        (LIST + "- sel(linux): x\n", "4: dependencies.1: 'sel(linux)' is a selector, and none is read: write out"),
+        (LIST + "- npm: [x]\n", "4: dependencies.1: 'npm' is no section that can be read: beside packages of conda"),
+        (LIST + "- -e .\n", "4: dependencies.1: this is no package of conda: what pip installs stands in"),
+        (LIST + "- git+https://x/y\n", "4: dependencies.1: this is no package of conda: what pip installs stands in a"),
+        (LIST + "- a {{ x }}\n", "4: 'a {{ x }}' is not a package of conda, as in 'ffmpeg >=7': templates are"),
+        ("name: {{ x }}\n" + LIST, "1: a key must be text, and templates such as {{ x }} are not read"),
+        ("channels: [x]\ndependencies:\n- pip: [six]\n", "2: packages of pip need a Python: add python to"),
+        ("channels: x\ndependencies: [a]\n", "1: channels: this must be a list"),
+        ("version: 6\nenvironments: {}\npackages: []\n", "1: this is a lock of pixi: `pixi workspace export conda-env"),
+        ("# platform: linux-64\na=1=b\nc-d=1.0=h_0\n", "2: this is a list by `conda list --export`: `conda env"),
         (LIST + "- b >>1\n", "4: 'b >>1' is not a package of conda, as in 'ffmpeg >=7'"),
         (LIST + "- a 1 b c\n", "4: 'a 1 b c' is not a package of conda"),
         (LIST + "- a*\n", "4: 'a*' is not a package of conda"),
         (LIST + "- https://x/a-1-0.conda\n", "4: dependencies.1: 'https://x/a-1-0.conda' names a file"),
-        ("channels: [x]\ndependencies: a\n", "2: dependencies: input should be a valid list"),
+        ("channels: [x]\ndependencies: a\n", "2: dependencies: this must be a list"),
         ("dependencies: [a]\nchannels:\n- defaults\n", "3: channels.0: 'defaults' stands for several channels"),
+        ("dependencies: [a]\nchannels: [local]\n", "2: channels.0: 'local' stands for a folder of whoever builds"),
+        ("dependencies: ['defaults::a']\n", "1: dependencies.0: 'defaults' stands for several channels"),
+        ("dependencies: ['a[channel=local]']\n", "1: dependencies.0: 'local' stands for a folder"),
         ("dependencies: [a]\nchannels: [../x]\n", "2: channels.0: '../x' is not a channel: a name such as conda-forge"),
         ("dependencies: [a]\nchannels: ['ftp://x/y']\n", "2: channels.0: 'ftp://x/y' is not a channel"),
         ("dependencies: [a]\nchannels: ['https://me:secret@x/y']\n", "2: channels.0: a channel must not hold a"),
         ("dependencies: [a]\nchannels: ['https://x/t/to-ken/y']\n", "2: channels.0: a channel must not hold a"),
         ("channels: [x]\ndependencies: [a]\nvariables: {A B: c}\n", "3: variables.A B: 'A B' is not the name of an"),
+        ("channels: [x]\ndependencies: [a]\nvariables: {PATH: /x}\n", "3: variables.PATH: 'PATH' is not a variable to"),
         ("channels: &x [x]\ndependencies: [a]\n", "1: anchors and aliases"),
         ("channels: [x]\ndependencies: [a]\nchannels: [y]\n", "3: the key 'channels' is there twice"),
         ("- a\n", "1: the file must hold keys with values"),

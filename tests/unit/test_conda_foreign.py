@@ -40,6 +40,16 @@ def test_an_explicit_file_lists_files(tmp_path: Path, digest: str) -> None:
     assert (asked.specs, asked.channels) == ((), ())
 
 
+def test_packages_of_pip_in_comments_of_an_explicit_file_are_left_to_pip(tmp_path: Path) -> None:
+    lines = (f"# pip six @ https://x/six-1.17.0-py2.py3-none-any.whl#sha256={SHA.upper()}", "# pip more==1.0", "# pip")
+    text = explicit(f"{URL}/noarch/old-3-0.tar.bz2#{SHA}", *lines, "# pipette is a comment")
+    asked = ask(tmp_path, in_file(tmp_path, text, "environment.txt"))
+    assert [(entry.text, entry.hashes, entry.number) for entry in asked.pip] == [
+        ("six @ https://x/six-1.17.0-py2.py3-none-any.whl", (f"sha256:{SHA}",), 4),
+        ("more==1.0", (), 5),
+    ]
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -44,6 +44,13 @@ def test_another_need_of_the_machine_is_named_with_the_remedy() -> None:
     assert said == "gpu 1.0 needs __cuda >=12.6, and for the base it is 12.4"
 
 
+def test_a_package_for_another_system_is_named() -> None:
+    needs = "mac 1.0 would require\n└─ {} *, for which no candidates were found.\n"
+    for name, system in (("__osx", "macOS"), ("__win", "Windows")):
+        said = str(unsolvable(needs.format(name), conda_request("mac"), VIRTUAL))
+        assert said == f"mac 1.0 is for {system}, and the base is Linux"
+
+
 def test_a_base_without_the_c_library_of_gnu_is_named() -> None:
     said = unsolvable(f"{LEAD}No candidates were found for __glibc >=2.17.\n", conda_request("a"), {})
     assert str(said) == "the environment needs glibc >=2.17, and the base has none"
@@ -61,7 +68,7 @@ def test_a_package_that_is_not_there_is_named_with_versions_or_platforms_that_ar
     spec = conda_request("tool >=9")
     there = str(no_candidates("tool", ">=20", spec, [str(number) for number in range(12)], [], "linux-64"))
     assert there.startswith("the channels (conda-forge) have no tool >=20 (environment.yml:4); ")
-    assert there.endswith("the newest versions are: 4, 5, 6, 7, 8, 9, 10, 11")
+    assert there.endswith("the newest are: 4, 5, 6, 7, 8, 9, 10, 11")
     elsewhere = str(no_candidates("tool", "*", spec, [], ["osx-64", "win-64"], "linux-64"))
     assert elsewhere == "tool (environment.yml:4) is only there for osx-64, win-64, and the base is linux-64"
     nowhere = str(no_candidates("tool", "*", spec, [], [], "linux-64"))

@@ -1,13 +1,17 @@
 """What is done with a conda environment once its packages are installed, so that it is the same everywhere."""
 
+import asyncio
 import importlib.util
 import json
 import subprocess
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from easybuild.easyblocks.generic._siftext import files_path
+
+from tests.support.conda_packages import make_package
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +85,39 @@ def test_files_that_came_too_late_are_named_and_removed(conda_py: ModuleType, tm
     write(tmp_path / "__clobbers__/second/share/both.txt", "second")
     assert conda_py.clobbered_files(tmp_path) == ["share/both.txt"]
     assert [path.name for path in tmp_path.iterdir()] == ["share"]
+
+
+def install(conda_py: ModuleType, folder: Path, *contents: dict[str, Any]) -> Path:
+    """Install packages a, b, … into an environment in a folder; return that."""
+    names = [chr(ord("a") + number) for number in range(len(contents))]
+    channel = folder / "channel"
+    packages = [make_package(channel, name, **content) for name, content in zip(names, contents, strict=True)]
+    prefix = folder / "layer/conda/envs/demo"
+    prefix.parent.mkdir(parents=True)
+    request = {
+        "prefix": str(prefix),
+        "target_prefix": "/user-software/conda/envs/demo",
+        "cache": str(folder / "cache"),
+        "packages": [{"path": str(path), "url": None} for path in packages],
+    }
+    asyncio.run(conda_py.install(request))
+    return prefix
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        ({"links": {"lib64": "lib"}}, {"files": {"lib64/b": "b"}}, "lib64 of the conda package a-1.0-0.conda is no "),
+        ({"files": {"x/y/z": "z"}}, {"files": {"x": "x"}}, "x of the conda package b-1.0-0.conda is no folder, and a-"),
+    ],
+)
+def test_a_file_that_would_be_lost_is_named(
+    conda_py: ModuleType, tmp_path: Path, one: dict[str, Any], other: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(conda_py.PackageError, match=f"^{message}"):
+        install(conda_py, tmp_path, one, other)
+
+
+def test_packages_may_share_a_folder(conda_py: ModuleType, tmp_path: Path) -> None:
+    prefix = install(conda_py, tmp_path, {"files": {"share/a": "a"}}, {"files": {"share/b": "b"}})
+    assert {path.name for path in (prefix / "share").iterdir()} == {"a", "b"}

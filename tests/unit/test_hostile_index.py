@@ -22,7 +22,10 @@ from ebsif.errors import EbsifError
 from ebsif.lock.model import PIP, LockedFile
 from ebsif.lock.pip import elsewhere, pip
 from ebsif.lock.pip.network import network_environment
+from ebsif.lock.pip.request import PipRequest
+from ebsif.lock.pip.resolve import _constraints
 from ebsif.lock.staging import taken
+from ebsif.lock.target import Installed, Target
 from tests.support.generator import contents
 from tests.support.index import Answer, answering, serve
 from tests.support.manifests import freeze, make_manifest
@@ -193,7 +196,14 @@ def test_a_netrc_is_handed_on_for_its_user_alone(desk: Path) -> None:
         f"allow_source: ['x']\npyproject: {{file: pyproject.toml}} # x @ https://me:{SECRET}@example.org/x-1.0-py3-none-any.whl",
         f"layer: conda\nenvironment: {{dependencies: ['https://example.org/t/{SECRET}/chan::zlib']}}",
         f"layer: conda\nenvironment: {{dependencies: ['t/{SECRET}/chan::zlib']}}",
+        f"layer: conda\nenvironment: {{dependencies: ['t/{SECRET}/chan:space:zlib']}}",
+        f"layer: conda\nenvironment: {{dependencies: ['zlib[channel=t/{SECRET}/chan]']}}",
+        f"layer: conda\nenvironment: {{dependencies: ['t/{SECRET}/chan::zlib[channel=chan]']}}",
+        f"layer: conda\nenvironment: {{dependencies: ['https://example.org/chan?token={SECRET}::zlib']}}",
+        f"layer: conda\nenvironment: {{dependencies: ['zlib[url=\"https://me:{SECRET}@example.org/zlib-1-0.conda\"]']}}",
         f"layer: conda\nenvironment: {{channels: ['https://me:{SECRET}@example.org/c'], dependencies: [zlib]}}",
+        f"layer: conda\nenvironment: {{channels: ['ftp://me:{SECRET}@example.org/c'], dependencies: [zlib]}}",
+        f"layer: conda\nenvironment: r.txt # @EXPLICIT\nhttps://example.org/zlib-1-0.conda?t={SECRET}#{'a' * 64}",
     ],
 )
 def test_a_secret_in_an_address_is_refused_and_not_repeated(
@@ -224,6 +234,16 @@ def test_an_ordinary_address_is_no_secret(url: str) -> None:
 
 
 # --- answers ---
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["--index-url=http://127.0.0.1:9", "six --index-url http://x", "six\u2028--pre", "six\x85--pre", "six\n--pre", ""],
+)
+def test_a_name_that_no_package_can_have_is_nothing_for_pip_to_read(name: str) -> None:
+    packages = (Installed(name, "1.0"), Installed("six", "1.0"))
+    target = Target(None, "/usr/bin/python", "Python", packages)
+    assert _constraints(PipRequest(()), target) == {"six": "six==1.0"}
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from ebsif.base.inspect import inspect_image
 from ebsif.base.manifest import Manifest
+from ebsif.cli import main
 from ebsif.console import Console
 from ebsif.errors import EbsifError
 from ebsif.runtime import Inside, Runtime
@@ -30,12 +31,14 @@ class Container(Runtime):
     python: Any = field(default_factory=dict)
     facts: str = "machine=x86_64\n"
     labels: str = "{}"
+    starts: list[Inside | None] = field(default_factory=list)
 
     def run(
         self, image: Path, command: Sequence[str], inside: Inside | None = None
     ) -> "subprocess.CompletedProcess[str]":
         """Answer as a container of the image would."""
         words = " ".join(command)
+        self.starts.append(inside)
         answers = {
             "layer.py": self.python if isinstance(self.python, str) else json.dumps({**PYTHON, **self.python}),
             "probe.sh": self.facts,
@@ -48,6 +51,14 @@ class Container(Runtime):
 
 def inspected(folder: Path, **said: Any) -> Manifest:
     return inspect_image(freeze(folder, make_manifest()), Container(**said), Console())
+
+
+def test_an_image_sees_nothing_of_the_machine_while_it_is_inspected(tmp_path: Path) -> None:
+    starts: list[Inside | None] = []
+    inspected(tmp_path, starts=starts)
+    assert len(starts) > 5
+    assert {inside.scratch is not None for inside in starts if inside} == {True}
+    assert None not in starts
 
 
 def test_commands_of_odd_names_are_left_out_with_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,3 +101,27 @@ def test_what_nobody_can_make_sense_of_is_told_in_a_sentence(
 ) -> None:
     with pytest.raises(EbsifError, match=message):
         inspected(tmp_path, **said)
+
+
+@pytest.mark.parametrize("command", ["check", "sbom"])
+def test_reading_an_easyconfig_starts_no_image(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = freeze(tmp_path, make_manifest(file="x.sif"))
+    image.with_name("x.sif.manifest.json").unlink()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    runtime = tmp_path / "bin" / "apptainer"
+    runtime.parent.mkdir()
+    runtime.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    runtime.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{runtime.parent}:/usr/bin:/bin")
+    easyconfig = tmp_path / "x.eb"
+    easyconfig.write_text(
+        "easyblock = 'SifContainer'\nname = 'X'\nversion = '1'\nhomepage = 'https://example.org'\n"
+        "description = 'An image'\ntoolchain = SYSTEM\nsources = ['x.sif']\nmoduleclass = 'ai'\n"
+    )
+    more = ["-o", str(tmp_path / "bom.json")] if command == "sbom" else []
+    assert main([command, str(easyconfig), *more]) == 0
+    told = capsys.readouterr()
+    assert "nobody has looked into " in told.out + told.err
+    assert not (tmp_path / "started").exists()

@@ -41,6 +41,22 @@ def test_a_mirror_is_handed_on_and_further_indexes_are_not(config: Path, tmp_pat
     assert not {"PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_CONSTRAINT"} & set(env)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "index-url = https://me:secret@x\n",
+        "[global]\nindex-url = x\n[glo secret\n",
+        b"\xff\xfe",
+        "[global]\ntimeout = abc\n",
+    ],
+)
+def test_settings_that_pip_cannot_read_are_an_error(config: Path, tmp_path: Path, text: str | bytes) -> None:
+    config.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(EbsifError, match=r"^pip cannot read its settings on this machine, .*: correct them$") as caught:
+        network_environment(tmp_path, INSIDE)
+    assert "secret" not in str(caught.value)
+
+
 def test_several_trusted_hosts_arrive_as_one_variable(config: Path, tmp_path: Path) -> None:
     config.write_text("[install]\ntrusted-host =\n    one.example\n    two.example\n")
     assert network_environment(tmp_path, INSIDE)["PIP_TRUSTED_HOST"] == "one.example two.example"

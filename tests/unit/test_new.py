@@ -180,6 +180,13 @@ def test_an_exported_environment_with_an_error_is_refused_with_its_line(
     assert "exported.yml:11: unknown key 'more'" in failure(capsys, *words)
 
 
+def test_a_lock_is_not_copied_into_a_recipe(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["Demo", "--version", "1.0", "--base", bare.name, "--from-env", "lock"]
+    for text in ("version: 1\nmetadata: {}\npackage: []\n", f"@EXPLICIT\nhttps://x/noarch/a-1-0.conda#{'a' * 64}\n"):
+        Path("lock").write_text(text)
+        assert "lock:1: this is a lock: name it with `-f`" in failure(capsys, *words)
+
+
 def test_packages_on_a_base_without_python_are_an_error(bare: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = failure(capsys, "rocm", "--base", bare.name, "numpy")
     assert "demo-rocm-rocm-6.2.4.sif has no Python that packages could be added to: take another base" in message
@@ -202,6 +209,7 @@ def test_a_version_that_nothing_tells_must_be_given(image: Path, capsys: pytest.
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["", "--version", "1"], "the command line: name: '' is not a name for EasyBuild"),
         (["Py Torch", "--version", "1"], "the command line: name: 'Py Torch' is not a name for EasyBuild"),
         (["PyTorch", "--version", "2/1"], "the command line: version: '2/1' is not a version"),
         (["PyTorch", "--date", "20251301"], "the command line: date: '20251301' is not a date"),

@@ -62,7 +62,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
     ("old", "new", "message"),
     [
         ("site:", "pakages: []\nsite:", "recipe.yml:3: unknown key 'pakages': did you mean 'packages'?"),
-        ("site:", "packages: numpy\nsite:", "recipe.yml:3: packages: input should be a valid list"),
+        ("site:", "packages: numpy\nsite:", "recipe.yml:3: packages: this must be a list"),
         ("site:", "verify_base: often\nsite:", "recipe.yml:3: verify_base: input should be a valid boolean"),
         ("site: local", "site: mahti", "there is no site 'mahti': known are local, lumi"),
         (IMAGE, "none.sif", "recipe.yml:4: there is no image none.sif (looked for beside the recipe and in "),
@@ -75,7 +75,9 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         ("site:", "name: Other\nsite:", "recipe.yml:3: the key 'name' is there twice"),
         ("site:", "commands: ['a;b']\nsite:", "recipe.yml:3: commands.0: 'a;b' is not the name of a command"),
         ("site:", "variant: '%(x)s'\nsite:", "recipe.yml:3: variant: '%(x)s' is not a part of a name"),
+        ("site:", "container_env: {PATH: /x}\nsite:", "recipe.yml:3: container_env.PATH: 'PATH' is not a variable"),
         ("site:", 'container_env: {A: "1\\n2"}\nsite:', "recipe.yml:3: container_env.A: '1\\n2' has a line break"),
+        ("site:", "packages: ['x @ https://[x/a.whl']\nsite:", "recipe.yml:3: the address of a package is no URL"),
         ("site:", "packages: [numpy 2]\nsite:", "recipe.yml:3: 'numpy 2' is not a package with a version"),
         ("site:", "requirements: [none.txt]\nsite:", "recipe.yml:3: there is no file none.txt"),
         ("site:", "start_folders: [CACHE]\nsite:", "start_folders: CACHE is not in start_env of the recipe, nor"),

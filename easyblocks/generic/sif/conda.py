@@ -23,8 +23,8 @@ ACTIVATE = Path(__file__).with_name('conda-activate.sh')
 # What a package may bring to be run when it is installed: afterwards, and before.
 POST_LINK, PRE_LINK = 'bin/.%s-post-link.sh', 'bin/.%s-pre-link.sh'
 
-# How conda runs them: in the activated environment. The first argument is what activates it.
-LINK_SCRIPT = 'source "$1" "$2" && exec bash "$3"'
+# How conda runs them: in the activated environment, beside its commands. The first argument is what activates it.
+LINK_SCRIPT = 'source "$1" "$2" && cd -- "${3%/*}" && exec bash "$3"'
 
 # What the installer itself writes into an environment, and would write elsewhere if a package had a link there.
 INSTALLERS_OWN = re.compile(r'conda-meta(/history|/[^/]*\.json)?')
@@ -109,6 +109,9 @@ async def install(request: dict[str, Any]) -> dict[str, Any]:
 
     What packages bring to be run afterwards is for the container: a command for each.
     """
+    # By what they list: which one wins differs from one installation to the next.
+    refuse_contradictions({Path(package['path']).name: listed_paths(package['path'])
+                           for package in request['packages']})
     from rattler import install as rattler_install
     from rattler.exceptions import InstallerError
     prefix, target_prefix = Path(request['prefix']), Path(request['target_prefix'])
@@ -182,6 +185,27 @@ def clobbered_files(prefix: Path) -> list[str]:
     if names:
         shutil.rmtree(aside)
     return sorted(names)
+
+
+def listed_paths(path: str) -> list[str]:
+    """Paths of all files and links that a package brings; none for one of the time before packages listed them."""
+    from rattler.exceptions import ExtractError
+    from rattler.package import PathsJson
+    try:
+        entries = PathsJson.from_package_archive(Path(path)).paths
+    except ExtractError:
+        return []
+    return [str(entry.relative_path) for entry in entries if not entry.path_type.directory]
+
+
+def refuse_contradictions(packages: dict[str, list[str]]) -> None:
+    """Refuse packages of which one has a file or a link where another one has a folder: only one can be there."""
+    owners = {path: package for package, paths in packages.items() for path in paths}
+    for path, package in owners.items():
+        for folder in map(str, Path(path).parents):
+            if folder in owners:
+                raise PackageError("%s of the conda package %s is no folder, and %s brings %s: not both can be there, "
+                                   "so leave one of them out" % (folder, owners[folder], package, path))
 
 
 def installed_commands(prefix: Path, installed: dict[str, Any]) -> list[str]:

@@ -159,6 +159,8 @@ set libraries [sif_before ${prefix}ENV_LD_LIBRARY_PATH]
 if {$libraries eq ""} { set libraries [sif_before SINGULARITYENV_LD_LIBRARY_PATH] }
 foreach entry $container_env {
     lassign [list [lindex $entry 0] [lindex $entry $form]] variable value
+    # Lmod cuts off blanks at the end of what a module in Tcl sets. This is nothing, whatever PWD is.
+    if {$form == 1 && [string index $value end] eq " "} { append value {${PWD:+}} }
     if {$variable eq "LD_LIBRARY_PATH" && $library_path ne ""} { set libraries $value } else { sif_setenv ${prefix}ENV_$variable $value }
 }
 # Before the libraries that activating sets, or else the user, or else the image, which the runtime looks up there.

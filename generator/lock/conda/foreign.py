@@ -1,7 +1,6 @@
 """Reading environments that other tools have locked: ``conda-lock.yml`` and @EXPLICIT files."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from ebsif.document import Document
 from ebsif.errors import EbsifError, InputError
 from ebsif.lock.model import LockedFile, file_name
 from ebsif.lock.pip.line import Entry
-from ebsif.values import NO_SECRET, holds_secret
+from ebsif.values import NO_SECRET, reveals_secret
 
 # A lock for several platforms lists thousands of packages.
 MAXIMUM_SIZE = 20_000_000
@@ -19,6 +18,8 @@ MAXIMUM_SIZE = 20_000_000
 NOARCH = "noarch"
 # The last folder of a URL, if it is that of a platform: linux-64, osx-arm64, noarch.
 _PLATFORM = re.compile(rf"{NOARCH}|(linux|osx|win|emscripten|wasi|zos|freebsd)-[a-z0-9]+")
+# How conda-lock writes packages of pip: for itself, since conda takes them for comments.
+_PIP = re.compile(r"# pip (?P<text>\S.*?)(#sha256=(?P<sha256>[0-9a-fA-F]{64}))?")
 _SHA256 = re.compile(r"(?:sha256:)?(?P<sha256>[0-9a-fA-F]{64})")
 
 
@@ -49,22 +50,30 @@ def is_conda_lock(written: Document) -> bool:
     return isinstance(written.data, dict) and {"package", "metadata"} <= set(written.data)
 
 
-def read_explicit(text: str, path: Path, platform: str | None) -> Iterator[Pinned]:
-    """Yield the files that an @EXPLICIT file names, each line a URL with ``#`` and its SHA256.
+def read_explicit(text: str, path: Path, platform: str | None) -> tuple[list[Pinned], list[Entry]]:
+    """Return the files of conda that an @EXPLICIT file names, and what it leaves to pip.
+
+    Each line is a URL with ``#`` and its SHA256; a package of pip stands in a comment that begins with ``# pip``.
 
     Raises
     ------
     InputError
         With the line, for a file without SHA256, or for another platform.
     """
+    pinned, pip = [], []
     for number, line in enumerate(text.splitlines(), 1):
         word = line.strip()
+        wanted = _PIP.fullmatch(word)
+        if wanted:
+            hashes = (f"sha256:{wanted['sha256'].lower()}",) if wanted["sha256"] else ()
+            pip.append(Entry(wanted["text"], path, number, hashes))
         if not word or word == "@EXPLICIT" or word.startswith("#"):
             continue
         url, _, digest = word.partition("#")
         match = _SHA256.fullmatch(digest)
-        remedy = "`conda list --explicit --sha256` writes them"
-        yield _pinned(url, match["sha256"].lower() if match else None, remedy, platform, path, number)
+        remedy = "`conda list --explicit --sha256` writes them; of pixi, take `pixi workspace export conda-environment`"
+        pinned.append(_pinned(url, match["sha256"].lower() if match else None, remedy, platform, path, number))
+    return pinned, pip
 
 
 def read_conda_lock(written: Document, platform: str | None) -> tuple[list[Pinned], list[Entry]]:
@@ -125,7 +134,7 @@ def _pinned(
     stem = re.fullmatch(r"(?P<name>.+)-(?P<version>[^-]+)-[^-]+\.(conda|tar\.bz2)", filename)
     if parts.scheme not in ("https", "http", "file") or not stem:
         raise error(f"{url!r} is not the URL of a package of conda, as in https://…/linux-64/name-1.0-0.conda")
-    if holds_secret(url):
+    if reveals_secret(url):
         raise error(f"a URL {NO_SECRET}")
     if sha256 is None:
         raise error(f"{filename} has no SHA256, so that it cannot be locked: {remedy}")

@@ -11,6 +11,7 @@ _NONE = re.compile(r"No candidates were found for (?P<name>[^\s.]\S*) (?P<versio
 _NEEDED = re.compile(
     r"(?P<who>[\w.-]+ [^\n]+?) would require\n[^\w\n]*(?P<name>__\w+) (?P<version>[^\n]+?), for which no candidates"
 )
+_OTHER_SYSTEMS = {"__win": "Windows", "__osx": "macOS"}
 _LINES = 12
 _KNOWN_VERSIONS = 8  # that a message lists
 
@@ -29,7 +30,7 @@ def no_candidates(
     Parameters
     ----------
     versions
-        The versions that they have of it, the newest last.
+        The versions that they have of it, or the builds of the version that is asked for, the newest last.
     elsewhere
         The other platforms that they have it for.
     """
@@ -39,10 +40,33 @@ def no_candidates(
     where = f"the channels ({', '.join(request.channels)})"
     if versions:
         listed = ", ".join(versions[-_KNOWN_VERSIONS:])
-        return ConflictError(f"{where} have no {what}{place}; the newest versions are: {listed}")
+        return ConflictError(f"{where} have no {what}{place}; the newest are: {listed}")
     if elsewhere:
         return ConflictError(f"{what}{place} is only there for {', '.join(elsewhere)}, and the base is {platform}")
     return ConflictError(f"{where} have no {what}{place}: is the name right?")
+
+
+def only_elsewhere(
+    name: str, request: CondaRequest, first: int, versions: Sequence[str], rank: int
+) -> ConflictError:
+    """Return an error about a package of which the first channel that has it has nothing that fits.
+
+    Parameters
+    ----------
+    first, rank
+        The numbers of that channel and of the one that has something.
+    versions
+        The versions that the first one has, the newest last.
+    """
+    specs = [spec for spec in request.specs if spec.name == name]
+    what = places(specs) if specs else name
+    one, other = request.channels[first], request.channels[rank]
+    listed = ", ".join(versions[-_KNOWN_VERSIONS:])
+    return ConflictError(
+        f"{what}: the channel {one} has {name}, but nothing that fits (it has {listed}), "
+        f"and {other} comes behind it: write {other}::{specs[0].text if specs else name} to take it from there, or put "
+        f"{other} first"
+    )
 
 
 def unsolvable(explanation: str, request: CondaRequest, virtual: Mapping[str, tuple[str, str]]) -> ConflictError:
@@ -67,6 +91,8 @@ def of_machine(who: str, requirement: str, virtual: Mapping[str, tuple[str, str]
 
 
 def _of_machine(who: str, name: str, version: str, virtual: Mapping[str, tuple[str, str]]) -> str:
+    if name in _OTHER_SYSTEMS:
+        return f"{who} is for {_OTHER_SYSTEMS[name]}, and the base is Linux"
     what = {"__glibc": "glibc", "__linux": "Linux"}.get(name, name)
     needs = f"{who} needs {what}" + ("" if version == "*" else f" {version}")
     has = " ".join(part for part in virtual.get(name, ()) if part != "0")

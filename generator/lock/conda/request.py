@@ -13,11 +13,12 @@ from ebsif.base.manifest import Manifest
 from ebsif.document import Document, Location
 from ebsif.errors import InputError
 from ebsif.files import read_text
-from ebsif.lock.conda.environment import NODEFAULTS, CondaEnvironment, PipSection
+from ebsif.lock.conda.environment import NODEFAULTS, CondaEnvironment, PipSection, read_environment
 from ebsif.lock.conda.foreign import MAXIMUM_SIZE, Pinned, is_conda_lock, is_explicit, read_conda_lock, read_explicit
 from ebsif.lock.conda.virtual import virtual_packages
 from ebsif.lock.pip.line import Entry
 from ebsif.recipe import Recipe
+from ebsif.values import channels_of
 
 
 @dataclass(frozen=True)
@@ -135,16 +136,20 @@ def _environment(recipe: Recipe, written: Document, platform: str | None) -> Con
         raise written.error(("environment",), f"there is no file {path}")
     text = read_text(path, MAXIMUM_SIZE)
     if is_explicit(text):
-        return CondaRequest(pinned=tuple(read_explicit(text, path, platform)))
+        pinned, pip = read_explicit(text, path, platform)
+        return CondaRequest(pinned=tuple(pinned), pip=tuple(pip))
     content = document.parse(text, path)
     if is_conda_lock(content):
         pinned, pip = read_conda_lock(content, platform)
         return CondaRequest(pinned=tuple(pinned), pip=tuple(pip))
-    return _of_environment(document.validate(CondaEnvironment, content), content, ())
+    return _of_environment(*read_environment(text, path), ())
 
 
 def _of_environment(environment: CondaEnvironment, written: Document, inside: Location) -> CondaRequest:
     specs = list(_specs(environment, written, (*inside, "dependencies")))
+    if not specs and any(isinstance(item, PipSection) and item.pip for item in environment.dependencies):
+        message = "packages of pip need a Python: add python to `dependencies`"
+        raise written.error((*inside, "dependencies"), message)
     if not specs:
         raise written.error((*inside, "dependencies"), "the environment names no package: list them in `dependencies`")
     channels = [channel for channel in environment.channels if channel != NODEFAULTS]
@@ -169,14 +174,15 @@ def _specs(
             if len((spec.build or "").split()) > 1:
                 raise InvalidMatchSpecError(f"a build is one word, and not {spec.build!r}")
         except InvalidMatchSpecError as error:
-            message = f"{text!r} is not a package of conda, as in 'ffmpeg >=7': {error}"
+            reason = "templates are not read: write it out" if "{{" in text else str(error)
+            message = f"{text!r} is not a package of conda, as in 'ffmpeg >=7': {reason}"
             raise written.error((*inside, at), message) from error
-        channel = text.partition("::")[0].strip() if "::" in text else None
-        yield Spec(text, written.path, written.line((*inside, at)), name, canonical), _without_subdir(channel, spec)
+        channel = _without_subdir(next(reversed(channels_of(text)), None), spec)
+        yield Spec(text, written.path, written.line((*inside, at)), name, canonical), channel
 
 
 def _without_subdir(channel: str | None, spec: rattler.MatchSpec) -> str | None:
-    return channel.removesuffix(f"/{spec.subdir}") if channel and spec.subdir else channel
+    return channel.rstrip("/").removesuffix(f"/{spec.subdir}") if channel and spec.subdir else channel
 
 
 def _pip(environment: CondaEnvironment, written: Document, inside: Location) -> Iterator[Entry]:

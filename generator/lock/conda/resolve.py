@@ -7,7 +7,8 @@ from pathlib import Path
 from ebsif.base.image import Base
 from ebsif.base.manifest import Manifest
 from ebsif.console import Console
-from ebsif.inside.packages import conda_platform
+from ebsif.errors import ConflictError, EbsifError, InputError
+from ebsif.inside.packages import MINIMUM_PYTHON, conda_platform, python_minor
 from ebsif.lock.conda.download import download
 from ebsif.lock.conda.packages import checked
 from ebsif.lock.conda.prefix import has_python, installed
@@ -101,17 +102,29 @@ def _environment(
         return files
     with console.waiting("solving the environment"):
         files = asyncio.run(Solver(request, platform, virtual).solve(kept, python))
+    _check_python(files, request, python)
     download(files, folder, console)
     return files
 
 
-def _check_python(files: Sequence[LockedFile], request: CondaRequest, python: str | None) -> None:
-    """Refuse another Python than that of the base below, if there is one."""
-    for file in files:
-        if python and file.name == "python" and file.version.split(".")[:2] != python.split("."):
-            place = next(pinned for pinned in request.pinned if pinned.file.filename == file.filename)
-            what = f"the base has {python}, and this is {file.version}"
-            raise error_at(place, f"with `stack: true`, Python must be that of the base: {what}")
+def _check_python(files: Sequence[LockedFile], request: CondaRequest, below: str | None) -> None:
+    """Refuse a Python that is too old, or another one than that of the base below, if there is one."""
+    for file in (file for file in files if file.name == "python"):
+        oldest, found = ".".join(map(str, MINIMUM_PYTHON)), python_minor(file.version)
+        if found < MINIMUM_PYTHON:
+            raise _error_about(file, request, f"Python {file.version} is too old: ebsif needs {oldest} or newer")
+        if below and found != python_minor(below):
+            what = f"the base has {below}, and this is {file.version}"
+            raise _error_about(file, request, f"with `stack: true`, Python must be that of the base: {what}")
+
+
+def _error_about(file: LockedFile, request: CondaRequest, message: str) -> EbsifError:
+    """Return an error about a file of the environment, where somebody has asked for it or locked it."""
+    locked = [pinned for pinned in request.pinned if pinned.file.filename == file.filename]
+    asked = [spec for spec in request.specs if spec.name == file.name]
+    if locked:
+        return error_at(locked[0], message)
+    return InputError(asked[0].path, [(asked[0].number, message)]) if asked else ConflictError(message)
 
 
 def _kept(previous: Lock | None, upgrade: Sequence[str]) -> list[LockedFile]:

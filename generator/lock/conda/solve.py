@@ -12,10 +12,10 @@ from ebsif.errors import ConflictError, EbsifError
 from ebsif.files import make_cache, size_of
 from ebsif.lock.conda.channel import AT_ONCE, client, going_on
 from ebsif.lock.conda.foreign import NOARCH
-from ebsif.lock.conda.messages import missing_name, no_candidates, unreachable, unsolvable
+from ebsif.lock.conda.messages import missing_name, no_candidates, only_elsewhere, unreachable, unsolvable
 from ebsif.lock.conda.request import CondaRequest
 from ebsif.lock.model import LockedFile, file_name
-from ebsif.values import NO_SECRET, holds_secret
+from ebsif.values import NO_SECRET, channels_of, holds_secret
 
 T = TypeVar("T")
 _SCHEMES = {"https", "http"}
@@ -56,13 +56,14 @@ class Solver:
         Raises
         ------
         ConflictError
-            When no packages fit together on the base.
+            When no packages fit together on the base, each from the first channel that has it.
         EbsifError
             When a channel cannot be used, or does not tell the SHA256 of a file.
         """
         try:
             locked = await self._records(kept) if kept else []
             found = await self._solve(locked, [f"python {python}.*"] if python else [])
+            await self._check_channels(found)
         except SolverError as error:
             if python and await self._is_solvable():
                 raise _other_python(python, self._request) from error
@@ -90,6 +91,26 @@ class Solver:
             constraints=constraints,
         )
         return await self._going_on(solution)
+
+    async def _check_channels(self, found: Sequence[rattler.RepoDataRecord]) -> None:
+        """Refuse a package that does not come from the first channel that has it, unless its channel was asked for.
+
+        The solver sees only what fits a request: a channel that has nothing which fits seems not to have the package.
+        """
+        ranks = {_place(rattler.Channel(name).base_url): rank for rank, name in enumerate(self._request.channels)}
+        free = {spec.name for spec in self._request.specs if channels_of(spec.text)}
+        taken = {record.name.normalized: record for record in found if record.name.normalized not in free}
+        if len(ranks) == 1:
+            return
+        there: dict[str, dict[int, set[rattler.Version]]] = {}
+        for record in await self._query(sorted(taken), [self._platform, NOARCH]):
+            ranked = there.setdefault(record.name.normalized, {})
+            ranked.setdefault(ranks[_place(record.channel)], set()).add(record.version)
+        for name, ranked in sorted(there.items()):
+            first, rank = min(ranked), ranks[_place(taken[name].channel)]
+            if first < rank:
+                versions = list(map(str, sorted(ranked[first])))
+                raise only_elsewhere(name, self._request, first, versions, rank)
 
     async def _records(self, files: Collection[LockedFile]) -> list[rattler.RepoDataRecord]:
         """Return the records of files, as far as the channels still have them."""
@@ -121,8 +142,12 @@ class Solver:
         name, version = missing
         there = await self._query([name], [self._platform, NOARCH])
         versions = sorted({record.version for record in there})
+        wanted, _, build = version.partition(" ")
+        builds = [record for record in there if build and rattler.MatchSpec(f"{name} {wanted}").matches(record)]
         elsewhere = [] if there else await self._elsewhere(name)
-        return no_candidates(name, version, self._request, list(map(str, versions)), elsewhere, self._platform)
+        builds.sort(key=lambda record: record.build_number)
+        known = [f"{record.version}={record.build}" for record in builds] or list(map(str, versions))
+        return no_candidates(name, version, self._request, known, elsewhere, self._platform)
 
     async def _elsewhere(self, name: str) -> list[str]:
         """Return the other platforms for which the channels have a package."""
@@ -157,6 +182,11 @@ def locked_file(record: rattler.RepoDataRecord) -> LockedFile:
             "keeps the channel adds it by indexing it again (`rattler-index` or `conda index`)"
         )
     return LockedFile(record.name.normalized, str(record.version), filename, sha256, folder)
+
+
+def _place(channel: str | None) -> str:
+    """Return the address of a channel as it is compared."""
+    return (channel or "").rstrip("/")
 
 
 def _sha256(record: rattler.RepoDataRecord) -> str | None:

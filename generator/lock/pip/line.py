@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -73,10 +74,14 @@ def named_line(text: str, path: Path, number: int | None) -> Line:
 
 
 def check_url(url: str, line: Line) -> None:
-    """Refuse the URL of a version control system, and one with a secret."""
+    """Refuse what is no URL, the URL of a version control system, and one with a secret."""
     if url.startswith(("git+", "hg+", "svn+", "bzr+")):
         raise line.error(
             f"{url} names a version control system, which has no file with a SHA256: build a wheel, and name that"
         )
+    try:
+        urlsplit(url)
+    except ValueError as error:
+        raise line.error(f"the address of {line.name or 'a package'} is no URL: {error}") from error
     if holds_secret(url):
         raise line.error(f"the address of {line.name or 'a package'} {NO_SECRET}")

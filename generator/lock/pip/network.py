@@ -80,6 +80,13 @@ def _ask_pip(environment: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     done = subprocess.run(
         words, env=dict(environment), capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
     )
+    if done.returncode != 0:
+        # Not all that it says: it quotes lines, in which there may be passwords.
+        reason = (done.stderr.strip() or f"status {done.returncode}").splitlines()[0]
+        raise EbsifError(
+            f"pip cannot read its settings on this machine, from which ebsif takes index, proxy and certificates: "
+            f"{reason} (`{' '.join(words)}` says more): correct them"
+        )
     found: dict[str, dict[str, str]] = {"global": {}, "install": {}, ":env:": {}}
     for line in done.stdout.splitlines():
         match = re.fullmatch(r"(global|install|:env:)\.([a-z-]+)=(['\"].*)", line)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from packaging.utils import canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from ebsif.base.image import Base
@@ -21,7 +21,7 @@ from ebsif.lock.pip.pip import Pip
 from ebsif.lock.pip.place import pip_on
 from ebsif.lock.pip.report import Report, from_base, listed_at, locked_files
 from ebsif.lock.pip.request import PipRequest
-from ebsif.lock.target import BASE, Target, target_of
+from ebsif.lock.target import BASE, Installed, Target, target_of
 from ebsif.lock.tools import provide
 from ebsif.runtime import Runtime
 
@@ -137,16 +137,17 @@ def _constraints(request: PipRequest, target: Target) -> dict[str, str]:
     found: dict[str, str] = {}
     for package in target.packages:
         free = package.key == PIP.key or (package.owner == BASE and package.key in request.allow_base_packages)
-        if not free and _is_version(package.version):
+        if not free and _can_be_pinned(package):
             found.setdefault(package.key, f"{package.name}=={package.version}")
     return found
 
 
-def _is_version(text: str) -> bool:
-    """Tell whether pip can compare a version; old packages have others too."""
+def _can_be_pinned(package: Installed) -> bool:
+    """Tell whether pip can compare a package that is there; old ones have other versions, and odd ones other names."""
     try:
-        Version(text)
-    except InvalidVersion:
+        canonicalize_name(package.name, validate=True)
+        Version(package.version)
+    except (InvalidName, InvalidVersion):
         return False
     return True
 
