@@ -31,8 +31,8 @@ _OLDEST_REQUIREMENTS = ("hypothesis==6.31.6", "pytest==7.0.1")
 _SHARED = ("easybuild", "easybuild_*-info", "ebsif", "ebsif-*-info")
 _UNIT_TESTS = "tests/unit"
 _EASYBLOCK_TESTS = "tests/easyblocks"
-# Tests of what no other Python runs: pages, shell scripts, this package, the conda channel of the tests; and faults, which
-# reach pathlib only since Python 3.11.
+# Tests of what no other Python runs: pages, shell scripts, this package, the conda channel of the tests; and faults,
+# which reach pathlib only since Python 3.11.
 _SAME_ON_EACH_PYTHON = ("conda_channel", "docs", "faults", "get_master", "readme", "workbench")
 _OPTIONS = (
     *("-p", "no:cacheprovider", "--quiet", "--tb=short", "--show-capture=no", "--hypothesis-profile=few"),

@@ -54,6 +54,11 @@ class Line:
     hashes: tuple[str, ...] = ()
     file: Path | None = None
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it names a file, and not what an index has."""
+        return self.file is not None or "://" in self.text
+
     def error(self, message: str) -> InputError:
         """Return an error about this line."""
         return InputError(self.path, [(self.number, message)])

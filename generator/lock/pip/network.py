@@ -28,7 +28,7 @@ _SETTINGS = {
     "retries": "PIP_RETRIES",
     "trusted-host": "PIP_TRUSTED_HOST",
 }
-_PYPI = "https://pypi.org/simple"
+PYPI = "https://pypi.org/simple"
 _BUNDLE = "certificates.pem"
 NETRC = "netrc"
 _MAXIMUM_SIZE = 1_000_000  # of that
@@ -65,7 +65,7 @@ def network_environment(folder: Path, inside: PurePosixPath) -> dict[str, str]:
 
 def default_index() -> str:
     """Return the package index that pip takes when no other is named: PyPI, or the user's mirror of it."""
-    return pip_settings().get("index-url", _PYPI)
+    return pip_settings().get("index-url", PYPI)
 
 
 def pip_settings() -> Mapping[str, str]:

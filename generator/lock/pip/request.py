@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
 from pip_requirements_parser import InstallationError, InstallRequirement, RequirementLine, RequirementsFile
 
 from ebsif.document import Document
 from ebsif.errors import InputError
 from ebsif.lock.pip.line import Entry, Line, check_url, named_line
-from ebsif.lock.pip.project import project_lines
+from ebsif.lock.pip.project import read_project
 from ebsif.recipe import Recipe
 from ebsif.values import index_url
 
@@ -43,6 +44,8 @@ class PipRequest:
         The packages of the base that may be replaced.
     allow_source
         The packages that may be built from source.
+    python
+        The versions of Python that the project of a ``pyproject.toml`` allows.
     """
 
     requirements: tuple[Line, ...]
@@ -51,11 +54,23 @@ class PipRequest:
     extra_indexes: tuple[str, ...] = ()
     allow_base_packages: tuple[str, ...] = ()
     allow_source: tuple[str, ...] = ()
+    python: Line | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """The packages that are asked for, as written."""
         return tuple(dict.fromkeys(line.name or line.text for line in self.requirements))
+
+    def check_python(self, version: str, owner: str) -> None:
+        """Refuse a Python that a project does not allow, as pip refuses to install the project.
+
+        Parameters
+        ----------
+        version, owner
+            The full version, and who has it.
+        """
+        if self.python and not SpecifierSet(self.python.text).contains(version, prereleases=True):
+            raise self.python.error(f"the project needs Python {self.python.text}, and {owner} has {version}")
 
     def inputs(self) -> dict[str, Any]:
         """Return the request as data, the same for all ways to write the same."""
@@ -86,13 +101,20 @@ def request(recipe: Recipe, document: Document, section: Sequence[Entry] = ()) -
         named[key] += [Entry(file, document.path, document.line((key, at))) for at, file in enumerate(names)]
     files, more = ([_read(entry) for entry in named[key]] for key in ("requirements", "constraints"))
     entries += [Entry(text, document.path, document.line(("packages", at))) for at, text in enumerate(recipe.packages)]
-    requirements = [*map(_line, entries), *project_lines(recipe, document)]
+    requirements = [*map(_line, entries)]
     constraints = [line for read in more for line in (*read.requirements, *read.constraints)]
     for read in files:
         requirements += read.requirements
         constraints += read.constraints
+    project = read_project(recipe, document)
+    if project:
+        project.check_sources({canonicalize_name(line.name) for line in requirements if line.name and line.is_file})
+        requirements += project.lines
     for line in requirements:
         _check_format(line, recipe)
+    if recipe.has_packages and not requirements:
+        key = "requirements" if recipe.requirements else "pyproject"
+        raise document.error((key,), "no package is named there: to get a layer that you fill yourself, leave that out")
     return PipRequest(
         tuple(requirements),
         tuple(constraints),
@@ -100,6 +122,7 @@ def request(recipe: Recipe, document: Document, section: Sequence[Entry] = ()) -
         tuple(dict.fromkeys([*recipe.extra_indexes, *(url for read in files for url in read.extra_indexes)])),
         tuple(recipe.allow_base_packages),
         tuple(recipe.allow_source),
+        project.python if project else None,
     )
 
 
