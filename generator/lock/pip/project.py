@@ -14,8 +14,9 @@ from packaging.utils import canonicalize_name
 from ebsif.document import MAXIMUM_SIZE, Document
 from ebsif.errors import FileError, InputError
 from ebsif.files import read_text
-from ebsif.lock.pip.line import Line, named_line
+from ebsif.lock.pip.line import Entry, Line
 from ebsif.lock.pip.network import PYPI
+from ebsif.lock.pip.requirements import named_line
 from ebsif.recipe import Recipe
 
 if sys.version_info >= (3, 11):
@@ -98,7 +99,7 @@ def read_project(recipe: Recipe, document: Document) -> Project | None:
         texts += _extra(project, extra, path)
     for group in recipe.pyproject.groups:
         texts += _group(_table(content, "dependency-groups", path), group, path, ())
-    lines = [named_line(text, path, _line_of(text, path)) for text in texts]
+    lines = [named_line(Entry(text, path, _line_of(text, path))) for text in texts]
     tools = _table(content, "tool", path)
     indexes = {url.rstrip("/") for url in (recipe.index, *recipe.extra_indexes, PYPI) if url}
     _check_indexes(tools, indexes, path)
@@ -239,7 +240,7 @@ def _without_itself(
             raise line.error(f"{line.text!r} is the project itself with a marker: write out what its extras name")
         for extra in sorted({canonicalize_name(name) for name in requirement.extras} - extras):
             extras.add(extra)
-            waiting += [named_line(text, path, _line_of(text, path)) for text in _extra(project, extra, path)]
+            waiting += [named_line(Entry(text, path, _line_of(text, path))) for text in _extra(project, extra, path)]
 
 
 def _part(parts: Mapping[str, Any], name: str, what: str, path: Path) -> Any:
