@@ -657,7 +657,7 @@ class SifLayer(SifContainer):
         if binds is None:
             binds = self.layer_in_work() + ['%s:%s:ro' % (self.wheels_dir, WHEELS)]
         binds = binds + ['%s:%s:ro' % (files_path('layer.py'), LAYER_PY)]
-        res = self.run_in_container(command, binds=binds, env=dict(INSTALL_ENV, **PYTHON_ENV), scratch=self.scratch_dir,
+        res = self.run_in_container(command, binds=binds, env=dict(PYTHON_ENV, **INSTALL_ENV), scratch=self.scratch_dir,
                                     limit=limit)
         self.log.debug("%s: %s", what, res.output)
         if limit and res.exit_code in (TIMED_OUT, KILLED):

@@ -3,10 +3,9 @@
 import argparse
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Any, NoReturn
-
-from packaging.requirements import InvalidRequirement, Requirement
 
 from ebsif.base.store import find_base
 from ebsif.console import Console
@@ -14,6 +13,8 @@ from ebsif.document import MAXIMUM_SIZE
 from ebsif.errors import EbsifError
 from ebsif.files import read_text, write_atomically
 from ebsif.lock.conda.environment import read_environment
+from ebsif.lock.pip.line import Entry
+from ebsif.lock.pip.requirements import read_line
 from ebsif.names import easyconfig_name, module_name
 from ebsif.new import draft, render
 from ebsif.site import Site, read_site, site_names
@@ -96,7 +97,7 @@ def _asked(options: argparse.Namespace, site: Site, image: Path, folder: Path) -
         "date": options.date,
         "site": options.site if options.site in site_names() else f"./{_relative(options.site, folder)}",
         "base": image.name if image.parent in site.image_folders() else _relative(image, folder),
-        "packages": [_requirement(package) for package in options.packages],
+        "packages": [_requirement(package, folder) for package in options.packages],
         "requirements": [_relative(_existing(file), folder) for file in options.requirements],
         "pyproject": {"file": _relative(_existing(options.pyproject), folder)} if options.pyproject else None,
         "environment": _environment(options, folder),
@@ -115,17 +116,21 @@ def _environment(options: argparse.Namespace, folder: Path) -> str | dict[str, A
     return exported.model_dump(exclude={"name", "prefix"}, exclude_defaults=True)
 
 
-def _requirement(package: str) -> str:
-    try:
-        Requirement(package)
-    except InvalidRequirement as error:
-        reason = str(error).splitlines()[0]
-        raise EbsifError(f"{package!r} is not a package with a version, as in 'numpy>=2': {reason}") from error
-    return package
+def _requirement(package: str, folder: Path) -> str:
+    """Return a package as it is written in the recipe: a wheel on this machine is named as seen from there."""
+    # Read as if it stood in a file in the current folder.
+    line = read_line(Entry(package, Path("the command line")))
+    if line.file is None:
+        return package
+    file = _relative(line.file, folder)
+    end = package[package.index(".whl") + len(".whl") :]
+    return (file if line.file.is_absolute() else f"./{file}") + end
 
 
 def _existing(file: Path) -> Path:
     if not file.is_file():
+        if re.match("https?:/", str(file)):
+            raise EbsifError(f"{file} is an address: download the file, and name that")
         raise EbsifError(f"there is no file {file}")
     return file
 

@@ -101,7 +101,12 @@ def request(recipe: "Recipe", document: "Document", base: "Base") -> LayerReques
     from ebsif.lock.pip import request as pip
 
     if recipe.layer != "conda":
-        return LayerRequest(pip.request(recipe, document)) if recipe.has_packages else None
+        if not recipe.has_packages:
+            return None
+        wanted = pip.request(recipe, document)
+        if base.manifest and base.manifest.python:
+            wanted.check_python(base.manifest.python.version, "the base")
+        return LayerRequest(wanted)
     from ebsif.lock.conda import request as conda
 
     environment = conda.request(recipe, document, conda_platform(base.manifest.machine) if base.manifest else None)

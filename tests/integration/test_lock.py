@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ from ebsif.recipe import read_recipe
 from ebsif.runtime import Runtime
 from tests.support.conda_bench import QUIET, CondaBench
 from tests.support.index import Index, serve
-from tests.support.runtime import CountedRuntime, use_runtime
+from tests.support.runtime import CountedRuntime, use_runtime, with_variable
 from tests.support.sdists import make_asking_sdist, make_sdist
 from tests.support.wheels import Wheel, make_wheel
 from workbench import store
@@ -218,6 +218,31 @@ def test_of_an_extra_index_its_files_alone_have_a_source_url(bench: Bench, index
     lock = bench.lock(f"packages: [more==1.0, plain]\nextra_indexes: [{index.url}]").lock
     assert file_of(lock, "plain").source_url is None
     assert file_of(lock, "more").source_url == index.files_url
+
+
+def test_what_the_image_sets_for_pip_does_not_count(
+    bench: Bench, index: Index, default_index: Index, tmp_path: Path
+) -> None:
+    (tmp_path / "runtime").mkdir()
+    program = with_variable(tmp_path / "runtime", bench.runtime.path, f"PIP_EXTRA_INDEX_URL={index.url} PIP_PRE=1")
+    run = Runtime(program)
+    assert bench.base.path
+    assert "PIP_PRE=1" in run.output(bench.base.path, ["env"])
+    assert "no wheel of more" in replace(bench, runtime=run).refuse("packages: [more]")
+
+
+def test_an_index_may_be_a_folder(bench: Bench, index: Index) -> None:
+    pages = bench.folder / "own index" / "more"
+    pages.mkdir(parents=True)
+    wheel = make_wheel(pages, "more", "3.0").path
+    (pages / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
+    url = pages.parent.as_uri()
+    resolved = bench.lock(f"packages: [more, many]\nindex: {index.url}\nextra_indexes: ['{url}']")
+    assert versions(resolved.lock) == {"more": "3.0", "many": "2.0"}
+    assert file_of(resolved.lock, "more").source_url is None
+    shutil.rmtree(pages.parent)
+    said = bench.refuse(f"packages: [more]\nindex: {url}")
+    assert said == f"the package index {url.replace(f'{bench.folder}/', '')} is not there: there is no folder own index"
 
 
 def test_an_extra_index_may_be_on_the_host_of_the_default_one(

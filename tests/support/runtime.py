@@ -44,3 +44,14 @@ def counted_runtime(folder: Path, runtime: Path) -> CountedRuntime:
         program.write_text(f'#!/bin/sh\necho "$*" >>"{notes}"\nexec "{runtime}" "$@"\n')
         program.chmod(0o755)
     return counted
+
+
+def with_variable(folder: Path, runtime: Path, assignment: str) -> Path:
+    """Make a program in the place of the runtime, which runs each image as if that set a variable."""
+    setting = folder / "95-set.sh"
+    setting.write_text(f"export {assignment}\n")
+    program = folder / "apptainer"
+    bind = f"{setting}:/.singularity.d/env/95-set.sh"
+    program.write_text(f'#!/bin/sh\nexport APPTAINER_BIND={bind}\nexec {runtime} "$@"\n')
+    program.chmod(0o755)
+    return program

@@ -141,7 +141,7 @@ def test_virtual_packages_are_such_and_not_those_of_the_base(tmp_path: Path, val
 def test_options_of_pip_in_the_pip_section_are_refused(tmp_path: Path) -> None:
     text = in_file(tmp_path, LIST + "- pip:\n  - b\n  - --index-url https://x\n")
     asked = ask(tmp_path, text)
-    with pytest.raises(InputError, match=r"environment\.yml:6: '--index-url https://x' cannot be locked: "):
+    with pytest.raises(InputError, match=r"environment\.yml:6: --index-url cannot be locked: "):
         pip.request(*read_recipe(tmp_path / "recipe.yml"), asked.pip)
 
 

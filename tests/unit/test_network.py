@@ -2,13 +2,16 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path, PurePosixPath
 from unittest.mock import Mock
 
 import pytest
 
 from ebsif.errors import EbsifError
-from ebsif.lock.pip.network import network_environment
+from ebsif.inside.packages import PYTHON_ENV
+from ebsif.lock.pip.network import network_environment, unused_settings
+from tests.support.wheels import Wheel
 
 INSIDE = PurePosixPath("/inside")
 
@@ -55,6 +58,23 @@ def test_settings_that_pip_cannot_read_are_an_error(config: Path, tmp_path: Path
     with pytest.raises(EbsifError, match=r"^pip cannot read its settings on this machine, .*: correct them$") as caught:
         network_environment(tmp_path, INSIDE)
     assert "secret" not in str(caught.value)
+
+
+def test_settings_that_are_not_used_are_named(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config.write_text("[global]\nindex-url = https://mirror.example/simple\nno-index = true\n")
+    monkeypatch.setenv("PIP_FIND_LINKS", "/x")
+    links, none = unused_settings()
+    assert links.startswith("find-links in the settings of your pip is not used, since others do not have it: write ")
+    assert none.startswith("no-index in the settings")
+
+
+def test_no_option_of_pip_can_come_from_an_image(pip_wheel: Wheel) -> None:
+    script = "from pip._internal.commands import create_command as c\nfor name in 'install', 'download', 'wheel':\n"
+    script += "    for option in c(name).parser.option_list_all:\n        print(*option._long_opts)"
+    env = {"PYTHONPATH": str(pip_wheel.path)}
+    said = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True).stdout
+    names = {word.removeprefix("--").upper().replace("-", "_") for word in said.split()}
+    assert {f"PIP_{name}" for name in names - {"HELP"}} == {name for name in PYTHON_ENV if name.startswith("PIP_")}
 
 
 def test_several_trusted_hosts_arrive_as_one_variable(config: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from ebsif.new import comment, draft, render
 from ebsif.recipe import Recipe, read_recipe
 from ebsif.site import read_site
 from tests.support.manifests import make_manifest
+from tests.support.wheels import make_wheel
 
 TORCH = "demo-pytorch-cpu-python-3.11-pytorch-v2.13.0.sif"
 NAME = "PyTorch-2.13.0-cpu-python-3.11-singularity"
@@ -92,6 +93,14 @@ def test_files_with_packages_are_named_as_seen_from_the_recipe(image: Path) -> N
     assert recipe.requirements == ["../a.txt", "../b.txt"]
     assert recipe.pyproject is not None
     assert recipe.pyproject.file == "../pyproject.toml"
+
+
+def test_a_wheel_is_named_as_seen_from_the_recipe(image: Path) -> None:
+    Path("recipes").mkdir()
+    wheel = make_wheel(Path(), "hello").path
+    target = Path("recipes/mine.yml")
+    assert ebsif_new("PyTorch", f"./{wheel}[a]", "--base", TORCH, "-o", target) == 0
+    assert read_recipe(target)[0].packages == [f"./../{wheel}[a]"]
 
 
 def test_an_image_outside_the_folders_of_the_site_is_named_by_its_path(image: Path) -> None:
@@ -214,7 +223,10 @@ def test_a_version_that_nothing_tells_must_be_given(image: Path, capsys: pytest.
         (["PyTorch", "--version", "2/1"], "the command line: version: '2/1' is not a version"),
         (["PyTorch", "--date", "20251301"], "the command line: date: '20251301' is not a date"),
         (["PyTorch", "numpy 2"], "'numpy 2' is not a package with a version, as in 'numpy>=2'"),
+        (["PyTorch", "git+https://example.org/x"], "git+https://example.org/x names a version control system"),
+        (["PyTorch", "./none-1.0-py3-none-any.whl"], "there is no file none-1.0-py3-none-any.whl"),
         (["PyTorch", "-r", "none.txt"], "there is no file none.txt"),
+        (["PyTorch", "-r", "https://example.org/r.txt"], "is an address: download the file, and name that"),
         (["PyTorch", "-p", "none.toml"], "there is no file none.toml"),
         (["PyTorch", "--site", "mahti"], "there is no site 'mahti'"),
         (["PyTorch", "-o", "none/a.yml"], "cannot write none/a.yml: No such file or directory"),

@@ -104,6 +104,22 @@ def test_a_local_wheel_keeps_extras_and_marker(ask: Ask, tmp_path: Path) -> None
     assert line.text == f'hello[a] @ {wheel.path.name} ; python_version > "3"'
 
 
+@pytest.mark.parametrize("form", ["{}", "hello @ {}", "hello[a] @ {}", "{}#sha256=" + SHA])
+def test_the_address_of_a_local_wheel_is_decoded(ask: Ask, tmp_path: Path, form: str) -> None:
+    (tmp_path / "has space").mkdir()
+    wheel = make_wheel(tmp_path / "has space", "hello")
+    text = form.format(wheel.path.as_uri())
+    in_file, in_recipe = ask("requirements: [r.txt]", r_txt=text), ask(f"packages: ['{text}']")
+    for wanted in (in_file, in_recipe):
+        assert [line.file for line in wanted.requirements] == [wheel.path]
+        assert wanted.requirements[0].hashes == ((f"sha256:{SHA}",) if "#" in text else ())
+
+
+def test_hashes_may_stand_in_the_recipe(ask: Ask) -> None:
+    (line,) = ask(f"packages: ['six==1.0 --hash=sha256:{SHA}']").requirements
+    assert (line.text, line.hashes) == ("six==1.0", (f"sha256:{SHA}",))
+
+
 def test_a_local_wheel_may_stand_in_the_recipe(ask: Ask, tmp_path: Path) -> None:
     wheel = make_wheel(tmp_path, "my-hello")
     assert ask(f"packages: [./{wheel.path.name}]").names == ("my-hello",)
@@ -162,8 +178,22 @@ dev = ["My.Project[Plot]", "pytest"]
             "r.txt:1: git+ssh://git@example.org/x.git names a version control system",
         ),
         ("-r r.txt\n", "the file includes itself"),
-        ("six\n--find-links x\n", "r.txt:2: --find-links cannot be locked"),
-        ("--no-binary six\n", "r.txt:1: --no-binary cannot be locked; write the package into `allow_source`"),
+        (
+            "six\n-r https://example.org/r.txt\n",
+            "r.txt:2: https://example.org/r.txt is an address: download the file, and name that",
+        ),
+        (
+            "six\ncertifi @ file:///croot/certifi_1/work/certifi\n",
+            "r.txt:2: file:///croot/certifi_1/work/certifi is where somebody has built certifi, as packages of conda "
+            "say, and is not there: write certifi==VERSION; `pip list --format=freeze` lists all so",
+        ),
+        ("six=1.17.0=py311_0\n", "r.txt:1: pip cannot read 'six=1.17.0=py311_0': it is a list of conda packages: "),
+        ("six\n--find-links x\n", "r.txt:2: --find-links cannot be locked: name each wheel by its path or URL"),
+        ("--pre\n", "r.txt:1: --pre cannot be locked: write the pre-release into the line of its package, as in "),
+        ("--trusted-host x\n", "r.txt:1: --trusted-host cannot be locked: set it for pip itself"),
+        ("--no-index\n", "r.txt:1: --no-index cannot be locked: leave it out"),
+        ("--use-feature=fast-deps\n", "r.txt:1: --use-feature cannot be locked: leave it out"),
+        ("--no-binary six\n", "r.txt:1: --no-binary cannot be locked: write the package into `allow_source`"),
         ("six\n./gone-1.0-py3-none-any.whl\n", "r.txt:2: there is no file "),
         (f"six --hash=sha512:{SHA}\n", "r.txt:1: a lock has SHA256 only"),
         (
@@ -191,7 +221,14 @@ def test_what_cannot_be_locked_is_refused_with_its_line(ask: Ask, text: str, exp
             "recipe.yml:4: git+https://example.org/x names a version control",
         ),
         ("packages: [./gone-1.0-py3-none-any.whl]", "recipe.yml:4: there is no file "),
-        ("packages: [./odd.whl]", "recipe.yml:4: odd.whl is not how a wheel is called"),
+        ("packages: [./odd.whl]", "recipe.yml:4: './odd.whl' is not a package with a version"),
+        ("requirements: ['https://example.org/r.txt']", "recipe.yml:4: https://example.org/r.txt is an address"),
+        ("packages: ['git+https://example.org/x']", "recipe.yml:4: git+https://example.org/x names a version control"),
+        ("packages: ['six --pre']", "recipe.yml:4: 'six --pre' is not a package with a version"),
+        (
+            "packages: ['foo @ https://example.org/foo.tar.bz2']\nallow_source: [foo]",
+            "recipe.yml:4: https://example.org/foo.tar.bz2 is no source package that can be installed (.tar.gz, .zip)",
+        ),
         ("pyproject: {file: gone.toml}", "recipe.yml:4: cannot read "),
         ("pyproject: {extras: [nope]}", "pyproject.toml: there is no extra 'nope'; there are: Plot_All"),
         ("pyproject: {groups: [nope]}", "pyproject.toml: there is no dependency group 'nope'; there are: base, test"),

@@ -60,6 +60,9 @@ def resolve(
     files, wheels = _environment(request, manifest, folder, console, _kept(previous, upgrade)), Wheels()
     if pip.requirements and not has_python(files):
         raise pip.requirements[0].error("packages of pip need a Python: add python to the environment")
+    for file in files:
+        if pip.requirements and file.name == "python":
+            pip.check_python(file.version, "the environment")
     if pip.requirements or (request.stack and manifest.python and has_python(files)):
         with installed(files, folder, request, base, runtime) as target:
             if pip.requirements:

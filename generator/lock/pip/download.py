@@ -3,11 +3,12 @@
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from ebsif.console import Console
 from ebsif.errors import EbsifError
 from ebsif.lock.model import LockedFile
+from ebsif.lock.pip.network import default_index
 from ebsif.lock.pip.pip import Pip
 from ebsif.lock.pip.request import PipRequest
 from ebsif.lock.sources import missing_files
@@ -49,6 +50,24 @@ def indexes(request: PipRequest) -> list[str]:
     """Return pip's options for the package indexes that were named."""
     index = ["--index-url", request.index] if request.index else []
     return index + [word for url in request.extra_indexes for word in ("--extra-index-url", url)]
+
+
+def local_indexes(request: PipRequest) -> list[Path]:
+    """Return the folders that are package indexes.
+
+    Raises
+    ------
+    EbsifError
+        When one is not there.
+    """
+    found = []
+    for url in (request.index or default_index(), *request.extra_indexes):
+        if url.startswith("file:"):
+            folder = Path(unquote(urlsplit(url).path))
+            if not folder.is_dir():
+                raise EbsifError(f"the package index {url} is not there: there is no folder {folder}")
+            found.append(folder)
+    return found
 
 
 def _download(pip: Pip, files: Sequence[LockedFile], request: PipRequest) -> None:

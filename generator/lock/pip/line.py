@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from ebsif.errors import InputError
 from ebsif.values import NO_SECRET, holds_secret
 
@@ -55,22 +53,14 @@ class Line:
     hashes: tuple[str, ...] = ()
     file: Path | None = None
 
+    @property
+    def is_file(self) -> bool:
+        """Whether it names a file, and not what an index has."""
+        return self.file is not None or "://" in self.text
+
     def error(self, message: str) -> InputError:
         """Return an error about this line."""
         return InputError(self.path, [(self.number, message)])
-
-
-def named_line(text: str, path: Path, number: int | None) -> Line:
-    """Return the line of a requirement that begins with a name."""
-    check_url(text, Line(text, path, number))
-    try:
-        requirement = Requirement(text)
-    except InvalidRequirement as error:
-        message = f"{text!r} is not a package with a version, as in 'numpy>=2': {str(error).splitlines()[0]}"
-        raise InputError(path, [(number, message)]) from error
-    if requirement.url:
-        check_url(requirement.url, Line(text, path, number))
-    return Line(str(requirement), path, number, requirement.name)
 
 
 def check_url(url: str, line: Line) -> None:

@@ -28,7 +28,16 @@ _SETTINGS = {
     "retries": "PIP_RETRIES",
     "trusted-host": "PIP_TRUSTED_HOST",
 }
-_PYPI = "https://pypi.org/simple"
+# Settings that would change which files a lock has, and what of a recipe does the same for everybody.
+_UNUSED = {
+    "extra-index-url": "`extra_indexes`",
+    "find-links": "`extra_indexes`, or the path of each wheel",
+    "no-index": "`index`",
+    "constraint": "`constraints`",
+    "pre": "the version of the pre-release",
+    "no-binary": "`allow_source`",
+}
+PYPI = "https://pypi.org/simple"
 _BUNDLE = "certificates.pem"
 NETRC = "netrc"
 _MAXIMUM_SIZE = 1_000_000  # of that
@@ -65,7 +74,16 @@ def network_environment(folder: Path, inside: PurePosixPath) -> dict[str, str]:
 
 def default_index() -> str:
     """Return the package index that pip takes when no other is named: PyPI, or the user's mirror of it."""
-    return pip_settings().get("index-url", _PYPI)
+    return pip_settings().get("index-url", PYPI)
+
+
+def unused_settings() -> list[str]:
+    """Return a sentence for each setting of the user's pip that might be expected to count, and does not."""
+    return [
+        f"{name} in the settings of your pip is not used, since others do not have it: write {instead} into the recipe"
+        for name, instead in _UNUSED.items()
+        if pip_settings().get(name)
+    ]
 
 
 def pip_settings() -> Mapping[str, str]:

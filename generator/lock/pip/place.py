@@ -28,6 +28,7 @@ _CACHE = "/ebsif/cache"
 class _PipInContainer(Pip):
     _image: Path
     _runtime: Runtime
+    _local: Sequence[Path]
 
     def inside(self, name: str) -> str:
         return str(_INSIDE / name)
@@ -59,19 +60,22 @@ class _PipInContainer(Pip):
     ) -> Inside:
         env = {**PYTHON_ENV, **network}
         binds = [f"{self.folder}:{_INSIDE}", f"{make_cache('pip')}:{_CACHE}", *self.target.binds]
+        binds += [f"{folder}:{folder}:ro" for folder in self._local]
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
         return Inside("exec", binds, env, patience(), is_news, scratch)
 
 
 @contextmanager
-def pip_on(target: Target, runtime: Runtime | None, folder: Path) -> Iterator[Pip]:
+def pip_on(target: Target, runtime: Runtime | None, folder: Path, local: Sequence[Path] = ()) -> Iterator[Pip]:
     """Give pip for a target, from a folder that has its file.
 
     Parameters
     ----------
     runtime
         Runs the target; None when its image is not at hand.
+    local
+        Folders that are package indexes.
     """
     with temporary_folder() as own:
         taken(PIP, folder, own)
@@ -80,7 +84,7 @@ def pip_on(target: Target, runtime: Runtime | None, folder: Path) -> Iterator[Pi
             elsewhere.stand_in()
             yield elsewhere
             return
-        pip = _PipInContainer(own, target, target.image, runtime)
+        pip = _PipInContainer(own, target, target.image, runtime, local)
         if target.needs_venv:
             pip.make_venv()
         yield pip

@@ -14,9 +14,9 @@ from ebsif.console import Console
 from ebsif.errors import ConflictError
 from ebsif.lock.model import PIP, Lock, LockedFile, Solution
 from ebsif.lock.pip.build import backend_requirements, build_system
-from ebsif.lock.pip.download import download, formats, indexes
+from ebsif.lock.pip.download import download, formats, indexes, local_indexes
 from ebsif.lock.pip.line import Line
-from ebsif.lock.pip.network import default_index
+from ebsif.lock.pip.network import default_index, unused_settings
 from ebsif.lock.pip.pip import Pip
 from ebsif.lock.pip.place import pip_on
 from ebsif.lock.pip.report import Report, from_base, listed_at, locked_files
@@ -99,7 +99,9 @@ def resolve_wheels(
     there = _constraints(request, target)
     kept = _kept(previous, {*(canonicalize_name(name) for name in upgrade), *there})
     provide([PIP], folder)
-    with pip_on(target, runtime, folder) as pip:
+    for text in unused_settings():
+        console.note(text)
+    with pip_on(target, runtime, folder, local_indexes(request)) as pip:
         with console.waiting("resolving packages"):
             report = _report(pip, request, list(there.values()), kept)
             while pip.learn(indexes(request)):
@@ -128,7 +130,7 @@ def fetch_wheels(
 ) -> None:
     """Put the wheels of a lock into a folder; raises as `resolve_wheels` does."""
     provide([PIP], folder)
-    with pip_on(target, runtime, folder) as pip:
+    with pip_on(target, runtime, folder, local_indexes(request)) as pip:
         download(pip, files, request, folder, console)
 
 

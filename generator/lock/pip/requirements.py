@@ -1,0 +1,252 @@
+"""Requirements files, and single lines written as in one, as pip reads them."""
+
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from pip_requirements_parser import (
+    InstallationError,
+    InstallRequirement,
+    InvalidRequirementLine,
+    RequirementLine,
+    RequirementsFile,
+)
+
+from ebsif.errors import InputError
+from ebsif.lock.pip.line import Entry, Line, check_url
+from ebsif.values import index_url
+
+_REASON = re.compile(r"^(Invalid requirement: |: |pip_requirements_parser: error: )+")
+_REMOTE = re.compile(r"https?:/")
+# name=version=build, as `conda list --export` writes it.
+_OF_CONDA = re.compile(r"[\w.-]+=[\w.!+]+(=\w+)?")
+_INCLUDED = 100  # files that a requirements file may include, together
+# Options in requirements files that change nothing in a lock; whatever else is not an index is refused.
+_HARMLESS = ("requirements", "constraints", "prefer_binary", "require_hashes")
+# Other options, by the library's names: pip's own, and what to do instead.
+_RECIPE = "an index belongs into the recipe (`index`, `extra_indexes`)"
+_REFUSED = {
+    "index_url": ("index-url", _RECIPE),
+    "extra_index_urls": ("extra-index-url", _RECIPE),
+    "find_links": ("find-links", "name each wheel by its path or URL, or a package index (`extra_indexes`)"),
+    "no_index": ("no-index", "leave it out, and name each wheel by its path, or a package index (`index`)"),
+    "pre": ("pre", "write the pre-release into the line of its package, as in 'name>=1.0rc1'"),
+    "trusted_hosts": ("trusted-host", "set it for pip itself: `pip config set global.trusted-host HOST`"),
+    "no_binary": ("no-binary", "write the package into `allow_source` of the recipe"),
+    "only_binary": ("only-binary", "leave it out: only packages in `allow_source` are built from source"),
+    "use_features": ("use-feature", "leave it out"),
+}
+
+
+@dataclass(frozen=True)
+class Requirements:
+    """What stands in requirements files.
+
+    Parameters
+    ----------
+    requirements, constraints
+        The packages to have, and what else their versions must fit.
+    index, extra_indexes
+        The package indexes that they name.
+    """
+
+    requirements: tuple[Line, ...]
+    constraints: tuple[Line, ...]
+    index: str | None
+    extra_indexes: tuple[str, ...]
+
+
+def read_file(entry: Entry) -> Requirements:
+    """Read a requirements file, with all that it includes.
+
+    Raises
+    ------
+    InputError
+        With file and line, when something in it cannot be locked.
+    """
+    path = entry.path.parent / entry.text
+    try:
+        _check_nesting(entry, path.resolve(), [], Counter())
+        read = RequirementsFile.from_file(str(path), include_nested=True)
+    except InstallationError as error:
+        raise InputError(path, [(None, str(error).replace("|n", ": "))]) from error
+    except UnicodeDecodeError as error:
+        raise InputError(path, [(None, "the file is not UTF-8 text")]) from error
+    for wrong in read.invalid_lines:
+        message = f"pip cannot read {wrong.line!r}: {_reason(wrong)}"
+        raise InputError(Path(wrong.filename or path), [(wrong.line_number, message)])
+    index, extra = _options(read)
+    lines = [(_converted(entry, _place(entry)), bool(entry.is_constraint)) for entry in read.requirements]
+    return Requirements(
+        tuple(line for line, is_constraint in lines if not is_constraint),
+        tuple(line for line, is_constraint in lines if is_constraint),
+        index,
+        tuple(extra),
+    )
+
+
+def read_line(entry: Entry) -> Line:
+    """Read a requirement that stands in a recipe, or wherever else people write one as in a requirements file.
+
+    Raises
+    ------
+    InputError
+        When it cannot be locked.
+    """
+    line = Line(entry.text, entry.path, entry.number, hashes=entry.hashes)
+    try:
+        requirement = Requirement(entry.text)
+        if requirement.url is None:
+            return replace(line, text=str(requirement), name=requirement.name)
+    except InvalidRequirement:
+        pass  # it may be an address, or a file
+    with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
+        path = Path(folder, "requirements.txt")
+        path.write_text(entry.text, encoding="utf-8")
+        read = RequirementsFile.from_file(str(path), include_nested=False)
+    for wrong in read.invalid_lines:
+        said = _reason(wrong)
+        raise line.error(f"{entry.text!r} is not a package with a version, as in 'numpy>=2': {said}")
+    for option in read.options:
+        raise line.error(_option(next(iter(option.options))))
+    (found,) = read.requirements
+    converted = _converted(found, line)
+    return replace(converted, hashes=(*entry.hashes, *converted.hashes))
+
+
+def named_line(entry: Entry) -> Line:
+    """Read a requirement that must begin with a name; raises as `read_line` does."""
+    check_url(entry.text, Line(entry.text, entry.path, entry.number))
+    try:
+        Requirement(entry.text)
+    except InvalidRequirement as error:
+        message = f"{entry.text!r} is not a package with a version, as in 'numpy>=2': {str(error).splitlines()[0]}"
+        raise InputError(entry.path, [(entry.number, message)]) from error
+    return read_line(entry)
+
+
+def _reason(wrong: InvalidRequirementLine) -> str:
+    """Return why the library cannot read a line."""
+    if _OF_CONDA.fullmatch(str(wrong.line)):
+        return (
+            "it is a list of conda packages: write one by `conda list --explicit --sha256`, and name that by "
+            "`environment` (`ebsif new -f`)"
+        )
+    said = _REASON.sub("", str(wrong.error_message).splitlines()[0])
+    return "the file includes itself" if "recursion" in said else said
+
+
+def _local(text: str, line: Line, *, extras: Sequence[str], marker: str) -> Line:
+    """Return the line of a wheel on this machine, named relative to the file that it stands in."""
+    url = urlsplit(text) if text.startswith("file:") else None
+    file = line.path.parent / (unquote(url.path) if url else text)
+    line = replace(line, text=file.name)
+    if not file.is_file():
+        raise line.error(f"there is no file {file}")
+    try:
+        name = parse_wheel_filename(file.name)[0]
+    except InvalidWheelFilename as error:
+        raise line.error(f"{file.name} is not how a wheel is called, as in 'hello-1.0-py3-none-any.whl'") from error
+    package = f"{name}[{','.join(sorted(extras))}]" if extras else name
+    hashes = (url.fragment.replace("=", ":"),) if url and url.fragment.startswith("sha256=") else ()
+    text = f"{package} @ {file.name}" + (f" ; {marker}" if marker else "")
+    return replace(line, text=text, name=name, file=file, hashes=hashes)
+
+
+def _check_nesting(entry: Entry, path: Path, above: list[Path], seen: "Counter[Path]") -> None:
+    """Refuse files that include each other for ever, or so often that reading them has no end.
+
+    Parameters
+    ----------
+    above
+        The files that include this one.
+    seen
+        How often each file is included.
+    """
+    if not path.is_file():
+        message = f"there is no file {path}"
+        if _REMOTE.match(entry.text):
+            message = f"{entry.text} is an address: download the file, and name that"
+        raise InputError(entry.path, [(entry.number, message)])
+    seen[path] += 1
+    if path in above:
+        raise InputError(entry.path, [(entry.number, "the file includes itself")])
+    if seen.total() > _INCLUDED:
+        raise InputError(entry.path, [(entry.number, f"more than {_INCLUDED} files are included")])
+    for option in RequirementsFile.from_file(str(path), include_nested=False).options:
+        for name in ("requirements", "constraints"):
+            for file in option.options.get(name, ()):
+                inner = Entry(file, path, option.requirement_line.line_number)
+                _check_nesting(inner, (path.parent / file).resolve(), [*above, path], seen)
+
+
+def _options(read: RequirementsFile) -> tuple[str | None, Sequence[str]]:
+    """Return the package indexes that a requirements file names; refuse what a lock cannot keep."""
+    index, extra = None, []
+    for entry in read.options:
+        line = entry.requirement_line
+        for name, value in entry.options.items():
+            if name == "index_url":
+                index = _index(value, line)
+            elif name == "extra_index_urls":
+                extra += [_index(url, line) for url in value]
+            elif name not in _HARMLESS:
+                raise InputError(Path(line.filename), [(line.line_number, _option(name))])
+    return index, extra
+
+
+def _option(name: str) -> str:
+    """Return why a line with an option of pip, by the name that the library has for it, is refused."""
+    option, hint = _REFUSED.get(name, (name, "leave it out"))
+    return f"--{option.replace('_', '-')} cannot be locked: {hint}"
+
+
+def _index(url: str, line: RequirementLine) -> str:
+    try:
+        return index_url(url)
+    except ValueError as error:
+        raise InputError(Path(line.filename), [(line.line_number, str(error))]) from error
+
+
+def _place(entry: InstallRequirement) -> Line:
+    place = entry.requirement_line
+    return Line(place.line, Path(place.filename), place.line_number)
+
+
+def _converted(entry: InstallRequirement, line: Line) -> Line:
+    """Return a requirement that the library has read, given its text and place."""
+    url = str(entry.link.url) if entry.link else ""
+    if url:
+        check_url(url, line)
+    is_here = bool(url) and not _REMOTE.match(url)
+    if entry.is_editable or (is_here and not entry.is_wheel):
+        if entry.name and not (line.path.parent / urlsplit(url).path).exists():
+            raise line.error(
+                f"{url} is where somebody has built {entry.name}, as packages of conda say, and is not there: write "
+                f"{entry.name}==VERSION; `pip list --format=freeze` lists all so"
+            )
+        raise line.error(f"{line.text!r} is a source tree, which cannot be locked: build a wheel of it, and name that")
+    hashes = _hashes(entry, line)
+    extras, marker = sorted(entry.extras), str(entry.marker or "")
+    if is_here:
+        local = _local(url, line, extras=extras, marker=marker)
+        return replace(local, hashes=hashes or local.hashes)
+    if url:
+        name = f"{entry.name}[{','.join(extras)}]" if extras else entry.name
+        text = f"{name} @ {url}" if entry.name else url
+        return replace(line, text=text + (f" ; {marker}" if marker else ""), name=entry.name, hashes=hashes)
+    text = str(entry.req) + (f" ; {marker}" if marker and ";" not in str(entry.req) else "")
+    return replace(line, text=text, name=entry.name, hashes=hashes)
+
+
+def _hashes(entry: InstallRequirement, line: Line) -> tuple[str, ...]:
+    hashes = tuple(entry.hash_options or ())
+    if hashes and not any(value.startswith("sha256:") for value in hashes):
+        raise line.error("a lock has SHA256 only, and this line has only other hashes: add one with --hash=sha256:…")
+    return hashes
