@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -271,11 +272,14 @@ def test_nothing_that_is_read_reaches_the_terminal_as_it_is(
         assert json.loads(told.out)
 
 
-@pytest.mark.parametrize("value", ["a|b\n# title", "<img src=x>", "[x](http://x)", "@all", f"x{OBEYED}", "*x*"])
+@pytest.mark.parametrize(
+    "value", ["a|b\n# title", "<img src=x>", "[x](http://x)", "@all", f"x{OBEYED}", "*x*", "a`*b*", "``x"]
+)
 def test_a_name_in_markdown_is_only_a_name(value: str) -> None:
     for cell in (code(value), word(value)):
-        assert cell.startswith("`")
-        assert cell.endswith("`")
+        beginning, *inside, end = re.findall("`+", cell)
+        assert (cell.startswith("`"), cell.endswith("`"), end) == (True, True, beginning)
+        assert beginning not in inside
         assert cell.isprintable()
 
 
