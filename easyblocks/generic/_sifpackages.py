@@ -29,11 +29,11 @@ PIP_OPTIONS = """
     python python-version quiet refresh-package report require-hashes require-venv require-virtualenv requirement
     requirements-from-script resume-retries retries root root-user-action source source-dir source-directory src target
     timeout trusted-host upgrade upgrade-strategy uploaded-prior-to use-deprecated use-feature use-pep517 user verbose
-    wheel-dir""".split()
+    wheel-dir"""
 
 # Nothing of the configuration of the builder or the image, and no bytecode: that is compiled later, all at once.
 # For pip, what is empty is not set.
-PYTHON_ENV = {'PIP_' + option.upper().replace('-', '_'): '' for option in PIP_OPTIONS}
+PYTHON_ENV = {'PIP_' + option.upper().replace('-', '_'): '' for option in PIP_OPTIONS.split()}
 PYTHON_ENV.update({
     'LANG': 'C.UTF-8',
     'PYTHONDONTWRITEBYTECODE': '1',

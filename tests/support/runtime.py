@@ -51,6 +51,7 @@ def with_variable(folder: Path, runtime: Path, assignment: str) -> Path:
     setting = folder / "95-set.sh"
     setting.write_text(f"export {assignment}\n")
     program = folder / "apptainer"
-    program.write_text(f'#!/bin/sh\nexport APPTAINER_BIND={setting}:/.singularity.d/env/95-set.sh\nexec {runtime} "$@"\n')
+    bind = f"{setting}:/.singularity.d/env/95-set.sh"
+    program.write_text(f'#!/bin/sh\nexport APPTAINER_BIND={bind}\nexec {runtime} "$@"\n')
     program.chmod(0o755)
     return program
