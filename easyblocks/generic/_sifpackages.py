@@ -18,25 +18,22 @@ import re
 from typing import List, Tuple, Union
 
 # The options of pip, each of which an image may set by a variable.
-PIP_OPTIONS = [
-    'abi', 'all-releases', 'break-system-packages', 'build-constraint', 'cache-dir', 'cert', 'check-build-dependencies',
-    'client-cert', 'compile', 'config-settings', 'constraint', 'debug', 'default-timeout', 'dest', 'destination-dir',
-    'destination-directory', 'disable-pip-version-check', 'dry-run', 'editable', 'exists-action', 'extra-index-url',
-    'find-links', 'force-reinstall', 'group', 'ignore-installed', 'ignore-requires-python', 'implementation',
-    'index-url', 'isolated', 'keyring-provider', 'local-log', 'log', 'log-file', 'no-binary', 'no-build-isolation',
-    'no-cache-dir', 'no-clean', 'no-color', 'no-compile', 'no-dependencies', 'no-deps', 'no-index', 'no-input',
-    'no-proxy-env', 'no-python-version-warning', 'no-require-hashes', 'no-user', 'no-verify', 'no-warn-conflicts',
-    'no-warn-script-location', 'only-binary', 'only-dependencies', 'only-deps', 'only-final', 'platform', 'pre',
-    'prefer-binary', 'prefix', 'progress-bar', 'proxy', 'pypi-url', 'python', 'python-version', 'quiet',
-    'refresh-package', 'report', 'require-hashes', 'require-venv', 'require-virtualenv', 'requirement',
-    'requirements-from-script', 'resume-retries', 'retries', 'root', 'root-user-action', 'source', 'source-dir',
-    'source-directory', 'src', 'target', 'timeout', 'trusted-host', 'upgrade', 'upgrade-strategy', 'uploaded-prior-to',
-    'use-deprecated', 'use-feature', 'use-pep517', 'user', 'verbose', 'wheel-dir',
-]
+PIP_OPTIONS = """
+    abi all-releases break-system-packages build-constraint cache-dir cert check-build-dependencies client-cert compile
+    config-settings constraint debug default-timeout dest destination-dir destination-directory
+    disable-pip-version-check dry-run editable exists-action extra-index-url find-links force-reinstall group
+    ignore-installed ignore-requires-python implementation index-url isolated keyring-provider local-log log log-file
+    no-binary no-build-isolation no-cache-dir no-clean no-color no-compile no-dependencies no-deps no-index no-input
+    no-proxy-env no-python-version-warning no-require-hashes no-user no-verify no-warn-conflicts no-warn-script-location
+    only-binary only-dependencies only-deps only-final platform pre prefer-binary prefix progress-bar proxy pypi-url
+    python python-version quiet refresh-package report require-hashes require-venv require-virtualenv requirement
+    requirements-from-script resume-retries retries root root-user-action source source-dir source-directory src target
+    timeout trusted-host upgrade upgrade-strategy uploaded-prior-to use-deprecated use-feature use-pep517 user verbose
+    wheel-dir"""
 
 # Nothing of the configuration of the builder or the image, and no bytecode: that is compiled later, all at once.
 # For pip, what is empty is not set.
-PYTHON_ENV = {'PIP_' + option.upper().replace('-', '_'): '' for option in PIP_OPTIONS}
+PYTHON_ENV = {'PIP_' + option.upper().replace('-', '_'): '' for option in PIP_OPTIONS.split()}
 PYTHON_ENV.update({
     'LANG': 'C.UTF-8',
     'PYTHONDONTWRITEBYTECODE': '1',

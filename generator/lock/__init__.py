@@ -82,7 +82,7 @@ class Resolved:
     from_base
         Version of each package that is asked for or depended on, and that the base has.
     warnings
-        As `misfits` returns them.
+        What was passed over, and what `misfits` returns.
     """
 
     lock: Lock
@@ -198,7 +198,7 @@ def resolve(
         lock = Lock(digest(layer, base.known()), solution.files, solution.build_packages)
         with console.waiting("looking into packages"):
             warnings = misfits(lock, layer, base.known(), folder, amd=amd)
-    return Resolved(lock, solution.from_base, warnings)
+    return Resolved(lock, solution.from_base, [*solution.warnings, *warnings])
 
 
 def misfits(lock: Lock, layer: LayerRequest, base: "Manifest", folder: Path, *, amd: bool) -> list[str]:

@@ -116,11 +116,14 @@ class Solution:
         As in `Lock`.
     from_base
         Version of each package that is asked for or depended on, and that the base has.
+    warnings
+        A sentence for each newer release that was passed over.
     """
 
     files: tuple[LockedFile, ...]
     build_packages: tuple[str, ...]
     from_base: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 # The pip that resolves and installs all wheels: that of the base may be too old to report what it would install.

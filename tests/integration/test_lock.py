@@ -200,6 +200,55 @@ def test_versions_that_there_are_are_listed(bench: Bench, index: Index) -> None:
         bench.lock(f"index: {index.url}\npackages: [many==3]")
 
 
+def test_a_newer_release_without_a_wheel_is_named(bench: Bench, index: Index) -> None:
+    make_sdist(index.folder, "many", "3.0")
+    resolved = bench.lock(f"index: {index.url}\npackages: [many]")
+    assert versions(resolved.lock) == {"many": "2.0"}
+    assert resolved.warnings == [
+        "many 3.0 is there as a source package only, and 2.0 is taken: add many to `allow_source`, or write many==2.0 "
+        "if that is meant"
+    ]
+    assert bench.lock(f"index: {index.url}\npackages: [many==2.0]").warnings == []
+
+
+def test_a_pre_release_in_place_of_a_release_without_a_wheel_is_refused(bench: Bench, index: Index) -> None:
+    make_wheel(index.folder, "deep", "0.3.1.dev5")
+    make_sdist(index.folder, "deep", "0.19.8")
+    assert bench.refuse(f"index: {index.url}\npackages: [deep]", ConflictError) == (
+        "deep 0.19.8 is there as a source package only, and 0.3.1.dev5 is a pre-release that nobody asked for: add "
+        "deep to `allow_source`, or write deep==0.3.1.dev5"
+    )
+    assert versions(bench.lock(f"index: {index.url}\npackages: ['deep>=0.3.dev0']").lock) == {"deep": "0.3.1.dev5"}
+
+
+def test_a_dependency_that_has_no_wheel_is_no_contradiction(bench: Bench, index: Index) -> None:
+    for version in ("1.3.1", "1.3.2"):
+        make_wheel(index.folder, "hydra", version, requires=["antlr==4.9.*"])
+    make_sdist(index.folder, "antlr", "4.9.3")
+    said = bench.refuse(f"index: {index.url}\npackages: ['hydra>=1.3']", ConflictError)
+    assert said.startswith("no wheel of antlr==4.9.*, which hydra 1.3.2 needs, fits Python 3.11 on ")
+    assert "; the newest source package is 4.9.3: to build from source, add antlr to `allow_source`" in said
+
+
+@pytest.mark.parametrize("packages", ["bad==2.0.6", "uses"])
+def test_metadata_that_pip_does_not_accept_are_named(bench: Bench, index: Index, packages: str) -> None:
+    make_wheel(index.folder, "bad", "2.0.6", requires=["six>=1.5.*"])
+    for version in ("1.0", "1.1"):
+        make_wheel(index.folder, "uses", version, requires=["bad==2.0.6"])
+    assert "bad 2.0.6 has metadata that pip does not accept any more (`six>=1.5.*`: .* suffix can only be used" in (
+        bench.refuse(f"index: {index.url}\npackages: [{packages}]", ConflictError)
+    )
+
+
+def test_what_a_build_says_when_it_cannot_begin_is_told(bench: Bench, index: Index) -> None:
+    make_sdist(index.folder, "flash", files={"setup.py": "import torch\n"})
+    said = bench.refuse(f"packages: [flash]\nallow_source: [flash]\nextra_indexes: ['{index.url}']")
+    assert said.startswith(
+        "flash cannot be locked from source, for which its build must run: "
+        "ModuleNotFoundError: No module named 'torch'; a build sees no packages of the image: "
+    )
+
+
 def test_a_local_wheel_is_locked_and_copied(bench: Bench, index: Index) -> None:
     wheel = make_wheel(bench.folder, "mine", "1.0+local.1", requires=["many"])
     lock = bench.lock(f"index: {index.url}\npackages: [./{wheel.path.name}]").lock

@@ -101,6 +101,35 @@ def test_a_build_backend_that_asks_for_what_has_no_wheel_is_named() -> None:
     )
 
 
+def test_a_package_of_the_base_that_pip_does_not_read_is_to_be_replaced() -> None:
+    errors = """error: invalid-installed-package
+
+× Cannot process installed package omegaconf 2.0.6 in '/opt/venv/lib/python3.11/site-packages' because it has an invalid
+requirement:
+│ .* suffix can only be used with `==` or `!=` operators
+│     PyYAML (>=5.1.*)
+│             ~~~~~~^
+╰─> Starting with pip 24.1, packages with invalid requirements can not be processed.
+
+hint: To proceed this package must be uninstalled.
+"""
+    assert str(explained("", errors, BASE)) == (
+        "the base has omegaconf 2.0.6, whose metadata pip does not accept any more: add omegaconf to "
+        "`allow_base_packages`, and a newer version of it to `packages`"
+    )
+
+
+def test_the_last_lines_of_a_build_are_told() -> None:
+    errors = "ERROR: Failed to build 'sklearn' when getting requirements to build wheel\n"
+    time = "2026-11-28T18:25:31,290 "
+    said = ["Running command pip", "Collecting", "Running command Getting", "The 'sklearn' package is deprecated, use"]
+    said += ["'scikit-learn'", "Traceback (most recent call last):", '  File "setup.py"', "    raise X", "X: end"]
+    log = [f"{time}  {line}\n" for line in [*said, "ERROR: Getting exited with 1", "full command: python"]]
+    assert "must run: The 'sklearn' package is deprecated, use 'scikit-learn' X: end; a build sees no packages" in (
+        str(explained("", errors, BASE, log=log))
+    )
+
+
 def test_anything_else_is_what_pip_says() -> None:
     errors = "WARNING: something\nERROR: x.whl is not a supported wheel on this platform.\n"
     assert str(explained("", errors, BASE)) == "pip failed: ERROR: x.whl is not a supported wheel on this platform."

@@ -10,7 +10,8 @@ import pytest
 
 from ebsif.errors import EbsifError
 from ebsif.inside.packages import PYTHON_ENV
-from ebsif.lock.pip.network import network_environment, unused_settings
+from ebsif.lock.pip.messages import explained
+from ebsif.lock.pip.network import network_environment
 from tests.support.wheels import Wheel
 
 INSIDE = PurePosixPath("/inside")
@@ -60,12 +61,17 @@ def test_settings_that_pip_cannot_read_are_an_error(config: Path, tmp_path: Path
     assert "secret" not in str(caught.value)
 
 
-def test_settings_that_are_not_used_are_named(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config.write_text("[global]\nindex-url = https://mirror.example/simple\nno-index = true\n")
+def test_settings_that_do_not_count_are_named_where_a_package_is_missing(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config.write_text("[global]\nindex-url = https://mirror.example/simple\nextra-index-url = https://more.example\n")
     monkeypatch.setenv("PIP_FIND_LINKS", "/x")
-    links, none = unused_settings()
-    assert links.startswith("find-links in the settings of your pip is not used, since others do not have it: write ")
-    assert none.startswith("no-index in the settings")
+    errors = "ERROR: Could not find a version that satisfies the requirement six (from versions: none)\n"
+    assert str(explained("", errors, None)).endswith(
+        "; extra-index-url in the settings of your pip is not used, since others do not have it: write `extra_indexes` "
+        "into the recipe; find-links in the settings of your pip is not used, since others do not have it: write "
+        "`extra_indexes`, or the path of each wheel into the recipe"
+    )
 
 
 def test_no_option_of_pip_can_come_from_an_image(pip_wheel: Wheel) -> None:

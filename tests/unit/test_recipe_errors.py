@@ -77,7 +77,7 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         ("site:", "variant: '%(x)s'\nsite:", "recipe.yml:3: variant: '%(x)s' is not a part of a name"),
         ("site:", "container_env: {PATH: /x}\nsite:", "recipe.yml:3: container_env.PATH: 'PATH' is not a variable"),
         ("site:", 'container_env: {A: "1\\n2"}\nsite:', "recipe.yml:3: container_env.A: '1\\n2' has a line break"),
-        ("site:", "packages: ['x @ https://[x/a.whl']\nsite:", "recipe.yml:3: the address of a package is no URL"),
+        ("site:", "packages: ['x @ https://[x/a.whl']\nsite:", "recipe.yml:3: 'x @ https://[x/a.whl' is not a package"),
         ("site:", "packages: [numpy 2]\nsite:", "recipe.yml:3: 'numpy 2' is not a package with a version"),
         ("site:", "requirements: [none.txt]\nsite:", "recipe.yml:3: there is no file none.txt"),
         ("site:", "start_folders: [CACHE]\nsite:", "start_folders: CACHE is not in start_env of the recipe, nor"),

@@ -70,7 +70,7 @@ def resolve(
     tools = [tool, *([PIP] if wheels.files else [])]
     provide(tools, folder)
     build = tuple(sorted(file.name for file in (*tools, *wheels.build)))
-    return Solution((*tools, *files, *wheels.all), build, wheels.from_base)
+    return Solution((*tools, *files, *wheels.all), build, wheels.from_base, wheels.warnings)
 
 
 def fetch(

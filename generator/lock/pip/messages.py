@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -10,6 +10,8 @@ from packaging.utils import canonicalize_name
 
 from ebsif.errors import ConflictError, EbsifError
 from ebsif.lock.pip.line import Line
+from ebsif.lock.pip.network import unused_settings
+from ebsif.lock.pip.passed import Offered, offered
 from ebsif.lock.target import BASE, Installed, Target
 from ebsif.process import LEAST, in_vain
 
@@ -28,6 +30,15 @@ _NETWORK = re.compile(
 )
 # pip does not say which ones.
 _BACKEND = re.compile(r"Failed to build '(?P<name>[^']+)' when installing backend dependencies")
+_BUILD = re.compile(r"^ERROR: Failed to build '(?P<name>[^']+)'", re.MULTILINE)
+_COMMAND = re.compile(r"^\S+\s+(?P<start>Running command )?(?P<end>ERROR: .* exited with \d+$)?")
+# Metadata that this pip does not read, and older ones did: what is wrong, and the line of it.
+_INVALID = re.compile(
+    r"Ignoring version (?P<version>\S+) of (?P<name>\S+) since it has invalid metadata:\n"
+    r".* has invalid metadata: (?P<reason>.+)(?:\n +(?P<line>\w.*))?"
+)
+_INVALID_BASE = re.compile(r"Cannot process installed package (?P<name>\S+) (?P<version>\S+)\s")
+_NO_FILES = re.compile(r"no matching distributions available for your environment:\n(?P<names>(?: +\S+\n)+)")
 # What an index has answered stands in pip's log alone; after 404, it just does not have the package.
 _REFUSED = re.compile(r" Could not fetch URL (?P<url>\S+): (?P<reason>(?!404 ).+) - skipping$")
 _STATUS = re.compile(r"^(\d{3}) (?:Client|Server) Error|too many (\d{3}) error responses")
@@ -45,6 +56,7 @@ _BUILDS = re.compile(
 _UNREADABLE = re.compile(r"^  File .*, in parse_links$", re.MULTILINE)
 _HASHES = re.compile(r"THESE PACKAGES DO NOT MATCH THE HASHES")
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)$")
+_USER = ("The user requested", "The user requested (constraint)")
 _KNOWN_VERSIONS = 8  # that a message lists
 _LINES = 10
 _CAUSES_SHOWN = 6
@@ -67,10 +79,28 @@ def explained(
     log
         The lines of pip's log.
     """
+    said = list(log)
+    invalid: dict[str, str] = {canonicalize_name(match["name"]): _invalid(match) for match in _INVALID.finditer(errors)}
     causes = _CAUSES.search(output)
     if causes:
         found = [(match["who"], match["what"].strip()) for match in _CAUSE.finditer(causes["causes"])]
-        return ConflictError(_conflict(found, target, lines))
+        none = _NO_FILES.search(output)
+        names = {canonicalize_name(name) for name in none["names"].split()} if none else set()
+        there_are = offered(said)
+        missing_ones = [cause for cause in found if _package(cause[1]) in names]
+        without = [cause for cause in missing_ones if _has_no_wheel(cause[1], target, there_are)]
+        if without:
+            who, what = without[0]
+            who = who.removesuffix(" depends on")
+            return ConflictError(_missing(what, None if who in _USER else who, "", target, lines, there_are))
+        notes = [text for name, text in invalid.items() if name in {_package(what) for _, what in found}]
+        return ConflictError("; ".join([_conflict(found, target, lines), *notes]))
+    there = _INVALID_BASE.search(errors)
+    if there:
+        return ConflictError(
+            f"{BASE} has {there['name']} {there['version']}, whose metadata pip does not accept any more: add "
+            f"{canonicalize_name(there['name'])} to `allow_base_packages`, and a newer version of it to `packages`"
+        )
     if _HASHES.search(errors):
         return EbsifError("a file has another SHA256 than the one given: " + _last_lines(errors))
     if _NETWORK.search(errors):
@@ -83,12 +113,21 @@ def explained(
             f"{backend['name']} cannot be locked from source: its build backend asks for packages that have no wheels"
             f"{fitting}; look for a version of {backend['name']} with a wheel, or build one"
         )
+    build = _BUILD.search(errors)
+    if build:
+        return EbsifError(
+            f"{build['name']} cannot be locked from source, for which its build must run: {_said_by_build(said)}; a "
+            f"build sees no packages of the image: look for a version of {build['name']} with a wheel, or build one"
+        )
     missing = _NONE.search(errors)
-    answer = _answer(_package(missing["what"]) if missing else None, errors, log)
+    answer = _answer(_package(missing["what"]) if missing else None, errors, said)
     if answer:
         return EbsifError(answer)
     if missing:
-        return ConflictError(_missing(missing["what"], missing["who"], missing["versions"], target, lines))
+        what, who, versions = missing["what"], missing["who"], missing["versions"]
+        if _package(what) in invalid:
+            return ConflictError(f"{invalid[_package(what)]}: take a newer version{_place(what, lines)}")
+        return ConflictError(_missing(what, who, versions, target, lines, offered(said)))
     return EbsifError("pip failed: " + _last_lines(errors))
 
 
@@ -128,6 +167,41 @@ def backend_stuck(package: str, seconds: float) -> EbsifError:
         f"{package} cannot be locked from source: its build backend has not told what it needs {in_vain(seconds)}; "
         "else look for a version with a wheel, or build one"
     )
+
+
+def _invalid(match: "re.Match[str]") -> str:
+    line = f"`{match['line'].strip()}`: " if match["line"] else ""
+    return (
+        f"{match['name']} {match['version']} has metadata that pip does not accept any more "
+        f"({line}{match['reason'].strip()})"
+    )
+
+
+def _has_no_wheel(what: str, target: Target | None, there_are: Mapping[str, Offered]) -> bool:
+    """Tell whether nobody has a package that fits a requirement; pip says so of all that do not fit each other."""
+    name = _package(what)
+    try:
+        fitting = Requirement(what).specifier.filter(there_are.get(name, Offered()).wheels, prereleases=True)
+    except InvalidRequirement:
+        return False
+    return not (target and target.find(name)) and not any(True for _ in fitting)
+
+
+def _said_by_build(log: Iterable[str]) -> str:
+    """Return what the last command of a build has said at its end."""
+    found: list[str] = []
+    running = False
+    for line in log:
+        mark = _COMMAND.match(line.rstrip())
+        if mark and mark["start"]:
+            found, running = [], True
+        elif mark and mark["end"]:
+            running = False
+        elif running:
+            found.append(line.partition(" ")[2].rstrip().removeprefix("  "))
+    # Not the lines of a traceback.
+    text = [line for line in found if line and not line.startswith((" ", "Traceback "))]
+    return " ".join(" ".join(text[-_LINES:]).split())[-_REASON_SHOWN:] or "it says nothing"
 
 
 def _conflict(causes: Sequence[tuple[str, str]], target: Target | None, lines: Sequence[Line]) -> str:
@@ -183,19 +257,32 @@ def _same(written: str, said: str) -> bool:
     )  # fmt: skip
 
 
-def _missing(what: str, who: str | None, versions: str, target: Target | None, lines: Sequence[Line]) -> str:
+def _missing(
+    what: str,
+    who: str | None,
+    versions: str,
+    target: Target | None,
+    lines: Sequence[Line],
+    there_are: Mapping[str, Offered],
+) -> str:
     name = _package(what)
     there, place = target.find(name) if target else None, _place(what, lines)
     found = [version for version in versions.split(", ") if version and version != "none"]
     package = what + (f", which {who} needs," if who else place)
     if there:
         package += f" ({there.owner} has {there.version})"
-    fits = f"fits {target.label}" if target else "exists"
+    none = f"no wheel of {package} {f'fits {target.label}' if target else 'exists'}"
+    if found:
+        none += f"; the newest versions with one are: {', '.join(found[-_KNOWN_VERSIONS:])}"
+    sources = there_are.get(name, Offered()).sources
     source = f"if there is only a source package, add {name} to `allow_source`"
-    if not found:
-        return f"no wheel of {package} {fits}: is the name right? {source[0].upper()}{source[1:]}"
-    listed = ", ".join(found[-_KNOWN_VERSIONS:])
-    return f"no wheel of {package} {fits}; the newest versions with one are: {listed}; {source}"
+    if sources:
+        none += f"; the newest source package is {max(sources)}: to build from source, add {name} to `allow_source`"
+    elif found:
+        none += f"; {source}"
+    else:
+        none += f": is the name right? {source[0].upper()}{source[1:]}"
+    return "; ".join([none, *unused_settings()])
 
 
 def _package(what: str) -> str:

@@ -28,15 +28,8 @@ _SETTINGS = {
     "retries": "PIP_RETRIES",
     "trusted-host": "PIP_TRUSTED_HOST",
 }
-# Settings that would change which files a lock has, and what of a recipe does the same for everybody.
-_UNUSED = {
-    "extra-index-url": "`extra_indexes`",
-    "find-links": "`extra_indexes`, or the path of each wheel",
-    "no-index": "`index`",
-    "constraint": "`constraints`",
-    "pre": "the version of the pre-release",
-    "no-binary": "`allow_source`",
-}
+# Settings by which pip would find more files, and what of a recipe does the same for everybody.
+_UNUSED = {"extra-index-url": "`extra_indexes`", "find-links": "`extra_indexes`, or the path of each wheel"}
 PYPI = "https://pypi.org/simple"
 _BUNDLE = "certificates.pem"
 NETRC = "netrc"
@@ -78,7 +71,7 @@ def default_index() -> str:
 
 
 def unused_settings() -> list[str]:
-    """Return a sentence for each setting of the user's pip that might be expected to count, and does not."""
+    """Return a sentence for each setting by which the user's own pip might find what is missing."""
     return [
         f"{name} in the settings of your pip is not used, since others do not have it: write {instead} into the recipe"
         for name, instead in _UNUSED.items()

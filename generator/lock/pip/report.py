@@ -60,7 +60,7 @@ def from_base(report: Report, request: PipRequest, target: Target, files: Iterab
     """Return version by name of what is asked for or depended on, and comes from the base."""
     needed: set[str] = {canonicalize_name(line.name) for line in request.requirements if line.name}
     for item in report["install"]:
-        needed |= set(_dependencies(item, report["environment"]))
+        needed |= {canonicalize_name(need.name) for need in dependencies(item, report["environment"])}
     needed -= {file.key for file in files}
     packages = sorted(target.packages, key=lambda package: package.name.lower())
     return {
@@ -99,10 +99,11 @@ def _locked_file(item: Mapping[str, Any], is_elsewhere: bool) -> LockedFile:
     return LockedFile(metadata["name"], metadata["version"], filename, digest, source_url)
 
 
-def _dependencies(item: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
+def dependencies(item: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Requirement]:
+    """Yield what a package in a report depends on."""
     extras = ["", *item.get("requested_extras", [])]
     for text in item["metadata"].get("requires_dist", []):
         requirement = Requirement(text)
         marker = requirement.marker
         if marker is None or any(marker.evaluate({**environment, "extra": extra}) for extra in extras):
-            yield str(canonicalize_name(requirement.name))
+            yield requirement

@@ -1,7 +1,6 @@
 """Requirements files, and single lines written as in one, as pip reads them."""
 
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from pip_requirements_parser import (
 )
 
 from ebsif.errors import InputError
+from ebsif.files import temporary_folder
 from ebsif.lock.pip.line import Entry, Line, check_url
 from ebsif.values import index_url
 
@@ -106,8 +106,8 @@ def read_line(entry: Entry) -> Line:
             return replace(line, text=str(requirement), name=requirement.name)
     except InvalidRequirement:
         pass  # it may be an address, or a file
-    with tempfile.TemporaryDirectory(prefix="ebsif-") as folder:
-        path = Path(folder, "requirements.txt")
+    with temporary_folder() as folder:
+        path = folder / "requirements.txt"
         path.write_text(entry.text, encoding="utf-8")
         read = RequirementsFile.from_file(str(path), include_nested=False)
     for wrong in read.invalid_lines:
@@ -170,7 +170,7 @@ def _check_nesting(entry: Entry, path: Path, above: list[Path], seen: "Counter[P
         How often each file is included.
     """
     if not path.is_file():
-        message = f"there is no file {path}"
+        message = f"there is no file {entry.path.parent / entry.text}"
         if _REMOTE.match(entry.text):
             message = f"{entry.text} is an address: download the file, and name that"
         raise InputError(entry.path, [(entry.number, message)])

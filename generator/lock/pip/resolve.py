@@ -16,7 +16,8 @@ from ebsif.lock.model import PIP, Lock, LockedFile, Solution
 from ebsif.lock.pip.build import backend_requirements, build_system
 from ebsif.lock.pip.download import download, formats, indexes, local_indexes
 from ebsif.lock.pip.line import Line
-from ebsif.lock.pip.network import default_index, unused_settings
+from ebsif.lock.pip.network import default_index
+from ebsif.lock.pip.passed import passed_over
 from ebsif.lock.pip.pip import Pip
 from ebsif.lock.pip.place import pip_on
 from ebsif.lock.pip.report import Report, from_base, listed_at, locked_files
@@ -39,13 +40,14 @@ class Wheels:
         What is installed.
     build
         What only serves to build the source packages among it.
-    from_base
+    from_base, warnings
         As in `Solution`.
     """
 
     files: tuple[LockedFile, ...] = ()
     build: tuple[LockedFile, ...] = ()
     from_base: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
     @property
     def all(self) -> list[LockedFile]:
@@ -67,7 +69,7 @@ def resolve(
     target = target_of(base)
     wheels = resolve_wheels(request, target, runtime, folder, console, previous=previous, upgrade=upgrade)
     build = tuple(sorted(file.name for file in wheels.build))
-    return Solution((PIP, *wheels.all), build, wheels.from_base)
+    return Solution((PIP, *wheels.all), build, wheels.from_base, wheels.warnings)
 
 
 def resolve_wheels(
@@ -99,18 +101,17 @@ def resolve_wheels(
     there = _constraints(request, target)
     kept = _kept(previous, {*(canonicalize_name(name) for name in upgrade), *there})
     provide([PIP], folder)
-    for text in unused_settings():
-        console.note(text)
     with pip_on(target, runtime, folder, local_indexes(request)) as pip:
         with console.waiting("resolving packages"):
             report = _report(pip, request, list(there.values()), kept)
             while pip.learn(indexes(request)):
                 report = _report(pip, request, list(there.values()), kept)
+        warnings = tuple(passed_over(report, request, pip.log()))
         files = _locked_files(pip, report, request)
         _check_hashes(files, request)
         download(pip, files, request, folder, console)
         build = _build_packages(pip, files, request, folder, console)
-    return Wheels(tuple(files), tuple(build), from_base(report, request, target, files))
+    return Wheels(tuple(files), tuple(build), from_base(report, request, target, files), warnings)
 
 
 def fetch(
