@@ -374,6 +374,19 @@ def test_a_build_backend_that_hangs_is_ended_with_all_that_it_has_started(
     assert bench.stored() == {"pip-26.3-py3-none-any.whl"}
 
 
+def test_a_build_backend_cannot_change_the_pip_that_runs_after_it(bench: Bench, index: Index) -> None:
+    backend = (
+        "import glob, os\nfrom setuptools.build_meta import *\n\n"
+        "def get_requires_for_build_wheel(config_settings=None):\n"
+        "    assert [os.access(path, os.W_OK) for path in glob.glob('/ebsif/lock/pip-*.whl')] == [False]\n"
+        "    return []\n"
+    )
+    pyproject = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    make_sdist(index.folder, "curious", pyproject=pyproject, files={"backend.py": backend})
+    found = bench.lock(f"packages: [curious==1.0]\nallow_source: [curious]\nextra_indexes: [{index.url}]")
+    assert versions(found.lock)["curious"] == "1.0"
+
+
 def test_what_a_build_backend_asks_for_without_a_wheel_is_named(bench: Bench, index: Index) -> None:
     make_asking_sdist(index.folder, "asking", "tiny")
     recipe = f"packages: [asking==1.0]\nallow_source: [asking]\nextra_indexes: [{index.url}]"

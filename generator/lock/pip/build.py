@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from ebsif.document import MAXIMUM_SIZE
 from ebsif.errors import EbsifError
 from ebsif.lock.model import LockedFile
 from ebsif.lock.pip.messages import backend_stuck
@@ -111,11 +112,11 @@ def _pyproject(archive: Path) -> str | None:
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as packed:
             found = [name for name in packed.namelist() if _is_top(name)]
-            return packed.read(found[0]).decode() if found else None
+            return packed.open(found[0]).read(MAXIMUM_SIZE).decode() if found else None
     with tarfile.open(archive) as packed:
         members = [member for member in packed.getmembers() if _is_top(member.name)]
         file = packed.extractfile(members[0]) if members else None
-        return file.read().decode() if file else None
+        return file.read(MAXIMUM_SIZE).decode() if file else None
 
 
 def _is_top(name: str) -> bool:

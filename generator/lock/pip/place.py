@@ -43,7 +43,7 @@ class _PipInContainer(Pip):
         command = [self._python, self.inside(script.name), self.inside(PIP.filename), *arguments]
         # What it runs needs no network, and so none of the user's secrets.
         (self.folder / NETRC).unlink(missing_ok=True)
-        return self._runtime.run(self._image, command, self._surroundings({}))
+        return self._runtime.run(self._image, command, self._surroundings({}, mode="ro"))
 
     @property
     def _python(self) -> str:
@@ -56,10 +56,12 @@ class _PipInContainer(Pip):
         self._runtime.output(self._image, command, self._surroundings({}))
 
     def _surroundings(
-        self, network: Mapping[str, str], is_news: Callable[[str], bool] = nothing_is_news
+        self, network: Mapping[str, str], is_news: Callable[[str], bool] = nothing_is_news, mode: str = "rw"
     ) -> Inside:
         env = {**PYTHON_ENV, **network}
-        binds = [f"{self.folder}:{_INSIDE}", f"{make_cache('pip')}:{_CACHE}", *self.target.binds]
+        # Build backends, which run there, must not change what runs after them.
+        binds = [f"{self.folder}:{_INSIDE}:{mode}", f"{self.folder / PIP.filename}:{_INSIDE / PIP.filename}:ro"]
+        binds += [f"{make_cache('pip')}:{_CACHE}:{mode}", *self.target.binds]
         binds += [f"{folder}:{folder}:ro" for folder in self._local]
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
