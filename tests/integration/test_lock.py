@@ -239,8 +239,8 @@ def test_what_a_build_says_when_it_cannot_begin_is_told(bench: Bench, index: Ind
     make_sdist(index.folder, "flash", files={"setup.py": "import torch\n"})
     said = bench.refuse(f"packages: [flash]\nallow_source: [flash]\nextra_indexes: ['{index.url}']")
     assert said.startswith(
-        "flash cannot be locked from source, for which its build must run: ModuleNotFoundError: No module named 'torch'; "
-        "a build sees no packages of the image: "
+        "flash cannot be locked from source, for which its build must run: ModuleNotFoundError: No module named "
+        "'torch'; a build sees no packages of the image: "
     )
 
 

@@ -232,4 +232,6 @@ for entry in "${start_values[@]}"; do
     variable=${entry%% *} inside=${prefix}ENV_$variable
     [[ -z ${!variable+set} || -n ${!inside+set} ]] || inject "$inside" "${!variable}"
 done
+# A folder that a link leads to: the runtime binds it by its own name only.
+cd -P . 2> /dev/null
 exec "$runtime" "$verb" "$image" "${program[@]}" "$@"
