@@ -68,7 +68,7 @@ def explained(
         The lines of pip's log.
     """
     said = list(log)
-    invalid = {canonicalize_name(match["name"]): _invalid(match) for match in _INVALID.finditer(errors)}
+    invalid: dict[str, str] = {canonicalize_name(match["name"]): _invalid(match) for match in _INVALID.finditer(errors)}
     causes = _CAUSES.search(output)
     if causes:
         found = [(match["who"], match["what"].strip()) for match in _CAUSE.finditer(causes["causes"])]
