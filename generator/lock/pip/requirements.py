@@ -170,7 +170,7 @@ def _check_nesting(entry: Entry, path: Path, above: list[Path], seen: "Counter[P
         How often each file is included.
     """
     if not path.is_file():
-        message = f"there is no file {path}"
+        message = f"there is no file {entry.path.parent / entry.text}"
         if _REMOTE.match(entry.text):
             message = f"{entry.text} is an address: download the file, and name that"
         raise InputError(entry.path, [(entry.number, message)])
