@@ -489,7 +489,7 @@ class SifContainer(StagedEasyBlock):
 
     def fill_command_template(self, *template, **values):
         """Text of a command that is installed."""
-        values.update(MODULE=shell_words(self.full_mod_name), NAME=self.env_name)
+        values.update(MODULE=shell_words(self.short_mod_name), NAME=self.env_name)
         text = read_file(files_path(*template))
         return fill_template(text, {key: value for key, value in values.items() if '__%s__' % key in text})
 

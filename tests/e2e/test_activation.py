@@ -140,6 +140,9 @@ def test_pythonpath_of_the_base_does_not_override_the_layer(place: Site) -> None
     out = place.output("venv-pythonpath", f'python -c "{program}"')
     assert out.startswith("''")
     assert out.index(VENV) < out.index("/opt/venv")
+    # That of the host is not seen, and the runtime's is.
+    out = place.output("venv-pythonpath", f'PYTHONPATH=/host APPTAINERENV_PYTHONPATH=/own python -c "{program}"')
+    assert out.startswith("'/own' ['/own',")
 
 
 def test_pythonpath_of_the_base_that_is_not_neutralised_is_refused(place: Site, layer: list[Wheel]) -> None:

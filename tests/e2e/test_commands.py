@@ -132,6 +132,26 @@ def test_pip_still_tells_and_installs_elsewhere(place: Site, hello_wheel: Wheel)
     assert (place.folder / "elsewhere" / "hello.py").exists()
 
 
+def test_what_bash_reads_for_other_scripts_changes_no_command(place: Site) -> None:
+    # The runtime is a program; that of the workbench is started by a script, which has the same trouble.
+    runtime = f"PATH={place.machine.runtime.parents[1]}/apptainer/bin:$PATH APPTAINER_NO_PRIVS=1"
+    (place.folder / "read").write_text("echo polluted\ncd /\n")
+    work = place.folder / "work"
+    script = f"mkdir -p {work}; cd {work}; export BASH_ENV={place.folder}/read {runtime}; make-squashfs; "
+    done = place.loaded("venv", f"{script} python -c 'import os; print(os.getcwd())'")
+    assert done.stdout == f"{work}\n"
+
+
+def test_a_working_folder_behind_a_link_is_the_one_that_it_leads_to(place: Site) -> None:
+    folder = place.folder / "link-and-data"
+    script = f"""
+        mkdir -p {folder}/data {folder}/links; echo "print('this one')" > {folder}/data/run.py
+        ln -sfn {folder}/data {folder}/links/here; cd {folder}/links/here
+        APPTAINER_NO_MOUNT=tmp APPTAINER_BIND={folder}/links python run.py
+    """
+    assert place.output("venv", script) == "this one\n"
+
+
 def test_the_home_folders_packages_do_not_leak_in(place: Site) -> None:
     assert place.output("venv", "python -c 'import site; print(site.ENABLE_USER_SITE)'") == "False\n"
 
@@ -174,6 +194,15 @@ def test_an_empty_layer_is_filled_packed_and_unpacked(own: Site, hello_wheel: Wh
     assert "Unpacked" in own.output("venv", "unmake-squashfs")
     assert folder.is_dir() and not image.exists()
     own.output("venv", with_source + f"{install} --force-reinstall")
+
+
+def test_who_may_read_the_image_may_read_all_that_is_in_it(own: Site) -> None:
+    make = "cd $CONTAINERROOT/user-software; umask 077; mkdir own; echo > own/a; cp /bin/true own/b; ln -s a own/l"
+    own.output("venv", f"{make}; make-squashfs")
+    image = own.installation("venv") / "user-software.squashfs"
+    listed = subprocess.run(["unsquashfs", "-ll", image, "own"], capture_output=True, text=True, check=True).stdout
+    modes = [line.split()[0] for line in listed.splitlines() if "/own" in line]
+    assert modes == ["drwxr-xr-x", "-rw-r--r--", "-rwxr-xr-x", "lrwxrwxrwx"]
 
 
 def test_unmake_squashfs_keeps_a_folder_that_is_there(own: Site) -> None:

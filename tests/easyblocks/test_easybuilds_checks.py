@@ -145,6 +145,13 @@ def test_no_module_is_made_without_an_image(module: str, configure: Callable[...
     assert not list((tmp_path / "modules").glob("**/1.0*"))
 
 
+def test_commands_name_the_module_as_people_load_it(configure: Callable[..., None], tmp_path: Path) -> None:
+    configure("--module-naming-scheme=HierarchicalMNS")
+    easyblock = make_easyblock("sifvenv", tmp_path)
+    assert easyblock.full_mod_name == "Core/demo/1.0"
+    assert easyblock.fill_command_template("commands", "unmake-squashfs").splitlines()[3] == "module=demo/1.0"
+
+
 def make_easyblock(module: str, folder: Path, text: str = "sources = []\n") -> Any:
     easyblock = get_easyblock_class(EASYBLOCKS[module][0])
     path = folder / "demo.eb"

@@ -360,6 +360,13 @@ def test_wheels_are_found_for_the_python_of_the_environment(
     assert set(files(lock).values()) < bench.stored()
 
 
+def test_a_project_that_needs_another_python_is_refused(bench: CondaBench, channel: Channel) -> None:
+    text = '[project]\nname = "x"\ndependencies = ["six"]\nrequires-python = ">=3.99"\n'
+    (bench.folder / "pyproject.toml").write_text(text)
+    said = bench.refuse(inline(channel.url, "python") + "pyproject: {}\n")
+    assert said.startswith("pyproject.toml:4: the project needs Python >=3.99, and the environment has 3.")
+
+
 def test_what_the_recipe_asks_pip_for_is_added_to_the_pip_section(bench: CondaBench, channel: Channel) -> None:
     (bench.folder / "index").mkdir()
     make_wheel(bench.folder / "index", "more")

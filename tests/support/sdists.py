@@ -48,8 +48,11 @@ def make_sdist(
     module = name.replace("-", "_")
     stem = stem or f"{module}-{version}"
     setup = f"from setuptools import setup\nsetup(name={name!r}, version={version!r}, py_modules=[{module!r}])\n"
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
     contents = {
-        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
+        "PKG-INFO": metadata,
+        # Written anew by each build.
+        f"{module}.egg-info/PKG-INFO": metadata,
         "setup.py": setup,
         f"{module}.py": f"VERSION = {version!r}\n",
         **(files or {}),
@@ -66,5 +69,7 @@ def make_sdist(
         for file, text in contents.items():
             member = tarfile.TarInfo(f"{stem}/{file}")
             member.size = len(text.encode())
+            # Those of whoever has made it, whom root must not bring to life when unpacking.
+            member.uid = member.gid = 12345
             archive.addfile(member, io.BytesIO(text.encode()))
     return path

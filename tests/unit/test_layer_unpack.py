@@ -76,6 +76,12 @@ def test_links_that_lead_out_together_are_refused(tmp_path: Path) -> None:
     assert (tmp_path / "escaped").read_text() == "mine"
 
 
+def test_all_belongs_to_who_unpacks_it(tmp_path: Path) -> None:
+    archive = make_tar(tmp_path / "demo-1.0.tar.gz", member("demo-1.0/tool", uid=12345, gid=12345))
+    assert unpack(archive, tmp_path / "build" / "demo-1.0").returncode == 0
+    assert (tmp_path / "build" / "demo-1.0" / "tool").owner() == tmp_path.owner()
+
+
 def test_nothing_becomes_setuid(tmp_path: Path) -> None:
     archive = make_tar(tmp_path / "demo-1.0.tar.gz", member("demo-1.0/tool", mode=0o6777))
     assert unpack(archive, tmp_path / "build" / "demo-1.0").returncode == 0

@@ -225,10 +225,6 @@ def test_what_cannot_be_locked_is_refused_with_its_line(ask: Ask, text: str, exp
         ("requirements: ['https://example.org/r.txt']", "recipe.yml:4: https://example.org/r.txt is an address"),
         ("packages: ['git+https://example.org/x']", "recipe.yml:4: git+https://example.org/x names a version control"),
         ("packages: ['six --pre']", "recipe.yml:4: 'six --pre' is not a package with a version"),
-        (
-            "packages: ['foo @ https://example.org/foo.tar.bz2']\nallow_source: [foo]",
-            "recipe.yml:4: https://example.org/foo.tar.bz2 is no source package that can be installed (.tar.gz, .zip)",
-        ),
         ("pyproject: {file: gone.toml}", "recipe.yml:4: cannot read "),
         ("pyproject: {extras: [nope]}", "pyproject.toml: there is no extra 'nope'; there are: Plot_All"),
         ("pyproject: {groups: [nope]}", "pyproject.toml: there is no dependency group 'nope'; there are: base, test"),

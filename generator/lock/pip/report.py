@@ -9,9 +9,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from ebsif.errors import EbsifError
+from ebsif.inside.packages import SOURCE_SUFFIXES, is_file_of, is_wheel
 from ebsif.lock.model import PIP, LockedFile, file_name
 from ebsif.lock.pip.request import PipRequest
 from ebsif.lock.target import BASE, Target
+
+_BUILD_ONE = "build a wheel of it, and name that"
 
 Report = Mapping[str, Any]
 
@@ -50,7 +53,7 @@ def locked_files(report: Report, request: PipRequest, listed: Set[str]) -> list[
     Raises
     ------
     EbsifError
-        When one has no SHA256.
+        When one has no SHA256, or `eb` would not find it by its name.
     """
     files = [_locked_file(item, _is_elsewhere(item, request, listed)) for item in report["install"]]
     return [file for file in files if file.key != PIP.key]
@@ -94,9 +97,17 @@ def _locked_file(item: Mapping[str, Any], is_elsewhere: bool) -> LockedFile:
     digest = download.get("archive_info", {}).get("hashes", {}).get("sha256")
     if digest is None:
         raise EbsifError(f"{filename} has no SHA256 at {url.hostname}, so that it cannot be locked")
+    name, version = metadata["name"], metadata["version"]
+    if not filename.endswith((".whl", *SOURCE_SUFFIXES)):
+        kinds = ", ".join((".whl", *SOURCE_SUFFIXES))
+        raise EbsifError(f"{filename} is no file that can be installed ({kinds}): {_BUILD_ONE}")
+    if not is_file_of(filename, name, version):
+        # pip would not find it by name and version, when nothing but files is there.
+        remedy = "download it, name it so, and add its path to `packages`" if is_wheel(filename) else _BUILD_ONE
+        raise EbsifError(f"{filename} is not called as {name} {version}, which it is by its metadata: {remedy}")
     here = url.scheme == "file"
     source_url = None if here or not is_elsewhere else f"{url.scheme}://{url.netloc}{folder}"
-    return LockedFile(metadata["name"], metadata["version"], filename, digest, source_url)
+    return LockedFile(name, version, filename, digest, source_url)
 
 
 def dependencies(item: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[Requirement]:

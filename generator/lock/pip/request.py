@@ -11,7 +11,6 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from ebsif.document import Document
-from ebsif.inside.packages import SOURCE_SUFFIXES
 from ebsif.lock.pip.line import Entry, Line
 from ebsif.lock.pip.project import read_project
 from ebsif.lock.pip.requirements import read_file, read_line
@@ -147,5 +146,3 @@ def _check_format(line: Line, recipe: Recipe) -> None:
         raise line.error(f"{url[0]} is not a wheel: write it as 'name @ URL', and add the name to `allow_source`")
     if canonicalize_name(line.name) not in recipe.allow_source:
         raise line.error(f"{url[0]} is not a wheel: add {line.name} to `allow_source`")
-    if not urlsplit(url[0]).path.endswith(SOURCE_SUFFIXES):
-        raise line.error(f"{url[0]} is no source package that can be installed ({', '.join(SOURCE_SUFFIXES)})")

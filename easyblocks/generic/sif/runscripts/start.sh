@@ -232,4 +232,7 @@ for entry in "${start_values[@]}"; do
     variable=${entry%% *} inside=${prefix}ENV_$variable
     [[ -z ${!variable+set} || -n ${!inside+set} ]] || inject "$inside" "${!variable}"
 done
+# A folder that a link leads to: the runtime binds it by its own name only.
+# shellcheck disable=SC2164  # Where it is gone, the runtime says so.
+cd -P . 2> /dev/null
 exec "$runtime" "$verb" "$image" "${program[@]}" "$@"
