@@ -60,11 +60,13 @@ async def read_record(path: str) -> 'RepoDataRecord':
                            % (os.path.basename(path), str(err).splitlines()[0])) from err
 
 
-def unpack(path: Path, folder: Path) -> None:
+def unpack(path: Path, folder: Path) -> list[str]:
     """
     Unpack a package, and refuse one of which py-rattler would read or write a file elsewhere.
 
     Unpacking itself writes nothing outside of the folder, and makes neither devices nor setuid files.
+
+    :return: paths of the files and links that it brings
     """
     from rattler import PathsJson
     from rattler.exceptions import ExtractError, IoError
@@ -86,6 +88,7 @@ def unpack(path: Path, folder: Path) -> None:
         if entry.prefix_placeholder and file.is_symlink():
             raise PackageError("%s has a link %r where it says that a file is: %s" % (package, name, REMEDY))
         sound.add(file.parent)
+    return [str(entry.relative_path) for entry in listed if not entry.path_type.directory]
 
 
 def folder_in_cache(record: 'RepoDataRecord') -> str:
@@ -109,9 +112,6 @@ async def install(request: dict[str, Any]) -> dict[str, Any]:
 
     What packages bring to be run afterwards is for the container: a command for each.
     """
-    # By what they list: which one wins differs from one installation to the next.
-    refuse_contradictions({Path(package['path']).name: listed_paths(package['path'])
-                           for package in request['packages']})
     from rattler import install as rattler_install
     from rattler.exceptions import InstallerError
     prefix, target_prefix = Path(request['prefix']), Path(request['target_prefix'])
@@ -121,9 +121,11 @@ async def install(request: dict[str, Any]) -> dict[str, Any]:
     cache.mkdir()
     try:
         # It takes what lies in its cache as it is.
-        await asyncio.gather(*(
-            asyncio.to_thread(unpack, Path(package['path']), cache / folder_in_cache(record))
-            for package, record in zip(request['packages'], found, strict=True)))
+        paths = [Path(package['path']) for package in request['packages']]
+        listed = await asyncio.gather(*(asyncio.to_thread(unpack, path, cache / folder_in_cache(record))
+                                        for path, record in zip(paths, found, strict=True)))
+        # By what they list: which one wins differs from one installation to the next.
+        refuse_contradictions({path.name: names for path, names in zip(paths, listed, strict=True)})
         await rattler_install(records, prefix, cache_dir=cache, show_progress=False,
                               alternative_target_prefix=target_prefix, execute_link_scripts=False)
     except (InstallerError, OSError) as err:
@@ -185,17 +187,6 @@ def clobbered_files(prefix: Path) -> list[str]:
     if names:
         shutil.rmtree(aside)
     return sorted(names)
-
-
-def listed_paths(path: str) -> list[str]:
-    """Paths of all files and links that a package brings; none for one of the time before packages listed them."""
-    from rattler.exceptions import ExtractError
-    from rattler.package import PathsJson
-    try:
-        entries = PathsJson.from_package_archive(Path(path)).paths
-    except ExtractError:
-        return []
-    return [str(entry.relative_path) for entry in entries if not entry.path_type.directory]
 
 
 def refuse_contradictions(packages: dict[str, list[str]]) -> None:
