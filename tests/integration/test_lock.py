@@ -200,6 +200,13 @@ def test_versions_that_there_are_are_listed(bench: Bench, index: Index) -> None:
         bench.lock(f"index: {index.url}\npackages: [many==3]")
 
 
+def test_a_project_that_needs_another_python_is_refused(bench: Bench) -> None:
+    text = '[project]\nname = "x"\ndependencies = ["six"]\nrequires-python = ">=3.12"\n'
+    (bench.folder / "pyproject.toml").write_text(text)
+    said = bench.refuse("pyproject: {}")
+    assert said.startswith("pyproject.toml:4: the project needs Python >=3.12, and the base has 3.11.")
+
+
 def test_a_newer_release_without_a_wheel_is_named(bench: Bench, index: Index) -> None:
     make_sdist(index.folder, "many", "3.0")
     resolved = bench.lock(f"index: {index.url}\npackages: [many]")
