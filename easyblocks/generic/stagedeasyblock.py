@@ -417,4 +417,8 @@ def exchange(one, other, aside):
     if function and error not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
         raise EasyBuildError("Exchanging %s and %s failed: %s", one, other, os.strerror(error))
     os.rename(other, aside)
-    os.rename(one, other)
+    try:
+        os.rename(one, other)
+    except OSError:
+        os.rename(aside, other)
+        raise

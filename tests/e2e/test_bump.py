@@ -164,6 +164,21 @@ def test_a_version_with_the_same_name_is_refused(desk: Desk) -> None:
     assert message in desk.refuse("bump", f"{OLD}.yml")
 
 
+def test_a_recipe_that_a_killed_bump_has_left_is_no_obstacle_unless_somebody_has_changed_it(desk: Desk) -> None:
+    without_packages(desk)
+    words = ("bump", f"{OLD}.yml", "--date", "20261124")
+    desk.run(*words)
+    left, made = (desk.recipes / f"{OLD}-20261124{suffix}" for suffix in (".yml", ".eb"))
+    text = made.read_text()
+    made.unlink()
+    desk.run(*words)
+    assert made.read_text() == text
+    made.unlink()
+    left.write_text(left.read_text() + "# mine\n")
+    assert f"the next version would be {left.name}, which is there already" in desk.refuse(*words)
+    assert left.read_text().endswith("# mine\n")
+
+
 def test_an_easyconfig_is_not_replaced_when_its_recipe_is_called_otherwise(desk: Desk) -> None:
     without_packages(desk)
     (desk.recipes / f"{OLD}.yml").rename(desk.recipes / "ours.yml")

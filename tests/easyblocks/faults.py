@@ -33,6 +33,10 @@ def have_no_space() -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def have_a_broken_disk() -> None:
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
 def happened(
     work: Callable[[], Any],
     fault: Callable[[], None],

@@ -12,7 +12,7 @@ from easybuild.framework.easyconfig.easyconfig import EasyConfig
 from easybuild.tools.build_log import EasyBuildError
 from easybuild.tools.config import update_build_option
 
-from tests.easyblocks.faults import happened, have_no_space, lose_power
+from tests.easyblocks.faults import happened, have_a_broken_disk, have_no_space, lose_power
 
 EASYCONFIG = """
 easyblock = 'StagedEasyBlock'
@@ -97,7 +97,7 @@ def place(
     return Place(tmp_path)
 
 
-@pytest.mark.parametrize("end", [lose_power, have_no_space])
+@pytest.mark.parametrize("end", [lose_power, have_no_space, have_a_broken_disk])
 def test_whoever_loads_the_module_has_the_old_or_the_new_one_with_its_installation(
     place: Place, end: Callable[[], None]
 ) -> None:

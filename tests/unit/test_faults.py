@@ -12,9 +12,9 @@ from ebsif.console import Console
 from ebsif.errors import EbsifError
 from ebsif.files import copied, temporary_folder, write_atomically, write_new
 from ebsif.lock.staging import staged
-from tests.easyblocks.faults import be_killed, happened, have_no_space, lose_power
+from tests.easyblocks.faults import be_killed, happened, have_a_broken_disk, have_no_space, lose_power
 
-FAULTS = [be_killed, lose_power, have_no_space]
+FAULTS = [be_killed, lose_power, have_no_space, have_a_broken_disk]
 OLD, NEW = b"old" * 1000, b"new" * 1000
 
 
@@ -43,7 +43,7 @@ def number_of_faults(work: Callable[[], object], fault: Callable[[], None], fold
 def look_at(folder: Path, fault: Callable[[], None]) -> None:
     for path in folder.iterdir():
         if path.name.startswith("."):
-            # A process that is gone cannot remove it.
+            # A process that is gone cannot remove it, nor one that cannot remove anything.
             assert fault is not have_no_space
         else:
             assert path.read_bytes() in ({OLD, NEW} if path.name == "there" else {NEW})
