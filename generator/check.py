@@ -14,7 +14,7 @@ from ebsif.base.store import find_base
 from ebsif.console import Console
 from ebsif.easyconfig.read import Easyconfig, read_container
 from ebsif.errors import ToolError
-from ebsif.files import sha256
+from ebsif.files import is_there, sha256
 from ebsif.finding import Finding
 from ebsif.generate import Plan, is_current, make_plan
 from ebsif.inside.runtime import other_machine
@@ -145,7 +145,7 @@ def _minor(version: str) -> tuple[int, int]:
 
 
 def _binds(binds: list[str]) -> Iterator[Finding]:
-    missing = [bind for bind in binds if not Path(bind.split(":")[0]).exists()]
+    missing = [bind for bind in binds if not is_there(Path(bind.split(":")[0]))]
     if missing:
         yield Finding("binds", f"this machine does not have, and so does not bind: {', '.join(missing)}", "warning")
 

@@ -1,5 +1,6 @@
 """Reading, hashing, copying and writing files: a file is written whole, or not at all."""
 
+import errno
 import hashlib
 import os
 import secrets
@@ -14,6 +15,22 @@ from typing import BinaryIO
 from ebsif.console import Console
 from ebsif.errors import EbsifError, FileError, InputError
 from ebsif.inside.copying import BLOCK, copy_and_hash
+
+
+def is_there(path: Path, test: Callable[[Path], bool] = Path.exists) -> bool:
+    """Tell whether something is at a path that stands in somebody's file, which may be longer than any can be.
+
+    Parameters
+    ----------
+    test
+        What else must be true of it, such as `Path.is_file`.
+    """
+    try:
+        return test(path)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        return False
 
 
 @contextmanager

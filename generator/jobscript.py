@@ -29,6 +29,12 @@ _LAUNCHERS = {
     "mpiexec": "write --mpi -- and the program",
 }
 
+# Bash's reserved words (Reserved Words in its manual): as arguments they are words, but readers stumble over them.
+_RESERVED = (
+    *("case", "coproc", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "in", "select", "then"),
+    *("time", "until", "while"),
+)
+
 
 class Job(StrictModel):
     """What a person asks for."""
@@ -177,6 +183,8 @@ def word(value: str) -> _Quoted:
 
     What cannot be read, such as a byte that is no UTF-8, is written as ``\xff``, and ``$`` never looks like a variable.
     """
+    if value in _RESERVED:
+        return _Quoted(f"'{value}'")
     if re.fullmatch(r"[^'$`\\~]*", value) and value.isprintable():
         return _Quoted(shlex.quote(value))
     return _Quoted("$'" + "".join(map(_character, value)) + "'")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ebsif.base.manifest import Activation, Kind, Manifest
 from ebsif.errors import EbsifError
+from ebsif.files import is_there
 from ebsif.recipe import Recipe
 from ebsif.site import Family, Site
 from ebsif.values import pattern
@@ -209,6 +210,6 @@ def locate(image: str, site: Site, folder: Path) -> Path | None:
     """
     if "/" in image:
         path = folder / image
-        return path if path.exists() else None
+        return path if is_there(path) else None
     candidates = [folder / image, *(images / image for images in site.image_folders())]
-    return next((path for path in candidates if path.exists()), None)
+    return next((path for path in candidates if is_there(path)), None)

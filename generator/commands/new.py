@@ -11,7 +11,7 @@ from ebsif.base.store import find_base
 from ebsif.console import Console
 from ebsif.document import MAXIMUM_SIZE
 from ebsif.errors import EbsifError
-from ebsif.files import read_text, write_atomically
+from ebsif.files import is_there, read_text, write_atomically
 from ebsif.lock.conda.environment import read_environment
 from ebsif.lock.pip.line import Entry
 from ebsif.lock.pip.requirements import read_line
@@ -128,7 +128,7 @@ def _requirement(package: str, folder: Path) -> str:
 
 
 def _existing(file: Path) -> Path:
-    if not file.is_file():
+    if not is_there(file, Path.is_file):
         if re.match("https?:/", str(file)):
             raise EbsifError(f"{file} is an address: download the file, and name that")
         raise EbsifError(f"there is no file {file}")

@@ -268,6 +268,7 @@ def test_arguments_of_any_content_arrive(tmp_path_factory: pytest.TempPathFactor
 @settings(max_examples=15)
 @given(arguments)
 @example(HOSTILE)
+@example(["then", "done", "fi", "do", "esac"])
 def test_shellcheck_has_nothing_to_say_whatever_the_arguments(words: list[str]) -> None:
     assert shellcheck(script(read_site("local"), *(words or ["python"]))) == ""
 

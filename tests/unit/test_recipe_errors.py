@@ -24,6 +24,7 @@ version: 1.0
 site: local
 base: {IMAGE}
 """
+LONG = "x" * 300  # longer than the name of a file can be
 EASYCONFIG = "Demo-1.0-cpu-python-3.11-singularity.eb"
 COMMANDS = [["generate"], ["generate", "--check"], ["generate", "--dry-run"], ["bump", "--date", "20261124"], ["check"]]
 
@@ -80,6 +81,11 @@ def refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refused:
         ("site:", "packages: ['x @ https://[x/a.whl']\nsite:", "recipe.yml:3: 'x @ https://[x/a.whl' is not a package"),
         ("site:", "packages: [numpy 2]\nsite:", "recipe.yml:3: 'numpy 2' is not a package with a version"),
         ("site:", "requirements: [none.txt]\nsite:", "recipe.yml:3: there is no file none.txt"),
+        *(
+            ("site:", f"{text}\nsite:", "recipe.yml:3: there is no file ")
+            for text in (f"requirements: [{LONG}]", f"environment: {LONG}\nlayer: conda",
+                         f"packages: ['./{LONG}-1.0-py3-none-any.whl']", f"packages: ['x @ file:///{LONG}.whl']")
+        ),
         ("site:", "start_folders: [CACHE]\nsite:", "start_folders: CACHE is not in start_env of the recipe, nor"),
         ("site:", "layer: none\npackages: [six]\nsite:", "recipe.yml:3: packages need a layer"),
         ("name: Demo\n", "", "recipe.yml:1: the key 'name' is missing"),

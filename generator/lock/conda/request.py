@@ -12,7 +12,7 @@ from ebsif import document
 from ebsif.base.manifest import Manifest
 from ebsif.document import Document, Location
 from ebsif.errors import InputError
-from ebsif.files import read_text
+from ebsif.files import is_there, read_text
 from ebsif.lock.conda.environment import NODEFAULTS, CondaEnvironment, PipSection, read_environment
 from ebsif.lock.conda.foreign import MAXIMUM_SIZE, Pinned, is_conda_lock, is_explicit, read_conda_lock, read_explicit
 from ebsif.lock.conda.virtual import virtual_packages
@@ -132,7 +132,7 @@ def _environment(recipe: Recipe, written: Document, platform: str | None) -> Con
     if isinstance(recipe.environment, CondaEnvironment):
         return _of_environment(recipe.environment, written, ("environment",))
     path = written.path.parent / str(recipe.environment)
-    if not path.is_file():
+    if not is_there(path, Path.is_file):
         raise written.error(("environment",), f"there is no file {path}")
     text = read_text(path, MAXIMUM_SIZE)
     if is_explicit(text):

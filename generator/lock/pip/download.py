@@ -7,6 +7,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from ebsif.console import Console
 from ebsif.errors import EbsifError
+from ebsif.files import is_there
 from ebsif.lock.model import LockedFile
 from ebsif.lock.pip.network import default_index
 from ebsif.lock.pip.pip import Pip
@@ -64,7 +65,7 @@ def local_indexes(request: PipRequest) -> list[Path]:
     for url in (request.index or default_index(), *request.extra_indexes):
         if url.startswith("file:"):
             folder = Path(unquote(urlsplit(url).path))
-            if not folder.is_dir():
+            if not is_there(folder, Path.is_dir):
                 raise EbsifError(f"the package index {url} is not there: there is no folder {folder}")
             found.append(folder)
     return found

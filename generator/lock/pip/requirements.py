@@ -18,7 +18,7 @@ from pip_requirements_parser import (
 )
 
 from ebsif.errors import InputError
-from ebsif.files import temporary_folder
+from ebsif.files import is_there, temporary_folder
 from ebsif.lock.pip.line import Entry, Line, check_url
 from ebsif.values import index_url
 
@@ -147,7 +147,7 @@ def _local(text: str, line: Line, *, extras: Sequence[str], marker: str) -> Line
     url = urlsplit(text) if text.startswith("file:") else None
     file = line.path.parent / (unquote(url.path) if url else text)
     line = replace(line, text=file.name)
-    if not file.is_file():
+    if not is_there(file, Path.is_file):
         raise line.error(f"there is no file {file}")
     try:
         name = parse_wheel_filename(file.name)[0]
@@ -169,7 +169,7 @@ def _check_nesting(entry: Entry, path: Path, above: list[Path], seen: "Counter[P
     seen
         How often each file is included.
     """
-    if not path.is_file():
+    if not is_there(path, Path.is_file):
         message = f"there is no file {entry.path.parent / entry.text}"
         if _REMOTE.match(entry.text):
             message = f"{entry.text} is an address: download the file, and name that"
@@ -226,7 +226,7 @@ def _converted(entry: InstallRequirement, line: Line) -> Line:
         check_url(url, line)
     is_here = bool(url) and not _REMOTE.match(url)
     if entry.is_editable or (is_here and not entry.is_wheel):
-        if entry.name and not (line.path.parent / urlsplit(url).path).exists():
+        if entry.name and not is_there(line.path.parent / urlsplit(url).path):
             raise line.error(
                 f"{url} is where somebody has built {entry.name}, as packages of conda say, and is not there: write "
                 f"{entry.name}==VERSION; `pip list --format=freeze` lists all so"
