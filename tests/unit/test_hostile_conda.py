@@ -121,6 +121,12 @@ def test_a_file_with_a_prefix_that_is_a_link_is_refused(install: Install, tmp_pa
     assert "evil-1.0-0.conda has a link 'leak' where it says that a file is" in refuse(install, package)
 
 
+def test_a_file_with_a_name_that_no_file_can_have_is_refused(install: Install, tmp_path: Path) -> None:
+    name = "x" * 300
+    package = make_package(tmp_path, "evil", files={"share/a": "a"}, paths=["share/a", name], prefix={name: "text"})
+    assert refuse(install, package).startswith("the conda packages cannot be installed: ")
+
+
 @pytest.mark.parametrize(
     "members",
     [

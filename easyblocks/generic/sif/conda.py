@@ -85,7 +85,7 @@ def unpack(path: Path, folder: Path) -> list[str]:
             raise PackageError("%s has a file %r, where no package can have one: %s" % (package, name, REMEDY))
         if file.parent not in sound and os.path.commonpath([top, os.path.realpath(file.parent)]) != top:
             raise PackageError("%s has a file %r, which a link in it leads to: %s" % (package, name, REMEDY))
-        if entry.prefix_placeholder and file.is_symlink():
+        if entry.prefix_placeholder and os.path.islink(file):
             raise PackageError("%s has a link %r where it says that a file is: %s" % (package, name, REMEDY))
         sound.add(file.parent)
     return [str(entry.relative_path) for entry in listed if not entry.path_type.directory]
