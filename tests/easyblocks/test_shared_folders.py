@@ -11,6 +11,7 @@ from easybuild.tools.build_log import EasyBuildError
 from easybuild.tools.config import update_build_option
 
 from tests.easyblocks.test_publishing import Place
+from tests.easyblocks.users import folder_for_all
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be other users")
 
@@ -38,6 +39,12 @@ def being(user: int, umask: int, project: Path) -> Iterator[None]:
 
 
 @pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    with folder_for_all() as folder:
+        yield folder
+
+
+@pytest.fixture
 def place(tmp_path: Path, configure: Callable[..., None]) -> Place:
     """The folder of a project."""
     project = tmp_path / "project"
@@ -48,8 +55,6 @@ def place(tmp_path: Path, configure: Callable[..., None]) -> Place:
         folder.chmod(0o2770)
     configure("--prefix=%s" % project)
     update_build_option("generate_devel_module", False)
-    for folder in [tmp_path, *list(tmp_path.parents)[:-1], Path(tempfile.gettempdir())]:
-        folder.chmod(folder.stat().st_mode | 0o111)
     Path(tempfile.gettempdir()).chmod(0o777)
     return Place(project)
 

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 from pathlib import Path
-from typing import Callable, List
+from typing import Callable, Iterator, List
 
 import pytest
 from easybuild.easyblocks.generic import _installationlock
@@ -15,6 +15,8 @@ from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
 from easybuild.framework.easyconfig.easyconfig import EasyConfig
 from easybuild.tools.build_log import EasyBuildError
 from easybuild.tools.config import update_build_option
+
+from tests.easyblocks.users import folder_for_all
 
 
 class Process:
@@ -42,9 +44,10 @@ def configured(configure: Callable[..., None]) -> None:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path() -> Iterator[Path]:
     """Path of EasyBuild's lock."""
-    return tmp_path / "locks" / "_software_Demo_[1].lock"
+    with folder_for_all() as folder:
+        yield folder / "locks" / "_software_Demo_[1].lock"
 
 
 @pytest.fixture
@@ -283,8 +286,6 @@ def test_on_a_file_system_without_locks_easybuilds_lock_alone_counts(
 def test_a_killed_process_of_another_user(mode: int, gets_on: bool, killed: Path, processes: List[Process]) -> None:
     holder_of(killed).chmod(mode)
     killed.parent.chmod(0o777)
-    for folder in list(killed.parents)[1:-1]:
-        folder.chmod(folder.stat().st_mode | 0o111)
     os.seteuid(65534)
     try:
         obstacle = processes[0].lock.take()

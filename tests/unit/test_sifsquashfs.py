@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from easybuild.easyblocks.generic._sifsquashfs import content_digest, normalise_permissions
 
+from tests.easyblocks.users import folder_for_all
+
 
 def make_tree(root: Path) -> Path:
     (root / "bin").mkdir(parents=True)
@@ -77,17 +79,16 @@ def test_folders_of_a_project_that_hand_on_their_group_are_not_odd(tmp_path: Pat
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be other users")
-def test_what_nobody_may_read_is_readable_afterwards(tmp_path: Path) -> None:
-    tree = make_tree(tmp_path / "tree")
-    for path in [tmp_path, *list(tmp_path.parents)[:-1]]:
-        path.chmod(path.stat().st_mode | 0o111)
-    for path in [tree, *tree.rglob("*")]:
-        os.chown(path, 65534, 65534, follow_symlinks=False)
-    (tree / "bin" / "tool").chmod(0)
-    (tree / "bin").chmod(0)
-    os.seteuid(65534)
-    try:
-        normalise_permissions(str(tree))
-        assert (tree / "bin" / "tool").read_text() == "#!/bin/sh\n"
-    finally:
-        os.seteuid(0)
+def test_what_nobody_may_read_is_readable_afterwards() -> None:
+    with folder_for_all() as folder:
+        tree = make_tree(folder / "tree")
+        for path in [tree, *tree.rglob("*")]:
+            os.chown(path, 65534, 65534, follow_symlinks=False)
+        (tree / "bin" / "tool").chmod(0)
+        (tree / "bin").chmod(0)
+        os.seteuid(65534)
+        try:
+            normalise_permissions(str(tree))
+            assert (tree / "bin" / "tool").read_text() == "#!/bin/sh\n"
+        finally:
+            os.seteuid(0)
