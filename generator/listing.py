@@ -10,12 +10,12 @@ from ebsif.base.store import publishers_manifest, stored_manifest
 from ebsif.deploy import installed_files
 from ebsif.easyconfig.read import read_container
 from ebsif.errors import EbsifError, FileError
-from ebsif.files import opened, read_text
+from ebsif.files import is_there, opened, read_text
 from ebsif.inside.runtime import image_identity
 from ebsif.site import Site
 
 # In an installation: what its commands read.
-_SETTINGS = Path("runscripts", "container.conf")
+SETTINGS = Path("runscripts", "container.conf")
 _MAXIMUM_SIZE = 1_000_000
 
 
@@ -75,7 +75,7 @@ class Installation:
     path
         Its folder.
     base
-        The file name of its image.
+        The file name of its image; None when the installation does not say, or what it says cannot be read.
     image
         The image that its module uses; None when it is gone.
     as_installed
@@ -83,7 +83,7 @@ class Installation:
     """
 
     path: Path
-    base: str
+    base: str | None
     image: Path | None
     as_installed: bool | None
 
@@ -139,23 +139,27 @@ def _listed(path: Path, *, shipped: bool) -> Listed | None:
 
 def installations(folder: Path) -> Iterator[Installation]:
     """Yield the containers that are installed below EasyBuild's folder for software."""
-    for settings in sorted(folder.glob(f"[!.]*/[!.]*/{_SETTINGS}")):
-        installation = _installation(settings.parents[1], settings)
-        if installation:
-            yield installation
+    for settings in sorted(folder.glob(f"[!.]*/[!.]*/{SETTINGS}")):
+        yield _installation(settings.parents[1], _said(settings))
 
 
-def _installation(path: Path, settings: Path) -> Installation | None:
-    """Return what an installation says of its image; None when it cannot be read."""
+def _said(settings: Path) -> list[tuple[str, str]]:
+    """Return what an installation says of itself, kind and value; nothing where that cannot be read."""
     try:
         lines = [line.partition(" ") for line in read_text(settings, _MAXIMUM_SIZE).splitlines()]
     except EbsifError:
-        return None
-    said = {kind: value for kind, _, value in lines if kind in ("image", "identity")}
-    base = said.get("image", "")
-    places = [path / base, *_expanded(value for kind, _, value in lines if kind == "frozen")]
-    image = next((place for place in places if place.exists()), None)
-    as_installed = _identity(image) == said["identity"] if image and "identity" in said else None
+        return []
+    return [(kind, value) for kind, _, value in lines if value]
+
+
+def _installation(path: Path, said: list[tuple[str, str]]) -> Installation:
+    of_image = {kind: value for kind, value in said if kind in ("image", "identity")}
+    base = of_image.get("image")
+    if base is None:
+        return Installation(path, None, None, None)
+    places = [path / base, *_expanded(value for kind, value in said if kind == "frozen")]
+    image = next((place for place in places if is_there(place)), None)
+    as_installed = _identity(image) == of_image["identity"] if image and "identity" in of_image else None
     return Installation(path, base, image, as_installed)
 
 

@@ -10,7 +10,7 @@ from rich.filesize import decimal
 
 from ebsif.console import Console
 from ebsif.easybuild import software_folder
-from ebsif.listing import Image, Installation, Listed, easyconfigs, images, installations
+from ebsif.listing import SETTINGS, Image, Installation, Listed, easyconfigs, images, installations
 from ebsif.site import Site, read_site
 
 EXAMPLE = "ebsif list --bases --site lumi"
@@ -115,6 +115,8 @@ def _installations(console: Console, *, print_lines: bool) -> list[dict[str, Any
 
 
 def _state(installation: Installation) -> str:
+    if installation.base is None:
+        return f"which image it is on cannot be read in its {SETTINGS}"
     if installation.image is None:
         return f"on {installation.base}, which is gone"
     if installation.as_installed is False:

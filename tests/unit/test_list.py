@@ -188,3 +188,13 @@ def test_a_site_without_images_says_where_they_would_be(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert f"no images in /nowhere, {folders}/.local/share/ebsif/images" in captured.err
+
+
+@pytest.mark.parametrize("text", [b"", b"\xff", b"image", b"imag x.sif\n"])
+def test_an_installation_that_cannot_be_read_is_told(
+    installed: Path, capsys: pytest.CaptureFixture[str], text: bytes
+) -> None:
+    (installed / "runscripts" / "container.conf").write_bytes(text)
+    told = "  Demo/1.0  which image it is on cannot be read in its runscripts/container.conf"
+    assert listed(capsys, "--installations").splitlines()[1:] == [told]
+    assert as_json(capsys, "--installations")["installations"][0]["base"] is None
