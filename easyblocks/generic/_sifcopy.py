@@ -17,6 +17,7 @@ Used by ebsif, too: needs nothing but the standard library.
 import fcntl
 import hashlib
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import BinaryIO, Callable
 
 BLOCK = 1 << 22  # bytes
@@ -43,15 +44,19 @@ def copy_and_hash(source: str, target: str, advance: Callable[[int], None] = ign
     :param advance: is told the number of bytes of each block
     """
     digest = hashlib.sha256()
-    with open(source, 'rb') as reader, open(target, 'w+b') as writer:
+    with open(source, 'rb') as reader, open(target, 'w+b') as writer, ThreadPoolExecutor(max_workers=1) as pool:
         shared = shares_blocks(reader, writer)
         origin = writer if shared else reader
+        hashing = None
         for block in iter(lambda: origin.read(BLOCK), b''):
-            digest.update(block)
+            # Of two blocks at most, the one is hashed while the other is read and written.
+            if hashing:
+                hashing.result()
+            hashing = pool.submit(digest.update, block)
             if not shared:
                 writer.write(block)
             advance(len(block))
         writer.flush()
-        # A full disk or quota may turn out only now.
+        # A full disk or quota may turn out only now. The hash of the last block is there when the pool ends.
         os.fsync(writer.fileno())
     return digest.hexdigest()

@@ -41,7 +41,8 @@ PYTHON_COMMANDS = ['python3'] + ['python3.%d' % minor for minor in range(20, INS
 # Activates an environment of the layer; old job scripts run it as $WITH_CONDA.
 ACTIVATE = os.path.join(os.path.dirname(CONDA_ENVS), 'bin', 'activate')
 
-# What link scripts write for the user, below the environment.
+# Where conda writes down what is installed, and link scripts what the user should know, below the environment.
+CONDA_META = 'conda-meta'
 MESSAGES = '.messages.txt'
 MESSAGES_SIZE = 4000
 # Seconds after which a link script is taken to hang. They make caches and indices, which takes minutes on a slow file
@@ -179,7 +180,7 @@ class SifConda(SifLayer):
         """Refuse packages that cannot be installed on the image, or must not."""
         self.host_python = find_host_python()
         trace_msg("Python for %s: %s" % (INSTALLER, self.host_python))
-        machine = self.run_in_container(['uname', '-m']).output.split()[-1]
+        machine = self.start_base(['uname', '-m']).split()[-1]
         expected = {ext['name']: ext['version'] for ext in self.exts if is_conda_package(ext['src'])}
         if 'python' in expected:
             # Here, and not by running it: it may be too old for our own scripts.
@@ -259,25 +260,33 @@ class SifConda(SifLayer):
         contents['conda_packages'] = self.conda_files()
         return contents
 
-    def find_commands(self):
+    def find_commands(self, scripts):
         """Also those of conda packages"""
         wanted = self.cfg['command_packages']
         names = {name for package in self.installed_commands if wanted is None or package in wanted
                  for name in self.installed_commands[package]}
-        return sorted(names | set(super().find_commands()))
+        return sorted(names | set(super().find_commands(scripts)))
 
     # Sanity check
 
-    def check_packages(self):
-        """Also that all conda packages are there, and no others"""
-        expected = {conda_stem(name) + '.json' for name in self.conda_files().values()}
-        output = self.run_or_fail(['ls', os.path.join(self.env_dir, 'conda-meta')], "listing the conda packages",
-                                  binds=self.layer_binds())
-        found = {name for name in output.split('\n') if name.endswith('.json')}
-        problems = ["the conda package %s is missing" % name[:-len('.json')] for name in sorted(expected - found)]
-        problems.extend("the conda package %s is in the layer, but not in exts_list" % name[:-len('.json')]
-                        for name in sorted(found - expected))
-        return problems + super().check_packages()
+    def check_layer(self):
+        """Also whether all conda packages are there, and no others"""
+        found = super().check_layer()
+        there = found.pop('conda_packages', None)
+        if not self.env_python:
+            there = self.run_or_fail(['ls', os.path.join(self.env_dir, CONDA_META)], "listing the conda packages",
+                                     binds=self.layer_binds()).split('\n')
+        if there is not None:
+            stems = {name[:-len('.json')] for name in there if name.endswith('.json')}
+            expected = {conda_stem(name) for name in self.conda_files().values()}
+            found['packages'] += ["the conda package %s is missing" % name for name in sorted(expected - stems)]
+            found['packages'] += ["the conda package %s is in the layer, but not in exts_list" % name
+                                  for name in sorted(stems - expected)]
+        return found
+
+    def wanted_in_layer(self, exceptions=()):
+        """Also conda packages"""
+        return dict(super().wanted_in_layer(exceptions), conda_meta=os.path.join(self.env_dir, CONDA_META))
 
     # Running things on the host
 

@@ -419,10 +419,19 @@ class SifContainer(StagedEasyBlock):
             return
         self.runtime = find_runtime()
         trace_msg("container runtime: %s" % self.runtime)
-        res = self.run_in_container(['true'])
+        self.check_base()
+
+    def check_base(self):
+        """Refuse an image that nobody can use."""
+        self.start_base(['true'])
+
+    def start_base(self, command):
+        """Output of a command that every image has: that it starts shows that the image does."""
+        res = self.run_in_container(command)
         if res.exit_code != EasyBuildExit.SUCCESS:
             raise EasyBuildError("%s cannot start the image %s: %s", self.runtime, self.src[0]['origin'],
                                  res.stderr.strip())
+        return res.output
 
     def build_step(self):
         """There is nothing to build."""

@@ -25,6 +25,7 @@ import json
 import os
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 from easybuild.easyblocks.generic._sifactivation import LAYER, layer_pythonpath, with_layer_pythonpath
 from easybuild.easyblocks.generic._sifcopy import copy_and_hash
@@ -246,30 +247,29 @@ class SifLayer(SifContainer):
 
     def configure_step(self):
         """See whether the easyconfig fits the image, before anything is installed."""
-        super().configure_step()
         self.layer_dir = os.path.join(self.builddir, LAYER_FOLDER)
         self.wheels_dir = os.path.join(self.builddir, 'wheels')
         self.sources_dir = os.path.join(self.builddir, 'sources')
         self.scratch_dir = os.path.join(self.builddir, 'scratch')
-        if self.dry_run:
-            return
-        for folder in (self.layer_dir, self.wheels_dir, self.sources_dir, self.scratch_dir):
-            mkdir(folder, parents=True)
-        if self.has_packages:
-            find_mksquashfs()
-        for ext in self.exts:
-            self.provide_file(ext)
-        self.check_base()
-
-    def check_base(self):
-        """Refuse an image that the layer cannot be made on."""
+        if not self.dry_run:
+            if self.has_packages:
+                find_mksquashfs()
+            for folder in (self.layer_dir, self.wheels_dir, self.sources_dir, self.scratch_dir):
+                mkdir(folder, parents=True)
+            for ext in self.exts:
+                self.provide_file(ext)
+        super().configure_step()
 
     def probe_python(self, python, wheels=()):
         """What a Python of the container is and has, and which of the wheels it cannot use."""
-        if self.run_in_container(['test', '-x', python]).exit_code != EasyBuildExit.SUCCESS:
-            raise EasyBuildError("The image %s has no Python at %s: correct 'base_python', or take an image with it.",
-                                 self.src[0]['origin'], python)
-        return self.run_layer_py(python, ['probe'] + (['--installer', self.installer] + wheels if wheels else []))
+        try:
+            return self.run_layer_py(python, ['probe'] + (['--installer', self.installer] + wheels if wheels else []))
+        except EasyBuildError as err:
+            self.start_base(['true'])
+            if self.run_in_container(['test', '-x', python]).exit_code != EasyBuildExit.SUCCESS:
+                raise EasyBuildError("The image %s has no Python at %s: correct 'base_python', or take an image with "
+                                     "it.", self.src[0]['origin'], python) from err
+            raise
 
     def check_python_version(self, version, where):
         """Refuse a Python that is too old."""
@@ -329,19 +329,8 @@ class SifLayer(SifContainer):
 
     def finish_layer(self):
         """Compile and pack the layer, and find the commands that came with it."""
-        if self.python_below:
-            added = self.run_layer_py(self.python_below, ['add-commands', self.env_dir])['commands']
-            trace_msg("%d commands of the image run with the Python of the layer" % len(added))
-            self.log.info("Commands of the image that run with the Python of the layer: %s", ', '.join(added))
-        if self.env_python:
-            trace_msg("compiling Python modules with %d processes" % self.cfg.parallel)
-            compiled = self.run_layer_py(self.env_python, ['compile', self.env_dir, '--jobs', str(self.cfg.parallel)])
-            for path, reason in sorted(compiled['failed'].items()):
-                self.log.warning("%s is no Python for this version: %s", path, reason)
-            trace_msg("%d modules compiled, %d files left as they are" % (compiled['compiled'],
-                                                                          len(compiled['failed'])))
-
-        self.layer_commands = self.leave_out_broken_commands(self.find_commands())
+        found = self.finish_environment() if self.env_python else {'scripts': []}
+        self.layer_commands = self.leave_out_broken_commands(self.find_commands(found['scripts']))
         for name in self.layer_commands:
             if re.match(r'^pip[0-9.]+$', name):
                 # The script that stands before pip stands before pip3, too.
@@ -352,6 +341,19 @@ class SifLayer(SifContainer):
             self.pack_layer()
         else:
             self.keep_or_make_empty_layer()
+
+    def finish_environment(self):
+        """Compile what was installed, and add the commands of the Python below; return what layer.py found."""
+        trace_msg("compiling Python modules with %d processes" % self.cfg.parallel)
+        below = ['--below', self.python_below] if self.python_below else []
+        found = self.run_layer_py(self.env_python, ['finish', self.env_dir, '--jobs', str(self.cfg.parallel)] + below)
+        for path, reason in sorted(found['failed'].items()):
+            self.log.warning("%s is no Python for this version: %s", path, reason)
+        trace_msg("%d modules compiled, %d files left as they are" % (found['compiled'], len(found['failed'])))
+        if below:
+            trace_msg("%d commands of the image run with the Python of the layer" % len(found['added']))
+            self.log.info("Commands of the image that run with the Python of the layer: %s", ', '.join(found['added']))
+        return found
 
     def leave_out_broken_commands(self, names):
         """Those of the commands that can start on the image, or are asked for: these must, as the sanity check says."""
@@ -392,21 +394,21 @@ class SifLayer(SifContainer):
             # Links: the old installation stays complete until the new one takes its place.
             run_shell_cmd(['cp', '--archive', '--link', path, self.installdir], use_bash=False, hidden=True)
 
-    def find_commands(self):
-        """Names of the commands that Python packages of the layer brought"""
-        if not self.env_python:
-            return []
-        return self.run_layer_py(self.env_python, ['scripts', self.env_dir])['scripts']
+    def find_commands(self, scripts):
+        """Names of the commands that came with the layer, of which Python packages brought the scripts"""
+        return scripts
 
     def pack_layer(self):
         """Pack the layer, and write down what it is."""
         image = os.path.join(self.installdir, LAYER_IMAGE)
         trace_msg("packing %s with %d processes" % (LAYER_IMAGE, self.cfg.parallel))
-        compressor = self.make_squashfs(image)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            digest = pool.submit(content_digest, self.layer_dir)
+            compressor = self.make_squashfs(image)
         record = self.layer_contents()
         record.update({
             'compressor': compressor,
-            'content_sha256': content_digest(self.layer_dir),
+            'content_sha256': digest.result(),
             'squashfs_sha256': compute_checksum(image, checksum_type='sha256'),
         })
         write_file(os.path.join(self.installdir, LAYER_RECORD), json.dumps(record, indent=1, sort_keys=True) + '\n')
@@ -582,10 +584,11 @@ class SifLayer(SifContainer):
         problems = super().sanity_check_container()
         # A module can be made again for a layer that its user has changed.
         if self.has_packages and not self.module_only:
-            for title, found in (("the layer has the packages of the easyconfig", self.check_packages()),
-                                 ("packages can be imported", self.check_imports())):
-                trace_msg("%s: %s" % (title, "FAILED" if found else "OK"))
-                problems.extend(found)
+            found = self.check_layer()
+            for title, what in (("the layer has the packages of the easyconfig", 'packages'),
+                                ("packages can be imported", 'imports')):
+                trace_msg("%s: %s" % (title, "FAILED" if found[what] else "OK"))
+                problems.extend(found[what])
         return problems
 
     def compare_environments(self, by_hand, loaded, personal):
@@ -600,36 +603,39 @@ class SifLayer(SifContainer):
     def _sanity_check_step_extensions(self):
         """All packages have been checked at once in sanity_check_container; EasyBuild would do it one by one."""
 
-    def check_packages(self):
-        """Check that the layer has what it should, no more, and that it fits together."""
-        if not self.env_python:
-            return []
-        arguments = ['check', self.env_dir, json.dumps(self.locked_packages())]
-        return self.run_layer_py(self.env_python, arguments + self.check_options(),
-                                 binds=self.layer_binds())['problems']
+    def check_layer(self):
+        """
+        Look, as users do, and without GPUs, at what the layer has, and whether it can be imported.
 
-    def check_options(self):
-        """More arguments for the subcommand of layer.py that checks packages"""
-        return ['--allow'] + self.cfg['allow_base_packages']
-
-    def check_imports(self):
-        """Import packages as users do, without GPUs; return what is wrong."""
+        :return: what is wrong with 'packages', and with 'imports', as lists of sentences
+        """
         if not self.env_python:
-            return []
+            return {'packages': [], 'imports': []}
         exceptions = {canonical(name): reason for name, reason in self.cfg['import_exceptions'].items()}
         for name in sorted(exceptions):
             trace_msg("%s is not imported: %s" % (name, exceptions[name]))
-        wanted, options = self.cfg['import_check'], []
-        if wanted is None:
-            wanted, options = self.locked_packages(), ['--unneeded']
-        names = [name for name in map(canonical, wanted) if name not in exceptions]
-        res = self.run_through_wrapper('python', ['-', 'import', self.env_dir] + names + options,
+        res = self.run_through_wrapper('python', ['-', 'check', json.dumps(self.wanted_in_layer(exceptions))],
                                        stdin=read_file(files_path('layer.py')))
-        self.log.debug("Importing packages: %s", res.stderr)
+        self.log.debug("Checking packages: %s", res.stderr)
         if res.exit_code != EasyBuildExit.SUCCESS:
-            return ["packages could not be imported: %s" % res.stderr.strip()]
-        return ["%s. Take another version or build of it, leave it out, or except it in 'import_exceptions', with the "
-                "reason" % problem for problem in json.loads(res.output.splitlines()[-1])['problems']]
+            return {'packages': ["packages could not be checked: %s" % res.stderr.strip()], 'imports': []}
+        found = json.loads(res.output.splitlines()[-1])
+        found['imports'] = ["%s. Take another version or build of it, leave it out, or except it in "
+                            "'import_exceptions', with the reason" % problem for problem in found['imports']]
+        return found
+
+    def wanted_in_layer(self, exceptions=()):
+        """What layer.py is to find in the layer, and to import but for the exceptions"""
+        packages, wanted = self.locked_packages(), self.cfg['import_check']
+        imports = [canonical(name) for name in (packages if wanted is None else wanted)]
+        return {
+            'allowed': self.cfg['allow_base_packages'],
+            'base': None,
+            'environment': self.env_dir,
+            'imports': [name for name in imports if name not in exceptions],
+            'packages': packages,
+            'unneeded': wanted is None,
+        }
 
     def layer_binds(self):
         """Bind specifications for the layer of the installation."""

@@ -110,6 +110,6 @@ class SifVenv(SifLayer):
 
     # Sanity check
 
-    def check_options(self):
+    def wanted_in_layer(self, exceptions=()):
         """What is wrong with the packages of the image is not for the layer to mend."""
-        return super().check_options() + ['--base', self.cfg['base_python']]
+        return dict(super().wanted_in_layer(exceptions), base=self.cfg['base_python'])

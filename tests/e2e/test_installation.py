@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.download import fetch_wheel
+from tests.support.runtime import counted_runtime
 from tests.support.sdists import BY_SETUPTOOLS, make_sdist
 from tests.support.site import Site
 from tests.support.versions import every_easybuild, newest_easybuild
@@ -83,6 +85,14 @@ def test_module_only_gives_the_same_module(installed: Site, layer: list[Wheel]) 
 def test_sanity_check_only(installed: Site, layer: list[Wheel]) -> None:
     out = run_eb(installed, layer, "--sanity-check-only", "--trace")
     assert "the environment in the container is that of an activated one: OK" in out
+
+
+def test_the_sanity_check_starts_three_containers(installed: Site, layer: list[Wheel], tmp_path: Path) -> None:
+    counted = counted_runtime(tmp_path, installed.machine.runtime)
+    eb = shlex.join(["eb", str(installed.write("venv", layer)), "--sanity-check-only"])
+    done = installed.login(f"export PATH={shlex.quote(str(counted.folder))}:$PATH; {eb}")
+    assert done.returncode == 0, done.stdout
+    assert len(counted.starts()) == 3
 
 
 @every_easybuild

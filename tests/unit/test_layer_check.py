@@ -1,11 +1,10 @@
 """What is wrong with the packages of a base is not blamed on the layer."""
 
-import json
 import subprocess
 import venv
 from pathlib import Path
 
-LAYER_PY = Path(__file__).parents[2] / "easyblocks" / "generic" / "sif" / "layer.py"
+from tests.support.layer_py import LAYER_PY, check
 
 
 def add_package(python: Path, name: str, requires: str) -> None:
@@ -26,9 +25,7 @@ def test_complaints_of_a_base_without_pip_are_not_the_layers(tmp_path: Path) -> 
     packages = next(layer.glob("lib/*/site-packages"))
     subprocess.run([base / "bin" / "python", LAYER_PY, "stack", packages], check=True, stdout=subprocess.DEVNULL)
     add_package(layer / "bin" / "python", "of-layer", "missing-from-layer")
-    words: list[str | Path] = [layer / "bin" / "python", LAYER_PY, "check", layer, json.dumps({"of-layer": "1.0"})]
-    words += ["--base", base / "bin" / "python"]
-    done = subprocess.run(words, check=True, capture_output=True, text=True)
-    complaints = [problem for problem in json.loads(done.stdout)["problems"] if problem.startswith("pip check")]
+    found = check(layer, packages={"of-layer": "1.0"}, base=base / "bin" / "python")
+    complaints = [problem for problem in found["packages"] if problem.startswith("pip check")]
     assert len(complaints) == 1
     assert "missing-from-layer" in complaints[0]

@@ -1,17 +1,14 @@
 """Which modules packages bring, what a layer hides of the image, and what cannot be imported."""
 
-import json
 import subprocess
 import venv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ebsif.inside.layer import modules
-
-LAYER_PY = Path(__file__).parents[2] / "easyblocks" / "generic" / "sif" / "layer.py"
+from tests.support.layer_py import LAYER_PY, check
 
 
 @pytest.mark.parametrize(
@@ -54,10 +51,11 @@ class Places:
             (folder / path).parent.mkdir(exist_ok=True)
             (folder / path).write_text(text)
 
-    def run(self, command: str, *words: str) -> Any:
-        python = self.layer / "bin" / "python"
-        done = subprocess.run([python, LAYER_PY, command, self.layer, *words], check=True, capture_output=True)
-        return json.loads(done.stdout)["problems"]
+    def hidden(self, *allowed: str) -> list[str]:
+        return check(self.layer, allowed=allowed)["packages"]
+
+    def not_imported(self, *names: str, unneeded: bool = False) -> list[str]:
+        return check(self.layer, imports=names, unneeded=unneeded)["imports"]
 
 
 @pytest.fixture
@@ -68,7 +66,7 @@ def places(tmp_path: Path) -> Places:
 def test_a_package_that_hides_a_module_of_another_one_of_the_image_is_refused(places: Places) -> None:
     places.add(places.base, "pytorch-triton-rocm", {"triton/__init__.py": "backend = 'hip'\n"})
     places.add(places.layer, "triton", {"triton/__init__.py": "backend = 'cuda'\n"})
-    assert places.run("check", "{}") == [
+    assert places.hidden() == [
         "triton of the layer hides the module triton of the image, which comes from pytorch-triton-rocm. Leave triton "
         "out, or add pytorch-triton-rocm to 'allow_base_packages' to replace it on purpose"
     ]
@@ -88,7 +86,7 @@ def test_it_does_not_matter_how_the_module_was_made(places: Places, ours: str, t
             (next(place.glob("lib/*/site-packages")) / path).parent.mkdir(parents=True, exist_ok=True)
     places.add(places.base, "of-base", {theirs: ""})
     places.add(places.layer, "of-layer", {ours: ""})
-    (told,) = places.run("check", "{}")
+    (told,) = places.hidden()
     assert told.startswith(f"of-layer of the layer hides the module {module} of the image, which comes from of-base.")
 
 
@@ -96,7 +94,7 @@ def test_it_does_not_matter_how_the_module_was_made(places: Places, ours: str, t
 def test_it_is_allowed_by_either_name(places: Places, allowed: str) -> None:
     places.add(places.base, "pytorch-triton-rocm", {"triton/__init__.py": ""})
     places.add(places.layer, "triton", {"triton/__init__.py": ""})
-    assert places.run("check", "{}", "--allow", allowed) == []
+    assert places.hidden(allowed) == []
 
 
 def test_a_module_of_the_image_that_no_package_has_brought_is_not_hidden_either(places: Places) -> None:
@@ -104,9 +102,9 @@ def test_a_module_of_the_image_that_no_package_has_brought_is_not_hidden_either(
     folder = next(places.base.glob("lib/*/site-packages"))
     (folder / "tuned.py").write_text("")
     places.add(places.layer, "tuned", {"tuned.py": ""})
-    assert places.run("check", "{}", "--allow", "tuned") == []
+    assert places.hidden("tuned") == []
     places.add(places.layer, "tuned-cuda", {"tuned.py": ""})
-    assert ["which comes from no package" in problem for problem in places.run("check", "{}")] == [True]
+    assert ["which comes from no package" in problem for problem in places.hidden()] == [True]
 
 
 @pytest.mark.parametrize("start", ["", "__path__ = __import__('pkgutil').extend_path(__path__, __name__)\n"])
@@ -114,19 +112,19 @@ def test_packages_may_share_a_name(places: Places, start: str) -> None:
     shared = {"google/__init__.py": start} if start else {}
     places.add(places.base, "google-auth", {**shared, "google/auth.py": ""})
     places.add(places.layer, "google-api", {**shared, "google/api.py": ""})
-    assert places.run("check", "{}") == []
+    assert places.hidden() == []
 
 
 def test_the_same_package_is_not_called_another(places: Places) -> None:
     places.add(places.base, "PyYAML", {"yaml/__init__.py": ""})
     places.add(places.layer, "pyyaml", {"yaml/__init__.py": ""})
-    assert places.run("check", "{}") == []
+    assert places.hidden() == []
 
 
 def test_packages_that_work_together_are_imported(places: Places) -> None:
     places.add(places.base, "below", {"below.py": ""})
     places.add(places.layer, "good", {"good.py": "import below, os\nassert os.environ['CUDA_VISIBLE_DEVICES'] == ''\n"})
-    assert places.run("import", "good") == []
+    assert places.not_imported("good") == []
 
 
 @pytest.mark.parametrize(
@@ -142,23 +140,23 @@ def test_packages_that_work_together_are_imported(places: Places) -> None:
 def test_who_is_to_blame_for_what_cannot_be_imported(places: Places, text: str, said: str) -> None:
     places.add(places.layer, "bad", {"bad.py": text})
     places.add(places.layer, "good", {"good.py": "print('noise')\n"})
-    assert places.run("import", "good", "bad") == [f"bad does not work on this image: `import bad` {said}"]
+    assert places.not_imported("good", "bad") == [f"bad does not work on this image: `import bad` {said}"]
 
 
 def test_packages_that_cannot_be_imported_together_but_each_alone_are_in_order(places: Places) -> None:
     places.add(places.layer, "one", {"one.py": "import sys\nassert 'two' not in sys.modules\n"})
     places.add(places.layer, "two", {"two.py": ""})
-    assert places.run("import", "two", "one") == []
+    assert places.not_imported("two", "one") == []
 
 
 def test_what_is_imported_finds_an_empty_home_of_its_own(places: Places) -> None:
     text = "import pathlib\nhome = pathlib.Path.home()\nassert not list(home.iterdir())\n(home / 'x').write_text('')\n"
     places.add(places.layer, "writer", {"writer.py": text})
-    assert places.run("import", "writer") == []
+    assert places.not_imported("writer") == []
 
 
 def test_what_another_package_needs_may_be_for_something_that_is_not_there(places: Places) -> None:
     places.add(places.layer, "matplotlib-inline", {"matplotlib_inline.py": "import matplotlib"})
     places.add(places.layer, "ipykernel", {"ipykernel.py": ""}, needs="matplotlib_inline>=0.1")
-    assert places.run("import", "ipykernel", "matplotlib-inline", "--unneeded") == []
-    assert len(places.run("import", "ipykernel", "matplotlib-inline")) == 1
+    assert places.not_imported("ipykernel", "matplotlib-inline", unneeded=True) == []
+    assert len(places.not_imported("ipykernel", "matplotlib-inline")) == 1

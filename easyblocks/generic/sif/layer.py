@@ -20,7 +20,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Collection, List
 
 try:
@@ -118,6 +118,12 @@ def files_of(dist):
     """Files of an installed package, relative to the folder that it lies in; none where that was not written down."""
     record = dist.read_text('RECORD')
     return [row[0] for row in csv.reader(record.splitlines()) if row] if record else []
+
+
+def paths_of(dist):
+    """Paths of the files of an installed package"""
+    top = str(dist.locate_file(''))
+    return [os.path.normpath(os.path.join(top, path)) for path in files_of(dist)]
 
 
 def requirements(dist):
@@ -282,7 +288,7 @@ def command_files():
                 yield os.path.join(folder, name)
     for dist in metadata.distributions():
         if (dist.read_text('INSTALLER') or '').strip() in ADDED_BY:
-            for path in sorted(os.path.normpath(str(dist.locate_file(entry))) for entry in dist.files or []):
+            for path in sorted(paths_of(dist)):
                 if os.path.dirname(path) in folders:
                     yield path
 
@@ -332,30 +338,48 @@ def compile_file(path):
     return None
 
 
-def compile_all(args):
-    """Byte-compile all modules below args.env; packages may carry files that are no Python for this version."""
+def compile_all(env, jobs):
+    """Byte-compile all modules below env; packages may carry files that are no Python for this version."""
     sources = sorted(
         os.path.join(folder, name)
-        for folder, _, names in os.walk(args.env) for name in names
+        for folder, _, names in os.walk(env) for name in names
         if name.endswith('.py')
     )
     # Always in worker processes, even for one job: what is compiled must not depend on the number of processors.
-    with ProcessPoolExecutor(max_workers=args.jobs) as pool:
+    with ProcessPoolExecutor(max_workers=jobs) as pool:
         results = list(pool.map(compile_file, sources, chunksize=20))
     return {'compiled': results.count(None), 'failed': {src: err for src, err in zip(sources, results) if err}}
 
 
-def scripts(args):
+def finish(args):
+    """
+    Byte-compile the environment at args.env, and find the commands that its packages have installed.
+
+    Meanwhile, the Python args.below gives it the commands of its own.
+    """
+    below = None
+    if args.below:
+        below = subprocess.Popen([args.below, os.path.realpath(__file__), 'add-commands', args.env],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    found = dict(compile_all(args.env, args.jobs), scripts=scripts(args.env), added=[])
+    if below:
+        output, _ = below.communicate()
+        if below.returncode != 0:
+            sys.exit("%s could not give its commands to %s" % (args.below, args.env))
+        found['added'] = json.loads(output.splitlines()[-1])['commands']
+    return found
+
+
+def scripts(env):
     """Names of the commands that the packages of the layer installed."""
-    bindir = os.path.join(args.env, 'bin')
+    bindir = os.path.join(env, 'bin')
     found = set()
-    for dist in metadata.distributions(path=site_folders(args.env)):
-        paths = [os.path.normpath(str(dist.locate_file(entry))) for entry in dist.files or []]
-        names = {os.path.basename(path) for path in paths if os.path.dirname(path) == bindir}
+    for dist in metadata.distributions(path=site_folders(env)):
+        names = {os.path.basename(path) for path in paths_of(dist) if os.path.dirname(path) == bindir}
         # Conda makes these when it installs a package, which does not list them.
         names.update(entry.name for entry in dist.entry_points if entry.group == 'console_scripts')
         found.update(name for name in names if os.access(os.path.join(bindir, name), os.X_OK))
-    return {'scripts': sorted(found)}
+    return sorted(found)
 
 
 def site_folders(env):
@@ -369,16 +393,18 @@ def pip_check(python):
     # The base may have no pip.
     of_python = [] if python == sys.executable else ['--python', python]
     done = subprocess.run([sys.executable, '-m', 'pip'] + of_python + ['--disable-pip-version-check', 'check'],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True, env=dict(os.environ, PIP_CONFIG_FILE=os.devnull))
     return set() if done.returncode == 0 else set(done.stdout.splitlines())
 
 
 def complaints(base, expected):
     """What pip complains of, but for what is not the layer's to mend."""
-    if base:
-        return pip_check(sys.executable) - pip_check(base)
+    found = pip_check(sys.executable)
+    if found and base:
+        return found - pip_check(base)
     # Packages of conda contradict each other in the eyes of pip: names differ, and metadata is patched.
-    return {line for line in pip_check(sys.executable) if canonical(line.split(' ')[0]) in expected}
+    return found if base else {line for line in found if canonical(line.split(' ')[0]) in expected}
 
 
 def hidden_modules(env, allowed):
@@ -440,11 +466,15 @@ def import_error(names, environment):
     return said.splitlines()[-1]
 
 
-def check_imports(args):
-    """What is wrong with packages of the layer that cannot be imported, as a list of sentences."""
-    there = distributions(site_folders(args.env))
-    names = [name for name in map(canonical, args.packages) if name in there]
-    if args.unneeded:
+def check_imports(env, packages, unneeded):
+    """
+    What is wrong with packages of the layer that cannot be imported, as a list of sentences.
+
+    :param unneeded: whether to import only those that none of the others needs
+    """
+    there = distributions(site_folders(env))
+    names = [name for name in map(canonical, packages) if name in there]
+    if unneeded:
         needed = {name for other in names for name in requirements(there[other]) if name != other}
         names = [name for name in names if name not in needed]
     found = {name: modules_of(there[name]) for name in names}
@@ -455,20 +485,26 @@ def check_imports(args):
         environment.update(NO_GPUS, HOME=home)
         # Most are imported much faster together, since they share what they import; each alone tells who is to blame.
         if import_error([module for name in wanted for module in wanted[name]], environment) is None:
-            return {'problems': []}
+            return []
         problems = []
         for name, names in wanted.items():
             error = import_error(names, environment)
             if error:
                 problems.append("%s does not work on this image: %s" % (name, error))
-    return {'problems': problems}
+    return problems
 
 
-def check(args):
-    """What is wrong with the layer, as a list of sentences."""
+def check_packages(env, expected, base, allowed):
+    """
+    What is wrong with the packages of the layer, as a list of sentences.
+
+    :param expected: the version that each package should have
+    :param base: Python of the base, when all other packages are there; or None
+    :param allowed: packages that may hide others of the base
+    """
     problems = []
-    expected = {canonical(name): version for name, version in json.loads(args.expected).items()}
-    layer = packages(site_folders(args.env))
+    expected = {canonical(name): version for name, version in expected.items()}
+    layer = packages(site_folders(env))
     seen = packages()
     for name, version in sorted(expected.items()):
         found = layer.get(name)
@@ -476,13 +512,27 @@ def check(args):
             problems.append("%s %s should be in the layer, found: %s" % (name, version, found or "nothing"))
         elif seen.get(name) != version:
             problems.append("%s %s is hidden by version %s of the base" % (name, version, seen.get(name)))
-    if args.base:
+    if base:
         for name in sorted(set(layer) - set(expected) - {'pip'}):
             problems.append("%s %s is in the layer, but not in exts_list" % (name, layer[name]))
-    problems.extend(hidden_modules(args.env, {canonical(name) for name in args.allow}))
-    if args.base or (expected and importlib.util.find_spec('pip')):
-        problems.extend("pip check: %s" % line for line in sorted(complaints(args.base, expected)))
-    return {'problems': problems, 'packages': layer}
+    problems.extend(hidden_modules(env, {canonical(name) for name in allowed}))
+    if base or (expected and importlib.util.find_spec('pip')):
+        problems.extend("pip check: %s" % line for line in sorted(complaints(base, expected)))
+    return problems
+
+
+def check(args):
+    """What is wrong with the packages of the layer, and with importing them, as two lists of sentences."""
+    wanted = json.loads(args.wanted)
+    env = wanted['environment']
+    # Importing takes the longest by far.
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        imports = pool.submit(check_imports, env, wanted['imports'], wanted['unneeded'])
+        problems = check_packages(env, wanted['packages'], wanted['base'], wanted['allowed'])
+        found = {'packages': problems, 'imports': imports.result()}
+    if 'conda_meta' in wanted:
+        found['conda_packages'] = os.listdir(wanted['conda_meta'])
+    return found
 
 
 def main():
@@ -514,27 +564,15 @@ def main():
     sub.add_argument('env')
     sub.set_defaults(run=add_commands)
 
-    sub = subparsers.add_parser('compile', help=compile_all.__doc__)
+    sub = subparsers.add_parser('finish', help=finish.__doc__)
     sub.add_argument('env')
     sub.add_argument('--jobs', type=int, default=1)
-    sub.set_defaults(run=compile_all)
-
-    sub = subparsers.add_parser('scripts', help=scripts.__doc__)
-    sub.add_argument('env')
-    sub.set_defaults(run=scripts)
+    sub.add_argument('--below', help="Python of the base whose commands run with that of the environment")
+    sub.set_defaults(run=finish)
 
     sub = subparsers.add_parser('check', help=check.__doc__)
-    sub.add_argument('env')
-    sub.add_argument('expected', help="JSON: the version that each package should have")
-    sub.add_argument('--base', help="Python of the base, when all other packages are there")
-    sub.add_argument('--allow', nargs='*', default=[], help="packages that may hide others of the base")
+    sub.add_argument('wanted', help="JSON: what should be there")
     sub.set_defaults(run=check)
-
-    sub = subparsers.add_parser('import', help=check_imports.__doc__)
-    sub.add_argument('env')
-    sub.add_argument('packages', nargs='*')
-    sub.add_argument('--unneeded', action='store_true', help="only those that none of the others needs")
-    sub.set_defaults(run=check_imports)
 
     args = parser.parse_args()
     json.dump(args.run(args), sys.stdout)
