@@ -53,6 +53,8 @@ BOUND_COMMAND = re.compile(r'(conda|mamba)(-.*)?|activate|deactivate')
 EXTENSION_MODULE = re.compile(r'(?P<name>\w+)\.(cpython-|abi3\.)[^/]*so')
 # What packages bring beside their modules by mistake.
 STRAY_MODULES = {'benchmarks', 'conftest', 'doc', 'docs', 'example', 'examples', 'setup', 'test', 'tests'}
+# Folders of packages with their own tests.
+TESTS = {'test', 'tests'}
 # Beginnings of packages that share their name with others, where that is not left to Python.
 SHARED = re.compile(r'extend_path|declare_namespace')
 
@@ -338,17 +340,22 @@ def compile_file(path):
     return None
 
 
+def sources(env):
+    """Paths of the modules below env, but for the tests of packages, which hardly anybody imports."""
+    found = []
+    for folder, folders, names in os.walk(env):
+        folders[:] = [name for name in folders if name not in TESTS]
+        found.extend(os.path.join(folder, name) for name in names if name.endswith('.py'))
+    return sorted(found)
+
+
 def compile_all(env, jobs):
-    """Byte-compile all modules below env; packages may carry files that are no Python for this version."""
-    sources = sorted(
-        os.path.join(folder, name)
-        for folder, _, names in os.walk(env) for name in names
-        if name.endswith('.py')
-    )
+    """Byte-compile modules below env; packages may carry files that are no Python for this version."""
+    paths = sources(env)
     # Always in worker processes, even for one job: what is compiled must not depend on the number of processors.
     with ProcessPoolExecutor(max_workers=jobs) as pool:
-        results = list(pool.map(compile_file, sources, chunksize=20))
-    return {'compiled': results.count(None), 'failed': {src: err for src, err in zip(sources, results) if err}}
+        results = list(pool.map(compile_file, paths, chunksize=20))
+    return {'compiled': results.count(None), 'failed': {path: err for path, err in zip(paths, results) if err}}
 
 
 def finish(args):
