@@ -27,6 +27,7 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 # What is the same wherever a package is built, by an expression that finds it.
 STEADY = {
     "folder": "os.getcwd()",
+    "home": "os.path.expanduser('~')",
     "host": "socket.gethostname()",
     "locale": "[value for name, value in os.environ.items() if name.startswith(('LANG', 'LC_'))]",
     "order": "{'one', 'two', 'three', 'four', 'five'}",

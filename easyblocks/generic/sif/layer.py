@@ -270,6 +270,8 @@ def run_pip(args):
 
     tempfile.mkdtemp = mkdtemp
     os.umask(0o022)
+    # Not that of whoever builds.
+    os.environ['HOME'] = mkdtemp(prefix='home-')
     # In place of the folder of this file.
     sys.path[0] = args.installer
     sys.argv = ['pip'] + args.arguments
