@@ -16,7 +16,8 @@ TIME = "@2031-02-03 23:45:06"
 _RUNTIME = """\
 #!/bin/bash
 here={tools}
-export APPTAINER_BIND=$here/libfaketime.so.1:/libfaketime.so.1,$here/preload:/etc/ld.so.preload,$here/time:/etc/faketimerc
+export APPTAINER_BIND=$here/libfaketime.so.1:/libfaketime.so.1,$here/preload:/etc/ld.so.preload
+APPTAINER_BIND+=,$here/time:/etc/faketimerc
 exec {runtime} "$@"
 """
 # What the sanity check finds there is another matter: it compares variables, and faketime has some of its own.

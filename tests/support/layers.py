@@ -1,7 +1,6 @@
 """What an installed layer is, to be compared with another one."""
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def _described(top: Path) -> dict[str, tuple[int, str | bytes]]:
     for path in top.rglob("*"):
         content: str | bytes = ""
         if path.is_symlink():
-            content = os.readlink(path)
+            content = str(path.readlink())
         elif path.is_file():
             content = path.read_bytes()
         found[str(path.relative_to(top))] = (path.lstat().st_mode, content)

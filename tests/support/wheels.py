@@ -50,7 +50,8 @@ def make_wheel(
         The text of ``METADATA`` that counts instead.
     """
     module = name.replace("-", "_")
-    contents: dict[str, str | bytes] = dict(files or {f"{module}.py": f"VERSION = {version!r}\n\ndef main():\n    print({name!r})\n"})
+    usual = {f"{module}.py": f"VERSION = {version!r}\n\ndef main():\n    print({name!r})\n"}
+    contents: dict[str, str | bytes] = {**(files or usual)}
     info = f"{module}-{version}.dist-info"
     metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"]
     metadata += [f"Requires-Dist: {requirement}\n" for requirement in requires]

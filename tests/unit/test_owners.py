@@ -42,8 +42,9 @@ def test_files_and_commands_and_bytecode_of_a_package_in_a_venv(tmp_path: Path) 
 
 def test_what_no_package_lists_has_no_owner(tmp_path: Path) -> None:
     write(tmp_path / "venv" / "demo" / "pyvenv.cfg")
-    write(tmp_path / "venv" / "demo" / "lib" / "python3.11" / "site-packages" / "__pycache__" / "loose.pyc")
-    write(tmp_path / "venv" / "demo" / "lib" / "python3.11" / "site-packages" / "none-1.0.dist-info" / "METADATA", "Name: none\nVersion: 1.0\n")
+    site_packages = tmp_path / "venv" / "demo" / "lib" / "python3.11" / "site-packages"
+    write(site_packages / "__pycache__" / "loose.pyc")
+    write(site_packages / "none-1.0.dist-info" / "METADATA", "Name: none\nVersion: 1.0\n")
     assert owners(tmp_path) == {}
 
 
