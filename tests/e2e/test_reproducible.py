@@ -14,7 +14,7 @@ from tests.support.conda_packages import make_package
 from tests.support.download import fetch_wheel
 from tests.support.elsewhere import install_elsewhere
 from tests.support.layers import SQUASHFS, differences, digests, unpacked
-from tests.support.sdists import BY_SETUPTOOLS, SETUPTOOLS, make_sdist
+from tests.support.sdists import SETUPTOOLS, make_sdist
 from tests.support.site import Site
 from tests.support.wheels import Wheel, make_wheel
 from workbench import Machine, easybuild
@@ -41,7 +41,6 @@ def packages(tmp_path_factory: pytest.TempPathFactory, layer: list[Wheel]) -> li
         Wheel("setuptools", "80.9.0", folder / SETUPTOOLS[1]),
         compiler_wheel(folder),
         Wheel("native", "1.0", make_sdist(folder, "native", files=NATIVE, pyproject=BY_COMPILER)),
-        Wheel("zipped", "1.0", make_sdist(folder, "zipped", pyproject=BY_SETUPTOOLS, suffix=".zip")),
         curious_package(folder, "steady", STEADY),
         make_wheel(folder, "odd", files={"odd/__init__.py": "SEEN = {None, 'a', 'b'}\n", "odd/güneş.txt": "güneş\n"}),
     ]
