@@ -15,6 +15,12 @@ _DEMO_BASES = ("venv-torch",)
 
 # What cluster.sh runs: only root can.
 _SLURM = {"slurmctld": "slurmctld", "slurmd": "slurmd", "srun": "slurm-client", "munged": "munge", "ip": "iproute2"}
+# What the tests of reproducible layers build with, and pretend by to be elsewhere at another time.
+_ANOTHER_MACHINE = {
+    "gcc": "gcc",
+    f"/usr/lib/{os.uname().machine}-linux-gnu/faketime/libfaketime.so.1": "libfaketime",
+    "/usr/share/i18n/locales/tr_TR": "locales",
+}
 # The machine's MPI, for containers: its library alone.
 MPI = f"/usr/lib/{os.uname().machine}-linux-gnu/libmpich.so.12"
 
@@ -54,6 +60,7 @@ def prepare(
         tools = {} if purpose == "demo" else {"shellcheck": "shellcheck"}
         if purpose == "test":
             tools["patchelf"] = "patchelf"  # the tests of conda environments make a relocatable Python
+            tools |= _ANOTHER_MACHINE
             if os.geteuid() == 0:
                 tools |= _SLURM | {MPI: "libmpich12"}
         debian.ensure(tools, "Checking and testing")

@@ -91,13 +91,13 @@ def container_command(runtime: str, image: str, command: Iterable[str], verb: st
     :param verb: 'exec', or 'run' to go through the runscript of the image
     :param binds: bind specifications
     :param scratch: a folder whose folders are /tmp and /var/tmp there: then the command sees nothing of the host but
-                    it, and what is bound: no processes either, and those that it starts end with it
+                    it, and what is bound: neither processes nor its name, and those that it starts end with it
     """
     # --quiet: its own messages are not the command's. --cleanenv, --no-home: neither variables nor files of the user
     # change what comes out. --pwd: the current folder may not exist in the container.
     words = [runtime, '--quiet', verb, '--cleanenv', '--no-home', '--pwd', '/']
     if scratch is not None:
-        words += ['--contain', '--pid', '--ipc', '--workdir', scratch]
+        words += ['--contain', '--pid', '--ipc', '--hostname', 'ebsif', '--workdir', scratch]
     for bind in binds:
         words += ['--bind', bind]
     return words + [image] + list(command)

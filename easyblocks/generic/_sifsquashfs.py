@@ -17,7 +17,7 @@ Used by ebsif, too: needs nothing but the standard library.
 import hashlib
 import os
 import stat
-from typing import Dict, List
+from typing import Dict, List, Union
 
 # All that could differ from one build to the next: times, owner, attributes of the file system.
 REPRODUCIBLE = ['-mkfs-time', '0', '-all-time', '0', '-all-root', '-no-xattrs']
@@ -68,7 +68,9 @@ def content_digest(root: str) -> str:
     Unlike the checksum of the squashfs file, it does not depend on the version of mksquashfs.
     """
     total = hashlib.sha256()
-    for folder, folders, names in os.walk(root):
+    # As bytes: what text they are depends on the locale.
+    top = os.fsencode(root)
+    for folder, folders, names in os.walk(top):
         folders.sort()
         for name in sorted(folders + names):
             path = os.path.join(folder, name)
@@ -76,16 +78,15 @@ def content_digest(root: str) -> str:
             if stat.S_ISLNK(info.st_mode):
                 content = os.readlink(path)
             elif stat.S_ISREG(info.st_mode):
-                content = file_digest(path)
+                content = file_digest(path).encode()
             else:
-                content = ''
+                content = b''
             # NUL ends each field: it is in no name.
-            entry = '%s\0%o\0%s\0' % (os.path.relpath(path, root), info.st_mode, content)
-            total.update(entry.encode('utf-8', 'surrogateescape'))
+            total.update(b'%s\0%o\0%s\0' % (os.path.relpath(path, top), info.st_mode, content))
     return total.hexdigest()
 
 
-def file_digest(path: str) -> str:
+def file_digest(path: Union[str, bytes]) -> str:
     """SHA256 of a file"""
     digest = hashlib.sha256()
     with open(path, 'rb') as handle:

@@ -63,13 +63,16 @@ SOURCES = '/ebsif/sources'
 BUILD = '/ebsif/build'
 BUILT = '/ebsif/built'
 
-# Nothing of the builder's configuration, and no network.
+# Nothing of the builder's configuration, and no network; nor who builds, when, and in which time zone.
 INSTALL_ENV = {
+    'LOGNAME': 'ebsif',
     'PIP_CONFIG_FILE': '/dev/null',
     'PIP_DISABLE_PIP_VERSION_CHECK': '1',
     'PIP_NO_INPUT': '1',
     # The first day that a zip file, and so a wheel, can hold.
     'SOURCE_DATE_EPOCH': '315532800',
+    'TZ': 'UTC',
+    'USER': 'ebsif',
 }
 INSTALL_OPTIONS = ['--no-index', '--find-links', WHEELS, '--no-deps', '--only-binary', ':all:', '--ignore-installed',
                    '--no-compile', '--no-cache-dir', '--no-warn-script-location', '--root-user-action', 'ignore',
@@ -555,7 +558,7 @@ class SifLayer(SifContainer):
         source = os.path.join(BUILD, folder)
         archive = os.path.join(SOURCES, os.path.basename(ext['src']))
         self.run_layer_py(self.build_python, ['unpack', archive, source], binds=binds)
-        command = [self.build_python, os.path.join(self.installer, 'pip'), 'wheel'] + BUILD_OPTIONS
+        command = [self.build_python, LAYER_PY, 'pip', self.installer, 'wheel'] + BUILD_OPTIONS
         self.run_or_fail(command + ['--wheel-dir', BUILT, source], what, binds=binds, limit=BUILD_SECONDS)
         names = sorted(os.listdir(built_dir))
         if len(names) != 1 or not is_wheel(names[0]) or not is_file_of(names[0], ext['name'], ext['version']):

@@ -69,9 +69,10 @@ def test_a_command_that_replaces_the_python_of_the_environment_is_refused(
 PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
 # Makes a proper wheel, and writes what it could do besides into it.
 BACKEND = """\
-import os, pathlib, zipfile
+import os, pathlib, pwd, zipfile
 
-PLACES = ["/ebsif/wheels", "/ebsif/sources", "/user-software", os.path.expanduser("~"), {sources!r}, {home!r}]
+MINE = pwd.getpwuid(os.getuid()).pw_dir
+PLACES = ["/ebsif/wheels", "/ebsif/sources", "/user-software", MINE, {sources!r}, {home!r}]
 
 def changed():
     for place in map(pathlib.Path, PLACES):

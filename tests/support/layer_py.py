@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-LAYER_PY = Path(__file__).parents[2] / "easyblocks" / "generic" / "sif" / "layer.py"
+from ebsif.inside import LAYER_PY
 
 
 def check(

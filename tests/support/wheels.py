@@ -32,7 +32,7 @@ def make_wheel(
     name: str,
     version: str = "1.0",
     *,
-    files: Mapping[str, str] | None = None,
+    files: Mapping[str, str | bytes] | None = None,
     commands: Mapping[str, str] | None = None,
     requires: Sequence[str] = (),
     tag: str = "py3-none-any",
@@ -43,14 +43,15 @@ def make_wheel(
     Parameters
     ----------
     files
-        Text by path in site-packages.
+        Text, or bytes, by path in site-packages.
     commands
         Entry point (``module:function``) by name of the command.
     described
         The text of ``METADATA`` that counts instead.
     """
     module = name.replace("-", "_")
-    contents = dict(files or {f"{module}.py": f"VERSION = {version!r}\n\ndef main():\n    print({name!r})\n"})
+    usual = {f"{module}.py": f"VERSION = {version!r}\n\ndef main():\n    print({name!r})\n"}
+    contents: dict[str, str | bytes] = {**(files or usual)}
     info = f"{module}-{version}.dist-info"
     metadata = [f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"]
     metadata += [f"Requires-Dist: {requirement}\n" for requirement in requires]
@@ -65,11 +66,12 @@ def make_wheel(
     path = folder / f"{module}-{version}-{tag}.whl"
     with zipfile.ZipFile(path, "w") as archive:
         for target, text in contents.items():
-            digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
-            record.append(f"{target},sha256={digest},{len(text.encode())}\n")
+            content = text.encode() if isinstance(text, str) else text
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+            record.append(f"{target},sha256={digest},{len(content)}\n")
             entry = zipfile.ZipInfo(target, (2020, 1, 1, 0, 0, 0))
             entry.external_attr = (0o100755 if "/scripts/" in target else 0o100644) << 16
-            archive.writestr(entry, text)
+            archive.writestr(entry, content)
         record.append(f"{info}/RECORD,,\n")
         archive.writestr(zipfile.ZipInfo(f"{info}/RECORD", (2020, 1, 1, 0, 0, 0)), "".join(record))
     return Wheel(name, version, path)

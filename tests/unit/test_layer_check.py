@@ -4,7 +4,8 @@ import subprocess
 import venv
 from pathlib import Path
 
-from tests.support.layer_py import LAYER_PY, check
+from ebsif.inside import LAYER_PY
+from tests.support.layer_py import check
 
 
 def add_package(python: Path, name: str, requires: str) -> None:

@@ -1,11 +1,53 @@
-"""What of an environment is compiled."""
+"""What of a layer is compiled, and that bytecode is the same with any number of processes, whatever they did before."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.layer_py import LAYER_PY
+import pytest
+
+from ebsif.inside import LAYER_PY
+
+# Names that a process knows once it has met such an encoding, or has had something to say about a file.
+NAMES = ("decoding_table", "getregentry", "StreamConverter", "IncrementalDecoder", "updatecache", "lazycache")
+MODULE = f"def use(it):\n    return {', '.join(f'it.{name}' for name in NAMES)}, it in {{None, 'a', 'b', 1}}\n"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Modules of which some change what a process that compiles them has in memory."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "a_encoded.py").write_bytes("# -*- coding: cp1252 -*-\nTEXT = 'é'\n".encode("cp1252"))
+    (tree / "a_warned.py").write_text("TEXT = '\\d'\n")
+    (tree / "a_refused.py").write_text("print 'of Python 2'\n")
+    for number in range(60):
+        (tree / f"m{number:02}.py").write_text(MODULE)
+    return tree
+
+
+def compiled(tree: Path, jobs: int) -> dict[str, bytes]:
+    shutil.rmtree(tree / "__pycache__", ignore_errors=True)
+    words: list[str | Path] = [sys.executable, LAYER_PY, "finish", tree, "--jobs", str(jobs)]
+    subprocess.run(words, check=True, capture_output=True, env={"PYTHONHASHSEED": "0"})
+    return {path.name: path.read_bytes() for path in (tree / "__pycache__").iterdir()}
+
+
+def test_the_same_bytecode_with_any_number_of_processes(tree: Path) -> None:
+    alone = compiled(tree, jobs=1)
+    assert [name for name, code in compiled(tree, jobs=3).items() if alone[name] != code] == []
+    assert len(alone) == 62
+
+
+def test_the_bytecode_is_used(tree: Path) -> None:
+    compiled(tree, jobs=1)
+    # Its source is not looked at.
+    (tree / "m00.py").write_text("raise SystemExit('the source')\n")
+    words = [sys.executable, "-c", "import m00; print(m00.__cached__ is not None, m00.use.__code__.co_name)"]
+    done = subprocess.run(words, cwd=tree, check=True, capture_output=True, text=True)
+    assert done.stdout == "True use\n"
 
 
 def test_modules_are_compiled_but_for_tests_of_packages_and_what_is_no_python(tmp_path: Path) -> None:

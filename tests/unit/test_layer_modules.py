@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ebsif.inside import LAYER_PY
 from ebsif.inside.layer import modules
-from tests.support.layer_py import LAYER_PY, check
+from tests.support.layer_py import check
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,17 @@ def test_a_source_package_is_unpacked(tmp_path: Path) -> None:
     assert (tmp_path / "build" / "demo-1.0" / "a b" / "ü").read_text() == "x"
 
 
+def test_files_keep_the_times_that_the_archive_gives_them(tmp_path: Path) -> None:
+    """Builds look at which of two files is newer."""
+    path = tmp_path / "demo-1.0.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, year in (("new.c", 2021), ("old.pyx", 2020)):
+            archive.writestr(zipfile.ZipInfo(f"demo-1.0/{name}", (year, 1, 1, 0, 0, 0)), "")
+    assert unpack(path, tmp_path / "build" / "demo-1.0").returncode == 0
+    times = {name: (tmp_path / "build" / "demo-1.0" / name).stat().st_mtime for name in ("new.c", "old.pyx")}
+    assert times == {"new.c": 1609459200, "old.pyx": 1577836800}
+
+
 @pytest.mark.parametrize(
     "hostile",
     [

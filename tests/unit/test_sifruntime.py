@@ -33,7 +33,8 @@ def test_a_command_runs_without_the_callers_home_and_variables() -> None:
 
 def test_a_command_that_must_see_nothing_of_the_host_sees_no_processes_either() -> None:
     words = container_command("/bin/apptainer", "x.sif", ["true"], scratch="/build/scratch")
-    assert words[words.index("/") + 1 : -2] == ["--contain", "--pid", "--ipc", "--workdir", "/build/scratch"]
+    apart = ["--contain", "--pid", "--ipc", "--hostname", "ebsif", "--workdir", "/build/scratch"]
+    assert words[words.index("/") + 1 : -2] == apart
 
 
 LAUNCH = b"#!/usr/bin/env run-singularity\n\0"

@@ -27,6 +27,15 @@ def test_digest_does_not_depend_on_place_and_time(tmp_path: Path) -> None:
     assert content_digest(str(one)) == content_digest(str(two))
 
 
+def test_digest_of_known_content(tmp_path: Path) -> None:
+    """Those that were written down stay valid, whatever else changes."""
+    tree = make_tree(tmp_path / "tree")
+    (tree / "bin").chmod(0o755)
+    (tree / "güneş").touch()
+    (tree / "güneş").chmod(0o644)
+    assert content_digest(str(tree)) == "84d9c333ef2308d81d32a74f5181a27a8ce9950f2c5c96224dcd053b5cb54b86"
+
+
 @pytest.mark.parametrize(
     "change",
     [

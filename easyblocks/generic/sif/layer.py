@@ -4,13 +4,17 @@ Works on a layer from inside the container, with a Python there (3.8 or newer); 
 Each subcommand prints one JSON document on standard output; anything else that there is to say goes to standard error.
 """
 import argparse
+import calendar
 import csv
 import importlib.util
+import itertools
 import json
+import marshal
 import os
 import platform
 import py_compile
 import re
+import runpy
 import site
 import signal
 import subprocess
@@ -212,8 +216,12 @@ def unpack(args):
     try:
         if name.endswith('.zip'):
             with zipfile.ZipFile(args.archive) as archive:
-                # This never leads out of the folder.
-                archive.extractall(temporary)
+                for entry in archive.infolist():
+                    # This never leads out of the folder.
+                    path = archive.extract(entry, temporary)
+                    # Which of two files is newer decides what is generated anew.
+                    seconds = calendar.timegm(entry.date_time)
+                    os.utime(path, (seconds, seconds))
         else:
             # What Python would look at, check_member has looked at.
             options = {'filter': 'fully_trusted'} if hasattr(tarfile, 'fully_trusted_filter') else {}
@@ -248,6 +256,34 @@ def check_member(member, folder):
         raise ValueError("%r leads out of its folder" % member.name)
     member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
     member.uid, member.gid, member.uname, member.gname = os.getuid(), os.getgid(), '', ''
+
+
+def run_pip(args):
+    """
+    Run a pip to build packages, the same way each time.
+
+    Compilers write the folders that they find headers in into what they make, and these are among the temporary folders
+    of pip, which get random names otherwise.
+    """
+    numbers = itertools.count()
+
+    def mkdtemp(suffix=None, prefix=None, dir=None):
+        while True:
+            path = os.path.join(dir or tempfile.gettempdir(), '%s%d%s' % (prefix or '', next(numbers), suffix or ''))
+            try:
+                os.mkdir(path, 0o700)
+            except FileExistsError:
+                continue
+            return path
+
+    tempfile.mkdtemp = mkdtemp
+    os.umask(0o022)
+    # Not that of whoever builds.
+    os.environ['HOME'] = mkdtemp(prefix='home-')
+    # In place of the folder of this file.
+    sys.path[0] = args.installer
+    sys.argv = ['pip'] + args.arguments
+    runpy.run_module('pip', run_name='__main__')
 
 
 def add_commands(args):
@@ -334,10 +370,26 @@ def compile_file(path):
     """Compile one file; what is wrong with it, if anything."""
     try:
         # Valid whatever the times of the files are, and read without looking at the source.
-        py_compile.compile(path, doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+        compiled = py_compile.compile(path, doraise=True,
+                                      invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+        if sys.version_info < (3, 11):
+            write_unshared(compiled)
     except (py_compile.PyCompileError, UnicodeDecodeError, ValueError, RecursionError) as err:
         return str(err).strip()
     return None
+
+
+def write_unshared(path):
+    """
+    Write bytecode again, with each object in full.
+
+    Before Python 3.11, which objects it shares depends on what else the process that compiles has in memory.
+    """
+    with open(path, 'rb') as handle:
+        header, content = handle.read(16), handle.read()
+    with open(path, 'wb') as handle:
+        # The last format that shares nothing; all Pythons read it.
+        handle.write(header + marshal.dumps(marshal.loads(content), 2))
 
 
 def sources(env):
@@ -566,6 +618,11 @@ def main():
     sub.add_argument('archive')
     sub.add_argument('folder')
     sub.set_defaults(run=unpack)
+
+    sub = subparsers.add_parser('pip', help=run_pip.__doc__)
+    sub.add_argument('installer', help="wheel of pip")
+    sub.add_argument('arguments', nargs=argparse.REMAINDER)
+    sub.set_defaults(run=run_pip)
 
     sub = subparsers.add_parser('add-commands', help=add_commands.__doc__)
     sub.add_argument('env')
