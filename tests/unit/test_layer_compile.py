@@ -55,7 +55,7 @@ def test_modules_are_compiled_but_for_tests_of_packages_and_what_is_no_python(tm
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("answer = 42\n")
     (tmp_path / "pkg" / "template.py").write_text("{{ answer }} = {% raw %}\n")
-    words = [sys.executable, LAYER_PY, "finish", tmp_path, "--jobs", "1"]
+    words: list[str | Path] = [sys.executable, LAYER_PY, "finish", tmp_path, "--jobs", "1"]
     found = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
     assert (found["compiled"], list(found["failed"])) == (2, [str(tmp_path / "pkg" / "template.py")])
     assert {path.name.split(".")[0] for path in tmp_path.rglob("*.pyc")} == {"__init__", "testing"}
