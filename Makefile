@@ -34,6 +34,7 @@ lint:
 	# EasyBuild may run on Python 3.6; what runs in the container may count on 3.8, and beside py-rattler on 3.10.
 	$(READY) vermin --quiet --no-tips --violations --target=3.6- easyblocks/generic/*.py tests/easyblocks/*.py
 	$(READY) vermin --quiet --no-tips --violations --target=3.8- easyblocks/generic/sif/layer.py generator/lock/pip/backend.py \
+	    generator/lock/pip/drive.py \
 	    easyblocks/generic/sif/_ebsif_layer.py easyblocks/generic/sif/runscripts/list-packages easyblocks/generic/sif/runscripts/diagnose
 	$(READY) vermin --quiet --no-tips --violations --target=3.10- easyblocks/generic/sif/conda.py
 	shellcheck $(SHELL_FILES)

@@ -15,7 +15,7 @@ from ebsif.easyconfig.read import read_easyconfig
 from ebsif.easyconfig.render import render
 from ebsif.errors import EbsifError
 from ebsif.feature import Feature, asked_features
-from ebsif.files import temporary_folder, write_atomically
+from ebsif.files import write_atomically
 from ebsif.lock import LayerRequest, check_format, check_upgraded, digest, fetch, is_outdated, misfits, request, resolve
 from ebsif.lock.model import Lock
 from ebsif.lock.sources import image_folders, missing_files, source_path
@@ -173,7 +173,12 @@ def is_current(plan: Plan) -> bool:
 
 
 def generate(
-    plan: Plan, console: Console, *, upgrade: Sequence[str] | None = None, sources: Path | None = None
+    plan: Plan,
+    console: Console,
+    *,
+    upgrade: Sequence[str] | None = None,
+    sources: Path | None = None,
+    keep: bool = True,
 ) -> Generated:
     """Make the easyconfig of a plan, and fetch the files of its layer; warn of what probably does not work on the base.
 
@@ -184,6 +189,8 @@ def generate(
         still fits the recipe.
     sources
         The folder for the files; by default EasyBuild's for this software.
+    keep
+        Whether new files stay there.
 
     Raises
     ------
@@ -217,6 +224,7 @@ def generate(
         amd=plan.site.amd,
         previous=previous,
         upgrade=upgrade or (),
+        keep=keep,
     )
     _check_exceptions(plan, resolved.lock)
     text = plan.text(resolved.lock)
@@ -242,12 +250,13 @@ def _check_exceptions(plan: Plan, lock: Lock) -> None:
             raise plan.document.error(("import_exceptions", name), f"{name} is not in the layer: remove the exception")
 
 
-def preview(plan: Plan, console: Console, *, upgrade: Sequence[str] | None = None) -> Generated:
+def preview(
+    plan: Plan, console: Console, *, upgrade: Sequence[str] | None = None, sources: Path | None = None
+) -> Generated:
     """Make the easyconfig of a plan as `generate` does, without leaving any file behind."""
     if plan.lock_is_current and upgrade is None:
         return Generated(plan, plan.text(plan.locked), plan.locked)
-    with temporary_folder() as folder:
-        return generate(plan, console, upgrade=upgrade, sources=folder)
+    return generate(plan, console, upgrade=upgrade, sources=sources, keep=False)
 
 
 def eb_finds_image(plan: Plan) -> bool:

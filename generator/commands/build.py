@@ -1,12 +1,14 @@
 """The command ``build``."""
 
 import argparse
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 from ebsif.commands.generate import report
 from ebsif.console import Console
+from ebsif.easybuild import source_paths
 from ebsif.errors import EbsifError
 from ebsif.generate import generate, make_plan, write
 
@@ -38,7 +40,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if made.changed:
         write(made)
     report(made, console)
-    done = subprocess.run([eb, str(plan.target), *options.eb], check=False)
+    env = dict(os.environ)
+    if options.sources:
+        # Last, since eb writes into the first.
+        env["EASYBUILD_SOURCEPATH"] = ":".join(map(str, [*source_paths(), options.sources.absolute()]))
+    done = subprocess.run([eb, str(plan.target), *options.eb], env=env, check=False)
     if done.returncode != 0:
         raise EbsifError(f"eb ended with status {done.returncode}: what it printed says why")
     if not NOT_INSTALLING.intersection(options.eb):

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
             console.say(f"{plan.target}: " + ("up to date" if current else "out of date; run `ebsif generate` again"))
         return 0 if current else 1
     if options.dry_run:
-        console.write(preview(plan, console, upgrade=options.upgrade).text)
+        console.write(preview(plan, console, upgrade=options.upgrade, sources=options.sources).text)
         return 0
     made = generate(plan, console, upgrade=options.upgrade, sources=options.sources)
     if made.changed:

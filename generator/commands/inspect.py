@@ -6,13 +6,12 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from ebsif.base.image import read_name
-from ebsif.base.inspect import inspect_image
 from ebsif.base.manifest import SUFFIX, Facts, Manifest
 from ebsif.base.publisher import published_manifest
+from ebsif.base.store import manifest_of
 from ebsif.console import Console
 from ebsif.errors import EbsifError
 from ebsif.files import write_atomically
-from ebsif.runtime import find_runtime
 from ebsif.site import Site, read_site
 
 EXAMPLE = "ebsif inspect lumi-pytorch-….sif --packages"
@@ -42,14 +41,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
-    """Inspect the image, and tell what is in it."""
+    """Tell what is in the image, which is inspected if nobody has done so yet."""
     is_list = options.image.suffix == ".json"
     if options.fact and not is_list:
         raise EbsifError("--fact is for a publisher's list of packages: of an image, ebsif finds out all itself")
     if is_list:
         manifest = _published(options.image, read_site(options.site), options.fact, console)
     else:
-        manifest = inspect_image(options.image, find_runtime(), console)
+        manifest = manifest_of(options.image, console)
     if options.output:
         write_atomically(options.output, manifest.to_json().encode(), 0o644)
     if options.json:

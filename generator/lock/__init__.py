@@ -160,6 +160,7 @@ def resolve(
     amd: bool = False,
     previous: Lock | None = None,
     upgrade: Sequence[str] = (),
+    keep: bool = True,
 ) -> Resolved:
     """Find the files that a layer needs, and put them into a folder: all of them, or none.
 
@@ -175,6 +176,8 @@ def resolve(
         A lock whose versions to keep where that is possible.
     upgrade
         Packages whose versions not to keep.
+    keep
+        Whether new files stay there.
 
     Raises
     ------
@@ -183,7 +186,7 @@ def resolve(
     EbsifError
         When a package index or channel cannot be reached, or the files cannot be written.
     """
-    with staged(sources) as folder:
+    with staged(sources, keep=keep) as folder:
         if layer.conda:
             from ebsif.lock.conda import resolve as conda
 

@@ -12,10 +12,15 @@ from ebsif.lock.model import LockedFile
 
 
 @contextmanager
-def staged(sources: Path) -> Iterator[Path]:
+def staged(sources: Path, *, keep: bool = True) -> Iterator[Path]:
     """Give a folder that shows all files of another; files that are put there get into that one only at the end.
 
     So a lock that cannot be made leaves no file behind.
+
+    Parameters
+    ----------
+    keep
+        Whether they get there; else that folder need not exist, and is left as it is.
 
     Raises
     ------
@@ -23,12 +28,15 @@ def staged(sources: Path) -> Iterator[Path]:
         When the folder cannot be written to.
     """
     instead = "choose another one with --sources"
-    make_folder(sources, instead)
-    with temporary_folder(sources, instead) as folder:
-        for path in sources.iterdir():
+    if keep:
+        make_folder(sources, instead)
+    with temporary_folder(sources, instead) if keep else temporary_folder() as folder:
+        for path in sources.iterdir() if sources.is_dir() else ():
             if path.is_file():
                 (folder / path.name).symlink_to(path.absolute())
         yield folder
+        if not keep:
+            return
         new = [path for path in folder.iterdir() if not path.is_symlink()]
         for path in new:
             sync(path)
@@ -36,6 +44,11 @@ def staged(sources: Path) -> Iterator[Path]:
             path.chmod(0o644)
         for path in new:
             path.replace(sources / path.name)
+
+
+def sources_of(folder: Path) -> Path | None:
+    """Return the folder whose files a staged one shows; None when there are none."""
+    return next((path.readlink().parent for path in folder.iterdir() if path.is_symlink()), None)
 
 
 def taken(file: LockedFile, folder: Path, target: Path) -> Path:

@@ -1,9 +1,11 @@
 """A package index on this machine, which a container reaches too."""
 
+import hashlib
 import http.server
 import select
 import threading
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import Message
@@ -52,6 +54,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     folder: Path
     requests: list[str]
     cut = False
+    states: Container[str] = ()
 
     def do_CONNECT(self) -> None:
         """Be a proxy that leads nowhere."""
@@ -61,14 +64,24 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.requests.append(self.path)
         _, kind, name = unquote(self.path).rstrip("/").split("/", 2)
+        if kind == "files" and name.endswith(_METADATA):
+            self._send(_metadata(self.folder / name.removesuffix(_METADATA)), "text/plain")
+            return
         if kind == "files":
             self._send((self.folder / name).read_bytes(), "application/octet-stream", cut=self.cut)
             return
         folder = Path("" if kind == "simple" else kind)
         names = [file.name for file in sorted((self.folder / folder).iterdir()) if file.is_file()]
         files = [file for file in names if canonicalize_name(file.split("-")[0]) == name]
-        links = "".join(f'<a href="/files/{folder / file}">{file}</a>' for file in files)
+        links = "".join(self._link(folder / file) for file in files)
         self._send(f"<!DOCTYPE html><html><body>{links}</body></html>".encode(), "text/html")
+
+    def _link(self, file: Path) -> str:
+        """Return the link to a file, with what the index states of it."""
+        digest = f"#sha256={_sha256((self.folder / file).read_bytes())}" if "sha256" in self.states else ""
+        has_metadata = "metadata" in self.states and file.suffix == ".whl"
+        more = f' data-core-metadata="sha256={_sha256(_metadata(self.folder / file))}"' if has_metadata else ""
+        return f'<a href="/files/{file}{digest}"{more}>{file.name}</a>'
 
     def _send(self, content: bytes, kind: str, *, cut: bool = False) -> None:
         self.send_response(200)
@@ -81,17 +94,32 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+_METADATA = ".metadata"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _metadata(wheel: Path) -> bytes:
+    with zipfile.ZipFile(wheel) as packed:
+        (name,) = (name for name in packed.namelist() if name.endswith(".dist-info/METADATA"))
+        return packed.read(name)
+
+
 @contextmanager
-def serve(folder: Path, *, cut: bool = False) -> Iterator[Index]:
+def serve(folder: Path, *, cut: bool = False, states: Container[str] = ()) -> Iterator[Index]:
     """Serve a folder of wheels and source packages; as a proxy, it leads nowhere.
 
     Parameters
     ----------
     cut
         Whether each file breaks off in the middle.
+    states
+        What the index says of each file: its ``sha256``, and its ``metadata``, to be had apart from it (PEP 658).
     """
     requests: list[str] = []
-    handler = type("Handler", (_Handler,), {"folder": folder, "requests": requests, "cut": cut})
+    handler = type("Handler", (_Handler,), {"folder": folder, "requests": requests, "cut": cut, "states": states})
     with _serving(handler) as address:
         yield Index(folder, address, requests)
 

@@ -2,7 +2,6 @@
 
 import base64
 import itertools
-import os
 import shutil
 import socket
 import subprocess
@@ -26,13 +25,11 @@ from ebsif.lock.pip.request import PipRequest
 from ebsif.lock.pip.resolve import _constraints
 from ebsif.lock.staging import taken
 from ebsif.lock.target import Installed, Target
+from tests.support.foreign_base import make_desk, sources
 from tests.support.generator import contents
 from tests.support.index import Answer, answering, serve
-from tests.support.manifests import freeze, make_manifest
 from tests.support.wheels import Wheel, make_wheel
 
-# pip runs on this machine where an image cannot be started.
-MACHINE = "aarch64" if os.uname().machine != "aarch64" else "x86_64"
 EASYCONFIG = "Demo-1.0-cpu-python-3.11-singularity.eb"
 SECRET = "pass-word-0123"
 
@@ -40,27 +37,7 @@ SECRET = "pass-word-0123"
 @pytest.fixture(autouse=True)
 def desk(tmp_path: Path, pip_wheel: Wheel, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with an image, a folder of sources that has pip, and a recipe that asks for a package."""
-    for name in ("frozen", "work", "home", "there", "bin"):
-        (tmp_path / name).mkdir()
-    # It is looked for, and nothing is run with it.
-    (tmp_path / "bin" / "apptainer").touch(0o755)
-    variables = {"EBSIF_IMAGES": "frozen", "EASYBUILD_SOURCEPATH": "sources", "HOME": "home", "XDG_CACHE_HOME": "cache"}
-    for name, folder in variables.items():
-        monkeypatch.setenv(name, str(tmp_path / folder))
-    for name, value in (("PATH", str(tmp_path / "bin")), ("PIP_RETRIES", "0"), ("PIP_CONFIG_FILE", os.devnull)):
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("NETRC", raising=False)
-    monkeypatch.chdir(tmp_path / "work")
-    freeze(tmp_path / "frozen", make_manifest(
-        file="demo.sif", machine=MACHINE, tag=f"cp311-cp311-manylinux_2_36_{MACHINE}"
-    ))  # fmt: skip
-    sources(tmp_path).mkdir(parents=True)
-    shutil.copy(pip_wheel.path, sources(tmp_path))
-    return tmp_path
-
-
-def sources(folder: Path) -> Path:
-    return folder / "sources" / "d" / "Demo" / "extensions"
+    return make_desk(tmp_path, pip_wheel, monkeypatch)
 
 
 def generate(lines: str = "") -> int:

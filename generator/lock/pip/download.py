@@ -1,7 +1,7 @@
 """Putting the files of a lock that pip knows into a folder."""
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -15,12 +15,21 @@ from ebsif.lock.pip.request import PipRequest
 from ebsif.lock.sources import missing_files
 from ebsif.lock.staging import stored
 
-# The folder, within the one that the container sees, that pip downloads to.
-_DOWNLOADS = "downloads"
 
-
-def download(pip: Pip, files: Iterable[LockedFile], request: PipRequest, folder: Path, console: Console) -> None:
+def download(
+    pip: Pip,
+    files: Iterable[LockedFile],
+    request: PipRequest,
+    folder: Path,
+    console: Console,
+    addresses: Mapping[str, str] | None = None,
+) -> None:
     """Put those of the files into a folder that are not there yet.
+
+    Parameters
+    ----------
+    addresses
+        Where each lies, by its name, as far as pip has just found out: then no page of an index is read again.
 
     Raises
     ------
@@ -29,13 +38,13 @@ def download(pip: Pip, files: Iterable[LockedFile], request: PipRequest, folder:
     """
     missing = missing_files(files, folder)
     local = {line.file.name: line.file for line in request.requirements if line.file}
-    remote = [file for file in missing if file.filename not in local]
+    remote = [file for file in missing if file.filename not in local and not pip.arrived(file)]
     if remote:
         with console.waiting("downloading " + (f"{len(remote)} files" if len(remote) > 1 else remote[0].filename)):
-            _download(pip, remote, request)
+            _download(pip, remote, request, addresses or {})
     for file in missing:
-        found = local.get(file.filename, pip.folder / _DOWNLOADS / file.filename)
-        if not found.is_file():
+        found = local.get(file.filename) or pip.arrived(file)
+        if found is None:
             raise EbsifError(f"the package index does not have {file.filename} any more, which is in the lock")
         with stored(file, folder) as temporary:
             shutil.copyfile(found, temporary)
@@ -71,16 +80,14 @@ def local_indexes(request: PipRequest) -> list[Path]:
     return found
 
 
-def _download(pip: Pip, files: Sequence[LockedFile], request: PipRequest) -> None:
+def _download(pip: Pip, files: Sequence[LockedFile], request: PipRequest, addresses: Mapping[str, str]) -> None:
     listed = pip.folder / "download.txt"
-    listed.write_text("".join(f"{_requirement(file)} --hash=sha256:{file.sha256}\n" for file in files))
-    arguments = ["--no-deps", "--require-hashes", "--dest", pip.inside(_DOWNLOADS)]
-    arguments += ["--requirement", pip.inside(listed.name)]
-    pip.run(["download", *arguments, *formats(request), *indexes(request)])
+    listed.write_text("".join(f"{_requirement(file, addresses)} --hash=sha256:{file.sha256}\n" for file in files))
+    pip.run(["download", "--requirement", pip.inside(listed.name), *formats(request), *indexes(request)])
 
 
-def _requirement(file: LockedFile) -> str:
+def _requirement(file: LockedFile, addresses: Mapping[str, str]) -> str:
     """Return how a requirements file names exactly this file."""
-    if file.source_url:
-        return f"{file.name} @ {file.source_url}/{quote(file.filename)}"
-    return f"{file.name}=={file.version}"
+    at_source = f"{file.source_url}/{quote(file.filename)}" if file.source_url else None
+    address = addresses.get(file.filename, at_source)
+    return f"{file.name} @ {address}" if address else f"{file.name}=={file.version}"

@@ -6,7 +6,6 @@ on; and its resolver must see the packages of the base, many of which are on no 
 markers, but must be given files for packages on no index, too, and does not report what it found as pip does.
 """
 
-import json
 import os
 import re
 import shutil
@@ -22,14 +21,12 @@ from packaging.version import InvalidVersion, Version
 
 from ebsif.errors import ConflictError, EbsifError
 from ebsif.files import make_cache
-from ebsif.lock.model import PIP
 from ebsif.lock.pip.network import network_environment
-from ebsif.lock.pip.pip import Pip, is_news
+from ebsif.lock.pip.pip import DRIVE_PY, Pip, is_news
 from ebsif.lock.target import Elsewhere, Installed
 from ebsif.process import patience, run
 
-_PRETEND = Path(__file__).with_name("pretend.py")
-_PACKAGES, _MARKERS = "packages", "markers.json"
+_PACKAGES = "packages"
 # What pip says of a package whose metadata do not name an extra.
 _NO_EXTRA = re.compile(r"WARNING: (?P<name>\S+) \S+ does not provide the extra ")
 
@@ -52,15 +49,16 @@ class PipElsewhere(Pip):
 
     def stand_in(self) -> None:
         """Make pip see the packages of the base, of which only names and versions are known."""
-        (self.folder / _MARKERS).write_text(json.dumps(markers(self._python)), encoding="utf-8")
         for package in {package.key: package for package in reversed(self.target.packages)}.values():
             self._stand_in(package, {})
 
     def start(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         """Run pip, and return how it ended."""
         # Without what is installed on this machine.
-        words = [sys.executable, "-I", "-S", str(_PRETEND), *map(self.inside, (PIP.filename, _PACKAGES, _MARKERS))]
-        words += [*arguments, *options(self._python), "--cache-dir", str(make_cache("pip"))]
+        sources = str(self.sources) if self.sources else None
+        settings = self.settings(sources, self.inside(_PACKAGES), markers(self._python))
+        words = [sys.executable, "-I", "-S", str(DRIVE_PY), settings, *arguments, *options(self._python)]
+        words += ["--cache-dir", str(make_cache("pip"))]
         env = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
         env |= network_environment(self.folder, PurePosixPath(self.folder))
         return run(words, env, seconds=patience(), is_news=is_news)

@@ -3,17 +3,23 @@
 import json
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ebsif.console import Console
+from ebsif.files import sha256
+from ebsif.lock.model import PIP, LockedFile
 from ebsif.lock.pip.line import Line
 from ebsif.lock.pip.messages import explained, stuck
 from ebsif.lock.target import Target
 from ebsif.process import StuckError
 
-_REPORT, _LOG = "report.json", "pip.log"
+# What runs pip, wherever that is.
+DRIVE_PY = Path(__file__).with_name("drive.py")
+
+_REPORT, _LOG, _DOWNLOADS = "report.json", "pip.log", "downloads"
 # What pip writes while a build backend does, whatever that is.
 _WAITS = "still running..."
 
@@ -28,10 +34,13 @@ class Pip(ABC):
         A folder on this machine that pip sees as `inside` tells.
     target
         The Python that the wheels are for.
+    sources
+        A folder of files that need not be downloaded; None for none.
     """
 
     folder: Path
     target: Target
+    sources: Path | None
 
     @abstractmethod
     def inside(self, name: str) -> str:
@@ -56,6 +65,20 @@ class Pip(ABC):
         StuckError
             When it has not ended in the seconds that `patience` tells.
         """
+
+    def settings(
+        self, sources: str | None, packages: str | None = None, markers: Mapping[str, str] | None = None
+    ) -> str:
+        """Return what `DRIVE_PY` is told, whose settings these are; with the paths by which pip sees folders."""
+        told = {"pip": self.inside(PIP.filename), "sources": sources or "", "downloads": self.inside(_DOWNLOADS)}
+        return json.dumps({**told, "packages": packages, "markers": markers})
+
+    def arrived(self, file: LockedFile) -> Path | None:
+        """Return where a file lies that pip has downloaded, if it has."""
+        found = list((self.folder / _DOWNLOADS).glob(f"*/{file.filename}"))
+        # Several indexes may have different files of a name.
+        right = [path for path in found if len(found) == 1 or sha256(path, Console(quiet=True)) == file.sha256]
+        return right[0] if right else None
 
     def learn(self, indexes: Sequence[str]) -> bool:
         """Find out what the last report lacked to be right, and return whether there was anything.

@@ -13,15 +13,15 @@ from ebsif.inside.packages import PYTHON_ENV
 from ebsif.lock.model import PIP
 from ebsif.lock.pip.elsewhere import PipElsewhere
 from ebsif.lock.pip.network import NETRC, network_environment
-from ebsif.lock.pip.pip import Pip, is_news
-from ebsif.lock.staging import taken
+from ebsif.lock.pip.pip import DRIVE_PY, Pip, is_news
+from ebsif.lock.staging import sources_of, taken
 from ebsif.lock.target import Target
 from ebsif.process import nothing_is_news, patience
 from ebsif.runtime import Inside, Runtime
 
-# Where the container sees the working folder and pip's cache.
+# Where the container sees the working folder, the sources, pip's cache, and what runs pip.
 _INSIDE = PurePosixPath("/ebsif/lock")
-_CACHE = "/ebsif/cache"
+_SOURCES, _CACHE, _DRIVE_PY = "/ebsif/sources", "/ebsif/cache", "/ebsif/drive.py"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class _PipInContainer(Pip):
         return str(_INSIDE / name)
 
     def start(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-        command = [self._python, f"{self.inside(PIP.filename)}/pip", *arguments, "--cache-dir", _CACHE]
+        command = [self._python, _DRIVE_PY, self.settings(_SOURCES), *arguments, "--cache-dir", _CACHE]
         env = network_environment(self.folder, _INSIDE)
         return self._runtime.run(self._image, command, self._surroundings(env, is_news))
 
@@ -61,7 +61,9 @@ class _PipInContainer(Pip):
         env = {**PYTHON_ENV, **network}
         # Build backends, which run there, must not change what runs after them.
         binds = [f"{self.folder}:{_INSIDE}:{mode}", f"{self.folder / PIP.filename}:{_INSIDE / PIP.filename}:ro"]
-        binds += [f"{make_cache('pip')}:{_CACHE}:{mode}", *self.target.binds]
+        binds += [f"{make_cache('pip')}:{_CACHE}:{mode}", *self.target.binds, f"{DRIVE_PY}:{_DRIVE_PY}:ro"]
+        # A path that no bind can name is left out: then its files are downloaded.
+        binds += [f"{self.sources}:{_SOURCES}:ro"] if self.sources and not set(str(self.sources)) & set(":,\\") else []
         binds += [f"{folder}:{folder}:ro" for folder in self._local]
         scratch = self.folder / "scratch"
         scratch.mkdir(exist_ok=True)
@@ -81,12 +83,13 @@ def pip_on(target: Target, runtime: Runtime | None, folder: Path, local: Sequenc
     """
     with temporary_folder() as own:
         taken(PIP, folder, own)
+        sources = sources_of(folder)
         if target.image is None or runtime is None:
-            elsewhere = PipElsewhere(own, target)
+            elsewhere = PipElsewhere(own, target, sources)
             elsewhere.stand_in()
             yield elsewhere
             return
-        pip = _PipInContainer(own, target, target.image, runtime, local)
+        pip = _PipInContainer(own, target, sources, target.image, runtime, local)
         if target.needs_venv:
             pip.make_venv()
         yield pip

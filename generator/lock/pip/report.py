@@ -59,6 +59,12 @@ def locked_files(report: Report, request: PipRequest, listed: Set[str]) -> list[
     return [file for file in files if file.key != PIP.key]
 
 
+def addresses(report: Report) -> dict[str, str]:
+    """Return where each file in a report lies, by its name."""
+    urls = [str(item["download_info"]["url"]) for item in report["install"]]
+    return {unquote(urlsplit(url).path).rpartition("/")[2]: url for url in urls}
+
+
 def from_base(report: Report, request: PipRequest, target: Target, files: Iterable[LockedFile]) -> dict[str, str]:
     """Return version by name of what is asked for or depended on, and comes from the base."""
     needed: set[str] = {canonicalize_name(line.name) for line in request.requirements if line.name}

@@ -20,7 +20,7 @@ from ebsif.lock.pip.network import default_index
 from ebsif.lock.pip.passed import passed_over
 from ebsif.lock.pip.pip import Pip
 from ebsif.lock.pip.place import pip_on
-from ebsif.lock.pip.report import Report, from_base, listed_at, locked_files
+from ebsif.lock.pip.report import Report, addresses, from_base, listed_at, locked_files
 from ebsif.lock.pip.request import PipRequest
 from ebsif.lock.target import BASE, Installed, Target, target_of
 from ebsif.lock.tools import provide
@@ -109,7 +109,7 @@ def resolve_wheels(
         warnings = tuple(passed_over(report, request, pip.log()))
         files = _locked_files(pip, report, request)
         _check_hashes(files, request)
-        download(pip, files, request, folder, console)
+        download(pip, files, request, folder, console, addresses(report))
         build = _build_packages(pip, files, request, folder, console)
     return Wheels(tuple(files), tuple(build), from_base(report, request, target, files), warnings)
 
@@ -245,6 +245,9 @@ def _build_closure(
     arguments = ["--ignore-installed", "--only-binary", ":all:", *indexes(request)]
     arguments += ["--constraint", pip.inside(_CONSTRAINTS), *sorted(needed)]
     with console.waiting("resolving what source packages are built with"):
-        found = _locked_files(pip, pip.report(arguments), request) if needed else []
-    download(pip, found, request, folder, console)
+        if not needed:
+            return []
+        report = pip.report(arguments)
+        found = _locked_files(pip, report, request)
+    download(pip, found, request, folder, console, addresses(report))
     return found
