@@ -17,7 +17,7 @@ Used by ebsif, too: needs nothing but the standard library.
 import hashlib
 import os
 import stat
-from typing import Dict, List
+from typing import Dict, Iterator, List, Tuple
 
 # All that could differ from one build to the next: times, owner, attributes of the file system.
 REPRODUCIBLE = ['-mkfs-time', '0', '-all-time', '0', '-all-root', '-no-xattrs']
@@ -61,6 +61,17 @@ def normalise_permissions(root: str) -> Dict[str, int]:
     return odd
 
 
+def entries(root: str) -> Iterator[Tuple[str, int, str]]:
+    """All that is below root, always in the same order: path from root, mode, SHA256 of a file or target of a link"""
+    for folder, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(folders + names):
+            path = os.path.join(folder, name)
+            mode = os.lstat(path).st_mode
+            content = os.readlink(path) if stat.S_ISLNK(mode) else file_digest(path) if stat.S_ISREG(mode) else ''
+            yield os.path.relpath(path, root), mode, content
+
+
 def content_digest(root: str) -> str:
     """
     SHA256 over all that is below root: names, permissions, contents, targets of links.
@@ -68,20 +79,9 @@ def content_digest(root: str) -> str:
     Unlike the checksum of the squashfs file, it does not depend on the version of mksquashfs.
     """
     total = hashlib.sha256()
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        for name in sorted(folders + names):
-            path = os.path.join(folder, name)
-            info = os.lstat(path)
-            if stat.S_ISLNK(info.st_mode):
-                content = os.readlink(path)
-            elif stat.S_ISREG(info.st_mode):
-                content = file_digest(path)
-            else:
-                content = ''
-            # NUL ends each field: it is in no name.
-            entry = '%s\0%o\0%s\0' % (os.path.relpath(path, root), info.st_mode, content)
-            total.update(entry.encode('utf-8', 'surrogateescape'))
+    for entry in entries(root):
+        # NUL ends each field: it is in no name.
+        total.update(('%s\0%o\0%s\0' % entry).encode('utf-8', 'surrogateescape'))
     return total.hexdigest()
 
 

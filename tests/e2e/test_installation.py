@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.download import fetch_wheel
-from tests.support.sdists import BY_SETUPTOOLS, make_sdist
+from tests.support.sdists import BY_SETUPTOOLS, SETUPTOOLS, make_sdist
 from tests.support.site import Site
 from tests.support.versions import every_easybuild, newest_easybuild
 from tests.support.wheels import Wheel, make_wheel
@@ -19,11 +19,6 @@ from workbench import Machine
 pytestmark = pytest.mark.e2e
 
 SQUASHFS = "user-software.squashfs"
-
-SETUPTOOLS = (
-    "setuptools==80.9.0 --hash=sha256:062d34222ad13e0cc312a4c02d73f059e86a4acbfbdea8f8f76b28c99f306922",
-    "setuptools-80.9.0-py3-none-any.whl",
-)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,11 @@ from setuptools.build_meta import get_requires_for_build_wheel as static
 def get_requires_for_build_wheel(config_settings=None):
     return [*static(config_settings), {!r}]
 """
+# What builds most of them.
+SETUPTOOLS = (
+    "setuptools==80.9.0 --hash=sha256:062d34222ad13e0cc312a4c02d73f059e86a4acbfbdea8f8f76b28c99f306922",
+    "setuptools-80.9.0-py3-none-any.whl",
+)
 # What a package of today says of its own build.
 BY_SETUPTOOLS = '[build-system]\nrequires = ["setuptools>=61"]\nbuild-backend = "setuptools.build_meta"\n'
 _ASKING = '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "backend"\nbackend-path = ["."]\n'
