@@ -1,15 +1,14 @@
 """An installation with a layer: where it is, and what lies there."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ebsif.easybuild import software_folder
 from ebsif.easyconfig.read import Easyconfig, read_container
 from ebsif.errors import EbsifError, FileError, InputError
 from ebsif.files import read_text
+from ebsif.inside.provenance import LayerRecord, read_layer_record
 from ebsif.listing import read_installation
 
 # As SifLayer names them.
@@ -39,7 +38,7 @@ class InstalledLayer:
 
     path: Path
     easyconfig: Easyconfig
-    record: Mapping[str, Any]
+    record: LayerRecord
     image: Path | None
 
     @property
@@ -84,12 +83,18 @@ def find_installed(subject: Path, named: Path | None = None) -> InstalledLayer:
         path = subject.absolute()
         if not path.is_dir():
             raise EbsifError(f"there is no installation {subject}: give its folder, or its easyconfig (.eb)")
-        easyconfig = read_container(named or _installed_easyconfig(path))
+        easyconfig = read_container(named or installed_easyconfig(path))
     return InstalledLayer(path, easyconfig, read_record(path), read_installation(path).image)
 
 
-def _installed_easyconfig(path: Path) -> Path:
-    """Return the easyconfig that lies in an installation."""
+def installed_easyconfig(path: Path) -> Path:
+    """Return the easyconfig that lies in an installation.
+
+    Raises
+    ------
+    EbsifError
+        When there is none, or more than one.
+    """
     found = sorted((path / _EASYCONFIGS).glob("*.eb"))
     if len(found) != 1:
         raise EbsifError(
@@ -98,7 +103,7 @@ def _installed_easyconfig(path: Path) -> Path:
     return found[0]
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path) -> LayerRecord:
     """Return what an installation has written down of its layer.
 
     Raises
@@ -112,9 +117,6 @@ def read_record(path: Path) -> dict[str, Any]:
             f"{path} has no {RECORD}: only a layer whose packages an easyconfig lists has one, which `eb` writes"
         )
     try:
-        record = json.loads(read_text(file, _MAXIMUM_SIZE))
+        return read_layer_record(json.loads(read_text(file, _MAXIMUM_SIZE)))
     except (ValueError, RecursionError) as error:
-        raise InputError(file, [(None, f"it is not what `eb` has written: {error}")]) from error
-    if not isinstance(record, dict):
-        raise InputError(file, [(None, "it is not what `eb` has written: no JSON object")])
-    return record
+        raise InputError(file, [(None, str(error))]) from error

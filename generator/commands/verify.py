@@ -29,6 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="what to compare with; by default the easyconfig that lies there",
     )
     parser.add_argument("--quick", action="store_true", help="only compare SHA256, and do not make the layer again")
+    parser.add_argument(
+        "--signature",
+        type=Path,
+        metavar="ALLOWED_SIGNERS",
+        help="also check that one of those whom the file names has signed it (ssh-keygen(1), ALLOWED SIGNERS)",
+    )
     parser.add_argument("--json", action="store_true", help="print what was found as JSON, with all differences")
 
 
@@ -36,7 +42,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     """Print what was found; the exit status is 1 if the installation is not what its easyconfig gives."""
     installed = find_installed(options.subject, options.easyconfig)
     console.note(f"{installed.path}, by {installed.easyconfig.path}")
-    verified = verify(installed, console, quick=options.quick)
+    verified = verify(installed, console, quick=options.quick, allowed_signers=options.signature)
     if options.json:
         console.json(
             {

@@ -1,21 +1,19 @@
 """Proving that an installed layer is what its easyconfig gives."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from filecmp import cmp
 from pathlib import Path
-from typing import Any
 
 from ebsif.console import Console
 from ebsif.errors import FileError
 from ebsif.files import sha256, temporary_folder
 from ebsif.finding import Finding
+from ebsif.inside.provenance import LayerRecord
 from ebsif.installation import RECORD, InstalledLayer, read_record
 from ebsif.verify.contents import Difference, contents_of, differences, unpack
 from ebsif.verify.rebuild import rebuild
-
-# What depends on the mksquashfs at hand.
-_PACKING = {"compressor", "squashfs_sha256"}
+from ebsif.verify.signature import check_signature
 
 
 @dataclass
@@ -39,13 +37,17 @@ class Verified:
         return not any(finding.level == "error" for finding in self.findings)
 
 
-def verify(installed: InstalledLayer, console: Console, *, quick: bool = False) -> Verified:
+def verify(
+    installed: InstalledLayer, console: Console, *, quick: bool = False, allowed_signers: Path | None = None
+) -> Verified:
     """Compare an installation with its easyconfig.
 
     Parameters
     ----------
     quick
         Whether to look only at the SHA256 of the images, and not to make the layer again.
+    allowed_signers
+        The file that names those of whom one must have signed; None to look at no signature.
 
     Raises
     ------
@@ -53,6 +55,8 @@ def verify(installed: InstalledLayer, console: Console, *, quick: bool = False) 
         When the layer cannot be made again.
     """
     verified = Verified(list(_quick_checks(installed, console)))
+    if allowed_signers:
+        verified.findings.append(check_signature(installed, allowed_signers))
     if quick:
         return verified
     if any(finding.what == "image" and finding.level == "error" for finding in verified.findings):
@@ -68,7 +72,7 @@ def _quick_checks(installed: InstalledLayer, console: Console) -> Iterator[Findi
     yield _base(installed, console)
     name = installed.layer_image.name
     if installed.layer_image.exists():
-        found, recorded = sha256(installed.layer_image, console), installed.record.get("squashfs_sha256")
+        found, recorded = sha256(installed.layer_image, console), installed.record.image_sha256
         if found == recorded:
             yield Finding("layer", f"{name} has the SHA256 of {RECORD}: {found}")
         else:
@@ -102,7 +106,8 @@ def compare(installed: InstalledLayer, made: Path, scratch: Path, verified: Veri
     scratch
         A folder for what is unpacked.
     """
-    verified.findings.append(_record(installed, read_record(made)))
+    record = read_record(made)
+    verified.findings.extend([_record(installed, record), *_pin(installed, record)])
     packed, folder, again = installed.layer_image, installed.layer_folder, made / installed.layer_image.name
     is_packed, gives = packed.exists(), installed.easyconfig.path.name
     same_bytes = is_packed and cmp(packed, again, shallow=False)
@@ -136,10 +141,25 @@ def _judge(verified: Verified, layer: Path, found: Iterable[Difference], gives: 
         verified.findings.append(Finding("layer", f"{layer.name} holds what {gives} gives"))
 
 
-def _record(installed: InstalledLayer, again: Mapping[str, Any]) -> Finding:
+def _record(installed: InstalledLayer, again: LayerRecord) -> Finding:
     """Tell whether what is written down of a layer is what would be written down now, but for how it was packed."""
-    wrong = [key for key in again if key not in _PACKING and again[key] != installed.record.get(key)]
-    if wrong:
-        found = f"{RECORD} is not what {installed.easyconfig.path.name} gives: {', '.join(sorted(wrong))} differ"
-        return Finding("record", found, "error")
-    return Finding("record", f"{RECORD} is what {installed.easyconfig.path.name} gives")
+    found, gives = installed.record, installed.easyconfig.path.name
+    if found.definition is None:
+        what = "what it was made from, since an earlier version of ebsif has written it"
+        return Finding("record", f"{RECORD} does not say {what}", "warning")
+    if found.definition != again.definition:
+        return Finding("record", f"{RECORD} names other files or parameters than {gives}", "error")
+    if found.content_sha256 != again.content_sha256:
+        what = f"the content digest {found.content_sha256}, and {gives} gives {again.content_sha256}"
+        return Finding("record", f"{RECORD} has {what}", "error")
+    return Finding("record", f"{RECORD} is what {gives} gives, with the content digest {again.content_sha256}")
+
+
+def _pin(installed: InstalledLayer, again: LayerRecord) -> Iterator[Finding]:
+    """Tell whether the layer that was made again holds what the easyconfig expects, if it expects something."""
+    expected = installed.easyconfig.content_digest
+    if expected and expected != again.content_sha256:
+        found = f"content_digest of {installed.easyconfig.path.name} is {expected}, and the layer made again has"
+        yield Finding(
+            "content", f"{found} {again.content_sha256}: another version of ebsif may have pinned it", "error"
+        )

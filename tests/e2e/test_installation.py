@@ -6,10 +6,13 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ebsif.inside.provenance import read_layer_record
 from tests.support.download import fetch_wheel
+from tests.support.records import packages_of
 from tests.support.sdists import BY_SETUPTOOLS, SETUPTOOLS, make_sdist
 from tests.support.site import Site
 from tests.support.versions import every_easybuild, newest_easybuild
@@ -34,7 +37,7 @@ def run_eb(site: Site, layer: list[Wheel], *options: str) -> str:
     return done.stdout
 
 
-def record_of(site: Site) -> dict[str, object]:
+def record_of(site: Site) -> dict[str, Any]:
     return dict(json.loads((site.installation("venv") / "layer.json").read_text()))
 
 
@@ -49,11 +52,21 @@ def test_files_of_an_installation_with_packages(installed: Site) -> None:
 def test_layer_is_recorded(installed: Site) -> None:
     record = record_of(installed)
     base = installed.machine.bases["venv"]
-    assert record["base"] == {"file": base.name, "sha256": hashlib.sha256(base.read_bytes()).hexdigest()}
-    assert record["packages"] == {"pip": "26.3", "hello": "1.0"}
+    definition = record["predicate"]["buildDefinition"]
+    image, *files = definition["resolvedDependencies"]
+    assert image == {"name": base.name, "digest": {"sha256": hashlib.sha256(base.read_bytes()).hexdigest()}}
+    wheels = [hashlib.sha256((installed.sources / each["name"]).read_bytes()).hexdigest() for each in files]
+    assert [each["digest"]["sha256"] for each in files] == wheels
+    assert packages_of(record) == {"pip": "26.3", "hello": "1.0"}
+    assert definition["externalParameters"] == {
+        "base_python": "/opt/venv/bin/python",
+        "easyblock": "SifVenv",
+        "environment": "/user-software/venv/demo",
+        "start_with": "run",
+    }
     squashfs = (installed.installation("venv") / SQUASHFS).read_bytes()
-    assert record["squashfs_sha256"] == hashlib.sha256(squashfs).hexdigest()
-    assert len(str(record["content_sha256"])) == 64
+    assert read_layer_record(record).image_sha256 == hashlib.sha256(squashfs).hexdigest()
+    assert record["predicate"]["runDetails"]["builder"]["version"]["easybuild"] == installed.version
 
 
 @every_easybuild
@@ -162,7 +175,7 @@ def gzipped(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
 
 
 def test_gzip_where_mksquashfs_cannot_use_zstd(gzipped: Site) -> None:
-    assert record_of(gzipped)["compressor"] == "gzip"
+    assert record_of(gzipped)["subject"][0]["annotations"] == {"compressor": "gzip"}
     assert gzipped.output("venv", "hello") == "hello []\n"
 
 
@@ -212,6 +225,6 @@ def test_source_packages_are_built_to_the_same_bytes(
     program = "import raw_one, raw_two; print(raw_one.VERSION, raw_two.VERSION)"
     assert one.output("venv", f"python -c '{program}'") == "1.0 1.0\n"
     assert one.output("venv", "list-packages layer | cut -d' ' -f1").split() == ["pip", "raw-one", "raw-two"]
-    assert record_of(one)["build_packages"] == {"setuptools": "80.9.0"}
+    assert packages_of(record_of(one), build_only=True) == {"setuptools": "80.9.0"}
     assert "setuptools" not in one.module_file("venv").read_text()
     assert (one.installation("venv") / SQUASHFS).read_bytes() == (two.installation("venv") / SQUASHFS).read_bytes()

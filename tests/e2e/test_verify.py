@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
+from ebsif.easyconfig.read import read_easyconfig
+from ebsif.inside.provenance import read_layer_record
 from tests.support.conda import Channel
 from tests.support.conda_layer import PARAMETERS, RATTLER, conda_files, rattler_wheel
 from tests.support.download import fetch_wheel
+from tests.support.generator import Desk, make_desk, module_of
 from tests.support.sdists import BY_SETUPTOOLS, SETUPTOOLS, make_sdist
 from tests.support.site import Site
 from tests.support.tamper import SQUASHFS, flip_last_byte, tamper
 from tests.support.wheels import Wheel
-from workbench import easybuild
+from workbench import Machine, easybuild
 
 pytestmark = pytest.mark.e2e
 
@@ -155,6 +158,58 @@ def test_what_is_missing_and_what_should_not_be_there_is_named(changed: Changed)
 def test_a_link_that_leads_elsewhere_is_named(changed: Changed) -> None:
     path = "/".join(changed.place.packages.split("/")[:-3])
     assert changed.what(f"{path}/bin/python3").startswith("leads to /usr/bin/true instead of ")
+
+
+# --- what an easyconfig expects ---
+
+
+@pytest.fixture(scope="module")
+def pinned(machine: Machine, make_site: Callable[..., Site], pip_wheel: Wheel, hello_wheel: Wheel) -> tuple[Desk, Path]:
+    """A recipe, with an easyconfig into which the content of its installation was written."""
+    desk = make_desk(make_site, pip_wheel)
+    recipe = desk.new(desk.link(machine.bases["venv"]), "-r", desk.require(hello_wheel))
+    desk.run("generate", recipe)
+    desk.eb(recipe.with_suffix(".eb"))
+    desk.run("generate", "--pin-content", recipe)
+    return desk, recipe
+
+
+def test_pinned_content_stays_in_the_easyconfig(pinned: tuple[Desk, Path]) -> None:
+    desk, recipe = pinned
+    easyconfig = recipe.with_suffix(".eb")
+    digest = read_easyconfig(easyconfig).content_digest
+    record = desk.site.folder / "software" / module_of(easyconfig) / "layer.json"
+    assert digest == read_layer_record(json.loads(record.read_text())).content_sha256
+    desk.run("generate", "--check", recipe)
+    desk.run("generate", recipe)
+    assert read_easyconfig(easyconfig).content_digest == digest
+    desk.run("generate", "--pin-content", easyconfig)
+
+
+def test_eb_installs_the_content_that_is_expected_and_no_other(pinned: tuple[Desk, Path]) -> None:
+    desk, recipe = pinned
+    easyconfig = recipe.with_suffix(".eb")
+    expected = "the content of the layer is what the easyconfig expects"
+    assert expected in desk.eb(easyconfig, "--rebuild", "--trace", "--skip-sanity-check")
+    digest = str(read_easyconfig(easyconfig).content_digest)
+    other = desk.recipes / "other" / easyconfig.name
+    other.parent.mkdir()
+    other.write_text(easyconfig.read_text().replace(digest, "0" * 64))
+    done = desk.login(shlex.join(["eb", "--rebuild", str(other)]) + " 2>&1")
+    assert done.returncode != 0
+    assert f"content_digest is {'0' * 64}, and this layer has {digest}" in done.stdout
+    assert "`ebsif verify` names the files that differ" in done.stdout
+
+
+def test_what_was_installed_from_another_easyconfig_is_not_pinned(pinned: tuple[Desk, Path]) -> None:
+    desk, recipe = pinned
+    before = recipe.read_text()
+    recipe.write_text(before + "user_site: true\n")
+    assert "is out of date: run `ebsif generate` and `eb`" in desk.refuse("generate", "--pin-content", recipe)
+    desk.run("generate", recipe)
+    assert "was installed with another easyconfig" in desk.refuse("generate", "--pin-content", recipe)
+    recipe.write_text(before)
+    desk.run("generate", recipe)
 
 
 def test_digests_alone_do_not_tell(changed: Changed) -> None:

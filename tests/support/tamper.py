@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from ebsif.inside.provenance import CONTENT
 from ebsif.inside.squashfs import content_digest, mksquashfs_command
 
 SQUASHFS = "user-software.squashfs"
@@ -18,10 +19,12 @@ def tamper(installation: Path, scratch: Path, change: Callable[[Path], None]) ->
     subprocess.run(["unsquashfs", "-no-progress", "-quiet", "-dest", tree, image], check=True, capture_output=True)
     change(tree)
     record = json.loads((installation / "layer.json").read_text())
-    command = mksquashfs_command("mksquashfs", str(tree), str(image), record["compressor"])
+    (subject,) = record["subject"]
+    command = mksquashfs_command("mksquashfs", str(tree), str(image), subject["annotations"]["compressor"])
     subprocess.run(command, check=True, capture_output=True)
-    record["content_sha256"] = content_digest(str(tree))
-    record["squashfs_sha256"] = hashlib.sha256(image.read_bytes()).hexdigest()
+    (content,) = record["predicate"]["runDetails"]["byproducts"]
+    content["digest"][CONTENT] = content_digest(str(tree))
+    subject["digest"]["sha256"] = hashlib.sha256(image.read_bytes()).hexdigest()
     (installation / "layer.json").write_text(json.dumps(record))
     shutil.rmtree(tree)
 
