@@ -10,6 +10,20 @@ from pathlib import Path
 from ebsif.errors import ToolError
 
 
+def find_eb() -> str:
+    """Return the path of `eb`.
+
+    Raises
+    ------
+    ToolError
+        When it is not on PATH.
+    """
+    eb = shutil.which("eb")
+    if eb is None:
+        raise ToolError("eb is not on PATH: load the module of EasyBuild, or install EasyBuild")
+    return eb
+
+
 def source_paths() -> list[Path]:
     """Return the folders in which EasyBuild looks for files.
 

@@ -11,7 +11,7 @@ from ebsif.base.manifest import SUFFIX
 from ebsif.base.store import base_of
 from ebsif.console import Console
 from ebsif.document import Document
-from ebsif.easyconfig.read import read_easyconfig
+from ebsif.easyconfig.read import parse_easyconfig, read_easyconfig
 from ebsif.easyconfig.render import render
 from ebsif.errors import EbsifError
 from ebsif.feature import Feature, asked_features
@@ -50,6 +50,8 @@ class Plan:
         The lock in the existing easyconfig.
     features
         What it brings of the machine.
+    content_digest
+        What the layer of the existing easyconfig must hold; None when that is open.
     """
 
     path: Path
@@ -62,6 +64,7 @@ class Plan:
     present: str | None
     locked: Lock | None
     features: tuple[Feature, ...] = ()
+    content_digest: str | None = None
 
     @property
     def settings(self) -> ModuleSettings:
@@ -79,8 +82,16 @@ class Plan:
         return self.inputs == (self.locked.inputs if self.locked else None)
 
     def text(self, lock: Lock | None) -> str:
-        """Return the text of the easyconfig with a lock."""
-        return render(self.recipe, self.path.name, self.site, self.base, lock, self.request, self.features)
+        """Return the text of the easyconfig with a lock, and with what the layer must hold while it stays the same."""
+        text = self._rendered(lock, None)
+        if self.content_digest is None or self.present is None:
+            return text
+        before, now = (parse_easyconfig(found, self.target) for found in (self.present, text))
+        return self._rendered(lock, self.content_digest) if before.layer == now.layer else text
+
+    def _rendered(self, lock: Lock | None, content_digest: str | None) -> str:
+        about = (self.recipe, self.path.name, self.site, self.base, lock, self.request, self.features)
+        return render(*about, content_digest)
 
 
 @dataclass(frozen=True)
@@ -149,7 +160,8 @@ def make_plan(path: Path, console: Console, *, folder: Path | None = None) -> Pl
         check_format(there.lock, target)
     present = target.read_text(encoding="utf-8") if there else None
     locked = there.lock if there else None
-    return Plan(path, recipe, document, site, base, wanted, target, present, locked, features)
+    pinned = there.content_digest if there else None
+    return Plan(path, recipe, document, site, base, wanted, target, present, locked, features, pinned)
 
 
 def _check_without_image(recipe: Recipe, document: Document, base: Base) -> None:

@@ -140,7 +140,12 @@ def _listed(path: Path, *, shipped: bool) -> Listed | None:
 def installations(folder: Path) -> Iterator[Installation]:
     """Yield the containers that are installed below EasyBuild's folder for software."""
     for settings in sorted(folder.glob(f"[!.]*/[!.]*/{SETTINGS}")):
-        yield _installation(settings.parents[1], _said(settings))
+        yield read_installation(settings.parents[1])
+
+
+def read_installation(path: Path) -> Installation:
+    """Return what an installation, given its folder, says of its image."""
+    return _installation(path, _said(path / SETTINGS))
 
 
 def _said(settings: Path) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from workbench.progress import Progress
 _PACKAGE = "apptainer"
 _SUITE = "unstable"
 _WRAPPER = Path(__file__).with_name("apptainer.sh")
-_TOOLS = {"mksquashfs": "squashfs-tools", "unsquashfs": "squashfs-tools"}
+_TOOLS = {"mksquashfs": "squashfs-tools", "unsquashfs": "squashfs-tools", "ssh-keygen": "openssh-client"}
 _HELPERS = {"squashfuse": "squashfuse", "fuse2fs": "fuse2fs", "newuidmap": "uidmap", "gocryptfs": "gocryptfs"}
 _FUSE = Path("/dev/fuse")
 _USERNS_SWITCH = Path("/proc/sys/kernel/unprivileged_userns_clone")
@@ -40,7 +40,7 @@ def prepare(cache: Path, progress: Progress) -> None:
     """See to it that there is a runtime, and that an unprivileged user can start containers with it."""
     own = _own(cache)
     if own:
-        debian.ensure(_TOOLS, "Making a SquashFS layer")
+        debian.ensure(_TOOLS, "Making a layer, and signing it")
         progress.note(f"Runtime: {own} (the machine's own)")
         return
     prefix = _made(cache)

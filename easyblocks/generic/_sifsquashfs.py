@@ -17,7 +17,7 @@ Used by ebsif, too: needs nothing but the standard library.
 import hashlib
 import os
 import stat
-from typing import Dict, List, Union
+from typing import Dict, Iterator, List, Tuple, Union
 
 # All that could differ from one build to the next: times, owner, attributes of the file system.
 REPRODUCIBLE = ['-mkfs-time', '0', '-all-time', '0', '-all-root', '-no-xattrs']
@@ -61,6 +61,20 @@ def normalise_permissions(root: str) -> Dict[str, int]:
     return odd
 
 
+def entries(root: str) -> Iterator[Tuple[str, int, str]]:
+    """All that is below root, always in the same order: path from root, mode, SHA256 of a file or target of a link"""
+    # As bytes: what text they are, and so their order, depends on the locale.
+    top = os.fsencode(root)
+    for folder, folders, names in os.walk(top):
+        folders.sort()
+        for name in sorted(folders + names):
+            path = os.path.join(folder, name)
+            mode = os.lstat(path).st_mode
+            content = os.fsdecode(os.readlink(path)) if stat.S_ISLNK(mode) else (
+                file_digest(path) if stat.S_ISREG(mode) else '')
+            yield os.fsdecode(os.path.relpath(path, top)), mode, content
+
+
 def content_digest(root: str) -> str:
     """
     SHA256 over all that is below root: names, permissions, contents, targets of links.
@@ -68,21 +82,9 @@ def content_digest(root: str) -> str:
     Unlike the checksum of the squashfs file, it does not depend on the version of mksquashfs.
     """
     total = hashlib.sha256()
-    # As bytes: what text they are depends on the locale.
-    top = os.fsencode(root)
-    for folder, folders, names in os.walk(top):
-        folders.sort()
-        for name in sorted(folders + names):
-            path = os.path.join(folder, name)
-            info = os.lstat(path)
-            if stat.S_ISLNK(info.st_mode):
-                content = os.readlink(path)
-            elif stat.S_ISREG(info.st_mode):
-                content = file_digest(path).encode()
-            else:
-                content = b''
-            # NUL ends each field: it is in no name.
-            total.update(b'%s\0%o\0%s\0' % (os.path.relpath(path, top), info.st_mode, content))
+    for path, mode, content in entries(root):
+        # NUL ends each field: it is in no name.
+        total.update(b'%s\0%o\0%s\0' % (os.fsencode(path), mode, os.fsencode(content)))
     return total.hexdigest()
 
 

@@ -254,12 +254,6 @@ class SifConda(SifLayer):
                          "activating the environment for the first time")
         super().finish_layer()
 
-    def layer_contents(self):
-        """Also the conda packages"""
-        contents = super().layer_contents()
-        contents['conda_packages'] = self.conda_files()
-        return contents
-
     def find_commands(self, scripts):
         """Also those of conda packages"""
         wanted = self.cfg['command_packages']

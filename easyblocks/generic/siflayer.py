@@ -31,6 +31,8 @@ from easybuild.easyblocks.generic._sifactivation import LAYER, layer_pythonpath,
 from easybuild.easyblocks.generic._sifcopy import copy_and_hash
 from easybuild.easyblocks.generic._sifpackages import MINIMUM_PYTHON, PYTHON_ENV, SOURCE_SUFFIXES, canonical
 from easybuild.easyblocks.generic._sifpackages import is_conda_package, is_file_of, is_wheel
+from easybuild.easyblocks.generic._sifprovenance import DECIDING, build_definition, layer_statement, read_layer_record
+from easybuild.easyblocks.generic._sifprovenance import resource
 from easybuild.easyblocks.generic._sifsquashfs import BLOCK_SIZE, COMPRESSORS, content_digest, mksquashfs_command
 from easybuild.easyblocks.generic._sifsquashfs import mksquashfs_environment, normalise_permissions
 from easybuild.easyblocks.generic._siftext import COMMAND_NAME, SHA256, files_path, shell_words
@@ -43,12 +45,12 @@ from easybuild.tools.filetools import adjust_permissions, compute_checksum, copy
 from easybuild.tools.filetools import remove_dir, remove_file, symlink, which, write_file
 from easybuild.tools.run import run_shell_cmd
 from easybuild.tools.utilities import trace_msg
+from easybuild.tools.version import VERSION
 
 LAYER_FOLDER = 'user-software'
 LAYER_IMAGE = 'user-software.squashfs'
-# What is known of a layer, beside it in the installation, and the format in which it is written down.
+# What is known of a layer, beside it in the installation.
 LAYER_RECORD = 'layer.json'
-LAYER_FORMAT = 1
 
 # The module in the layer that extends what Python imports: venv, and mpi4py.
 IMPORT_HOOK = '_ebsif_layer'
@@ -90,7 +92,7 @@ class SifLayer(SifContainer):
 
     SUPPORTS_EXTS_LIST = True
 
-    PARAMETER_TYPES = dict(SifContainer.PARAMETER_TYPES, base_python=str, import_check=list)
+    PARAMETER_TYPES = dict(SifContainer.PARAMETER_TYPES, base_python=str, content_digest=str, import_check=list)
 
     # Every environment has its own of these, whatever the image has.
     OWN_PACKAGES = {'pip'}
@@ -107,6 +109,8 @@ class SifLayer(SifContainer):
             'build_packages': [[], "Packages in exts_list that only serve to install or build the others", CUSTOM],
             'allow_base_packages': [[], "Packages that may be in the layer although the image has them, too, or others "
                                         "with the same modules", CUSTOM],
+            'content_digest': [None, "SHA256 over all that must be in the layer, as layer.json of an installation "
+                                     "has it", CUSTOM],
             'import_check': [None, "Packages of the layer that the sanity check imports (default: the Python packages "
                                    "in exts_list that none of the others needs)", CUSTOM],
             'import_exceptions': [{}, "Packages that the sanity check does not import: the reason, by name", CUSTOM],
@@ -230,6 +234,10 @@ class SifLayer(SifContainer):
         if self.cfg['base_python'] is not None:
             self.check_texts('base_python', [self.cfg['base_python']], r'/[^\s]*',
                              "the absolute path of the image's Python")
+        if self.cfg['content_digest'] is not None:
+            self.check_texts('content_digest', [self.cfg['content_digest']], SHA256, "a SHA256")
+            if not self.has_packages:
+                self.fail_parameter('content_digest', "a layer that its user fills may hold anything")
 
     def check_presence(self):
         """Refuse an easyconfig that lacks what cannot be done without."""
@@ -294,26 +302,33 @@ class SifLayer(SifContainer):
 
     def check_skipped_layer(self):
         """With --skip, the layer that is there must be the one of the easyconfig."""
-        path = os.path.join(self.installdir, LAYER_RECORD)
-        record = json.loads(read_file(path)) if os.path.exists(path) else {}
-        expected = self.layer_contents()
-        image = os.path.join(self.installdir, LAYER_IMAGE)
+        path, image = (os.path.join(self.installdir, name) for name in (LAYER_RECORD, LAYER_IMAGE))
         # Its user may have changed it since.
-        expected['squashfs_sha256'] = compute_checksum(image, checksum_type='sha256') if os.path.exists(image) else None
-        if {key: record.get(key) for key in expected} != expected:
+        found = compute_checksum(image, checksum_type='sha256') if os.path.exists(image) else None
+        try:
+            record = read_layer_record(json.loads(read_file(path)) if os.path.exists(path) else None)
+        except ValueError as err:
+            raise EasyBuildError("Nothing tells what the layer in %s is: %s. Use --rebuild instead of --skip.",
+                                 self.installdir, err) from err
+        pinned = self.cfg['content_digest'] or record.content_sha256
+        if (record.image_sha256, record.content_sha256, record.definition) != (found, pinned, self.layer_definition()):
             raise EasyBuildError("The layer in %s is not the one of the easyconfig, and a layer cannot be installed in "
                                  "part: use --rebuild instead of --skip.", self.installdir)
         print_msg("the layer is installed already", log=self.log)
 
-    def layer_contents(self):
-        """What is in the layer, and what it was made for, to be written down"""
-        return {
-            'base': {'file': self.image_name, 'sha256': self.src[0]['sha256']},
-            'build_packages': self.locked_packages(build=True),
-            'environment': self.env_dir,
-            'format': LAYER_FORMAT,
-            'packages': self.locked_packages(),
-        }
+    def layer_definition(self):
+        """What decides what is in the layer, to be written down"""
+        parameters = {name: self.cfg[name] for name in DECIDING if self.cfg.get(name)}
+        parameters.update(easyblock=type(self).__name__, environment=self.env_dir)
+        files = [resource(self.image_name, self.src[0]['sha256'])]
+        for ext in self.listed_files():
+            annotations = {'package': ext['name'], 'version': ext['version']}
+            if not is_conda_package(source_name(ext)) and self.is_build_package(ext['name']):
+                annotations['buildOnly'] = True
+            # Without the first, it is not copied: the layer is there.
+            sha256 = ext.get('sha256') or ext['options']['checksums'][0]
+            files.append(resource(source_name(ext), sha256, **annotations))
+        return build_definition(parameters, files)
 
     def post_processing_step(self):
         """Compile and pack the layer, and find the commands that came with it."""
@@ -408,16 +423,34 @@ class SifLayer(SifContainer):
         with ThreadPoolExecutor(max_workers=1) as pool:
             digest = pool.submit(content_digest, self.layer_dir)
             compressor = self.make_squashfs(image)
-        record = self.layer_contents()
-        record.update({
-            'compressor': compressor,
-            'content_sha256': digest.result(),
-            'squashfs_sha256': compute_checksum(image, checksum_type='sha256'),
-        })
-        write_file(os.path.join(self.installdir, LAYER_RECORD), json.dumps(record, indent=1, sort_keys=True) + '\n')
-        trace_msg("layer: %d MB (%s), SHA256 %s" % (os.path.getsize(image) >> 20, compressor,
-                                                    record['squashfs_sha256']))
+        content = digest.result()
+        self.check_content(content)
+        sha256 = compute_checksum(image, checksum_type='sha256')
+        statement = layer_statement(self.layer_definition(), resource(LAYER_IMAGE, sha256, compressor=compressor),
+                                    LAYER_FOLDER, content, type(self).__name__,
+                                    {'easybuild': str(VERSION), 'mksquashfs': mksquashfs_version()})
+        write_file(os.path.join(self.installdir, LAYER_RECORD), json.dumps(statement, indent=1, sort_keys=True) + '\n')
+        trace_msg("layer: %d MB (%s), SHA256 %s, content %s" % (os.path.getsize(image) >> 20, compressor, sha256,
+                                                                content))
         remove_dir(self.layer_dir)
+
+    def check_content(self, found):
+        """Refuse a layer with another content than the easyconfig expects, if it expects one."""
+        expected = self.cfg['content_digest']
+        if expected is None:
+            return
+        if found == expected:
+            trace_msg("the content of the layer is what the easyconfig expects: %s" % found)
+            return
+        message = ("The content of the layer is not what the easyconfig expects: content_digest is %s, and this layer "
+                   "has %s" % (expected, found))
+        if build_option('ignore_checksums'):
+            print_warning(message)
+            return
+        raise EasyBuildError("%s. On an installation with the expected content, `ebsif verify` names the files that "
+                             "differ. If another version of ebsif has made that one, and you want this one, remove "
+                             "'content_digest'; after the installation, `ebsif generate --pin-content` writes the new "
+                             "one.", message, exit_code=EasyBuildExit.FAIL_CHECKSUM)
 
     def make_squashfs(self, image):
         """Pack the layer into a file by the best compressor that mksquashfs here can use; return that."""
@@ -482,6 +515,7 @@ class SifLayer(SifContainer):
             raise EasyBuildError("Checksum verification for %s failed: the easyconfig says %s, and what was copied "
                                  "just now has SHA256 %s.", ext['src'], ' or '.join(ext['options']['checksums']), found,
                                  exit_code=EasyBuildExit.FAIL_CHECKSUM)
+        ext['sha256'] = found
         return found
 
     @staticmethod
@@ -698,6 +732,13 @@ def find_mksquashfs():
         raise EasyBuildError("mksquashfs is not on $PATH: install squashfs-tools, or load the module that provides it, "
                              "and try again.", exit_code=EasyBuildExit.MISSING_SYSTEM_DEPENDENCY)
     return path
+
+
+def mksquashfs_version():
+    """Version of mksquashfs on the host, as it says it, or 'unknown'"""
+    said = run_shell_cmd([find_mksquashfs(), '-version'], use_bash=False, fail_on_error=False, hidden=True).output
+    found = re.match(r'mksquashfs version (\S+)', said)
+    return found.group(1) if found else 'unknown'
 
 
 def source_name(ext):

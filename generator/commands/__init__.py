@@ -16,6 +16,8 @@ COMMANDS = {
     "doctor": "tell what this machine lacks",
     "deploy": "copy easyblocks and easyconfigs into a user repository of EasyBuild",
     "build": "generate an easyconfig, install it, and tell how to load it",
+    "verify": "prove that an installed layer is what its easyconfig gives",
+    "sign": "sign what is written down of an installed layer",
     "jobscript": "write a job script for a module",
     "feature": "write down the MPI of this machine as a feature for modules",
     "sbom": "write a CycloneDX list of what is inside",

@@ -2,13 +2,12 @@
 
 import argparse
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 from ebsif.commands.generate import report
 from ebsif.console import Console
-from ebsif.easybuild import source_paths
+from ebsif.easybuild import find_eb, source_paths
 from ebsif.errors import EbsifError
 from ebsif.generate import generate, make_plan, write
 
@@ -32,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Make the easyconfig, install it, and tell how to load its module."""
-    eb = shutil.which("eb")
-    if eb is None:
-        raise EbsifError("eb is not on PATH: load the module of EasyBuild, or install EasyBuild")
+    eb = find_eb()
     plan = make_plan(options.recipe, console)
     made = generate(plan, console, sources=options.sources)
     if made.changed:

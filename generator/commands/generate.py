@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ebsif.console import Console
 from ebsif.generate import Generated, eb_finds_image, generate, is_current, make_plan, preview, write
+from ebsif.pin import pin_content
 from ebsif.slips import slips
 
 EXAMPLE = "ebsif generate PyTorch-2.13.0-cpu-python-3.11-singularity-mine.yml"
@@ -31,12 +32,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--check", action="store_true", help="only tell, by the exit status, whether it is up to date")
+    either.add_argument(
+        "--pin-content",
+        action="store_true",
+        help="write into the easyconfig what the layer of its installation holds, so that eb refuses another one",
+    )
     either.add_argument("--dry-run", "-n", action="store_true", help="print the easyconfig instead of writing it")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Make the easyconfig, or tell whether it is up to date."""
-    plan = make_plan(options.recipe, console, folder=options.output)
+    plan = make_plan(_recipe(options.recipe), console, folder=options.output)
     if options.check:
         current = is_current(plan)
         if options.json:
@@ -47,7 +53,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
     if options.dry_run:
         console.write(preview(plan, console, upgrade=options.upgrade, sources=options.sources).text)
         return 0
-    made = generate(plan, console, upgrade=options.upgrade, sources=options.sources)
+    if options.pin_content:
+        made = pin_content(plan, console)
+    else:
+        made = generate(plan, console, upgrade=options.upgrade, sources=options.sources)
     if made.changed:
         write(made)
     if options.json:
@@ -55,6 +64,12 @@ def run(options: argparse.Namespace, console: Console) -> int:
     else:
         report(made, console)
     return 0
+
+
+def _recipe(path: Path) -> Path:
+    """Return the recipe that a person means, who may have named the easyconfig beside it."""
+    beside = path.with_suffix(".yml")
+    return beside if path.suffix == ".eb" and beside.exists() else path
 
 
 def report(made: Generated, console: Console) -> None:

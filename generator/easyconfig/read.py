@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ebsif.errors import EbsifError, InputError
 from ebsif.files import read_text
+from ebsif.inside.provenance import DECIDING
 from ebsif.lock.model import Lock, LockedFile, file_name
 
 # Larger than any easyconfig; what is larger is something else.
@@ -95,6 +96,14 @@ class Easyconfig:
         return checksum
 
     @property
+    def content_digest(self) -> str | None:
+        """The digest of all that the layer must hold; None when the easyconfig does not say it."""
+        digest = self.parameters.get("content_digest")
+        if not (digest is None or (isinstance(digest, str) and _SHA256.fullmatch(digest))):
+            self._refuse("content_digest", "it must be a SHA256, or None")
+        return digest
+
+    @property
     def binds(self) -> list[str]:
         """What containers of the module have bound."""
         return self._texts("binds")
@@ -114,6 +123,13 @@ class Easyconfig:
     def files(self) -> list[LockedFile]:
         """The files of the layer; file name or SHA256 are empty where a person has left them out."""
         return [self._file(entry) for entry in self._list("exts_list")]
+
+    @property
+    def layer(self) -> dict[str, Any]:
+        """All that decides what is in the layer."""
+        files = ("sources", "checksums", "exts_list", "build_packages")
+        names = ("easyblock", "venv_name", "conda_name", *DECIDING, *files)
+        return {name: self.parameters[name] for name in names if name in self.parameters}
 
     @property
     def lock(self) -> Lock | None:
@@ -228,7 +244,17 @@ def read_easyconfig(path: Path) -> Easyconfig:
     FileError
         When it cannot be read.
     """
-    text = read_text(path, MAXIMUM_SIZE)
+    return parse_easyconfig(read_text(path, MAXIMUM_SIZE), path)
+
+
+def parse_easyconfig(text: str, path: Path) -> Easyconfig:
+    """Return what the text of an easyconfig says; raises as `read_easyconfig` does.
+
+    Parameters
+    ----------
+    path
+        Its file.
+    """
     mark = _LOCK.search(text)
     assigned = _assigned(text, path)
     parameters = {name: _value(node, text, path) for name, node in assigned.items()}

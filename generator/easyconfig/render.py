@@ -33,6 +33,7 @@ def render(
     lock: Lock | None,
     request: LayerRequest | None = None,
     features: Sequence[ModuleSettings] = (),
+    content_digest: str | None = None,
 ) -> str:
     """Return the text of an easyconfig; the same arguments give the same text.
 
@@ -46,6 +47,8 @@ def render(
         What the recipe asks to lock.
     features
         What else the module sets, over the site.
+    content_digest
+        The digest of all that the layer must hold; None to leave that open.
 
     Raises
     ------
@@ -80,6 +83,7 @@ def render(
             description=texts.get_template("description.j2").render(about).strip(),
             usage=texts.get_template("usage.j2").render(about).strip(),
             checksum=base.manifest.sha256 if base.manifest and recipe.verify_base else None,
+            content_digest=content_digest,
             groups=[
                 {Literal(name): value for name, value in group.items()}
                 for group in _groups(recipe, site, base, lock, request, features)

@@ -18,6 +18,7 @@ from tests.support.conda_layer import PARAMETERS, RATTLER, STACKED, conda_files,
 from tests.support.conda_packages import corrupted, make_package, make_python_package
 from tests.support.download import fetch_wheel
 from tests.support.easyconfigs import KINDS
+from tests.support.records import files_of, packages_of
 from tests.support.site import Site
 from tests.support.wheels import Wheel, make_wheel
 from workbench import Machine, easybuild
@@ -248,9 +249,9 @@ def test_python_packages_on_top_of_conda_packages(with_wheels: Site) -> None:
 
 def test_record_of_what_is_in_the_layer(with_wheels: Site) -> None:
     record = json.loads((with_wheels.installation("bare") / "layer.json").read_text())
-    assert record["packages"] == {"hello": "1.0"}
-    assert record["build_packages"] == {"pip": "26.3", "py-rattler": "0.28.0"}
-    assert record["conda_packages"]["greet"] == "greet-2.0-py_0.conda"
+    assert packages_of(record)["hello"] == "1.0"
+    assert packages_of(record, build_only=True) == {"pip": "26.3", "py-rattler": "0.28.0"}
+    assert "greet-2.0-py_0.conda" in [file["name"] for file in files_of(record)]
 
 
 def test_commands_of_the_packages_that_were_asked_for(with_wheels: Site) -> None:

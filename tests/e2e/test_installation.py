@@ -7,11 +7,14 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ebsif.inside.provenance import read_layer_record
 from tests.support.download import fetch_wheel
 from tests.support.layers import digests
+from tests.support.records import packages_of
 from tests.support.runtime import counted_runtime
 from tests.support.sdists import BY_SETUPTOOLS, SETUPTOOLS, make_sdist
 from tests.support.site import Site
@@ -37,7 +40,7 @@ def run_eb(site: Site, layer: list[Wheel], *options: str) -> str:
     return done.stdout
 
 
-def record_of(site: Site) -> dict[str, object]:
+def record_of(site: Site) -> dict[str, Any]:
     return dict(json.loads((site.installation("venv") / "layer.json").read_text()))
 
 
@@ -52,11 +55,21 @@ def test_files_of_an_installation_with_packages(installed: Site) -> None:
 def test_layer_is_recorded(installed: Site) -> None:
     record = record_of(installed)
     base = installed.machine.bases["venv"]
-    assert record["base"] == {"file": base.name, "sha256": hashlib.sha256(base.read_bytes()).hexdigest()}
-    assert record["packages"] == {"pip": "26.3", "hello": "1.0"}
+    definition = record["predicate"]["buildDefinition"]
+    image, *files = definition["resolvedDependencies"]
+    assert image == {"name": base.name, "digest": {"sha256": hashlib.sha256(base.read_bytes()).hexdigest()}}
+    wheels = [hashlib.sha256((installed.sources / each["name"]).read_bytes()).hexdigest() for each in files]
+    assert [each["digest"]["sha256"] for each in files] == wheels
+    assert packages_of(record) == {"pip": "26.3", "hello": "1.0"}
+    assert definition["externalParameters"] == {
+        "base_python": "/opt/venv/bin/python",
+        "easyblock": "SifVenv",
+        "environment": "/user-software/venv/demo",
+        "start_with": "run",
+    }
     squashfs = (installed.installation("venv") / SQUASHFS).read_bytes()
-    assert record["squashfs_sha256"] == hashlib.sha256(squashfs).hexdigest()
-    assert len(str(record["content_sha256"])) == 64
+    assert read_layer_record(record).image_sha256 == hashlib.sha256(squashfs).hexdigest()
+    assert record["predicate"]["runDetails"]["builder"]["version"]["easybuild"] == installed.version
 
 
 @every_easybuild
@@ -166,7 +179,7 @@ def gzipped(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
 
 
 def test_gzip_where_mksquashfs_cannot_use_zstd(gzipped: Site) -> None:
-    assert record_of(gzipped)["compressor"] == "gzip"
+    assert record_of(gzipped)["subject"][0]["annotations"] == {"compressor": "gzip"}
     assert gzipped.output("venv", "hello") == "hello []\n"
 
 
@@ -219,5 +232,5 @@ def test_source_packages_are_built_and_what_builds_them_is_not_in_the_layer(
     program = "import raw_one, raw_two; print(raw_one.VERSION, raw_two.VERSION)"
     assert site.output("venv", f"python -c '{program}'") == "1.0 1.0\n"
     assert site.output("venv", "list-packages layer | cut -d' ' -f1").split() == ["pip", "raw-one", "raw-two"]
-    assert record_of(site)["build_packages"] == {"setuptools": "80.9.0"}
+    assert packages_of(record_of(site), build_only=True) == {"setuptools": "80.9.0"}
     assert "setuptools" not in site.module_file("venv").read_text()

@@ -114,6 +114,8 @@ def refusal(
         ("start_folders", ["CACHE"], "'CACHE' is not in start_env"),
         ("build_packages", ["setuptools"], "'setuptools' is not in exts_list"),
         ("frozen_images", ["a/b"], "is not an absolute path"),
+        ("content_digest", "abc", "'abc' is not a SHA256"),
+        ("content_digest", "0" * 64, "a layer that its user fills may hold anything"),
         ("image_install", "move", "is none of copy, link"),
         ("start_with", "shell", "is none of exec, run"),
         ("base_python", None, "give the absolute path of the image's Python"),

@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from ebsif.inside.provenance import read_layer_record
 from ebsif.owners import owners
 from tests.support.site import Site
 
@@ -12,8 +13,8 @@ SQUASHFS = "user-software.squashfs"
 
 def digests(site: Site, kind: str) -> tuple[str, str]:
     """Return the digest of a layer's content and that of its file, as they were written down."""
-    record = json.loads((site.installation(kind) / "layer.json").read_text())
-    return record["content_sha256"], record["squashfs_sha256"]
+    record = read_layer_record(json.loads((site.installation(kind) / "layer.json").read_text()))
+    return record.content_sha256, record.image_sha256
 
 
 def unpacked(site: Site, kind: str, target: Path) -> Path:

@@ -9,6 +9,7 @@ import pytest
 from ebsif.base.image import Base
 from ebsif.console import Console
 from ebsif.document import Document
+from ebsif.easyconfig.read import parse_easyconfig
 from ebsif.errors import EbsifError
 from ebsif.generate import Plan, eb_finds_image, generate
 from ebsif.lock import LayerRequest
@@ -53,6 +54,24 @@ def test_a_package_that_is_not_in_a_layer_of_conda_cannot_be_upgraded(tmp_path: 
         generate(known, Console(), upgrade=["NumPy", "Rich", "pygments", "ruamel_yaml", name])
     assert str(caught.value).startswith(f"{name} is not in the layer of {known.target}, so that it cannot be upgraded")
     assert str(caught.value).endswith(f": did you mean {meant}?")
+
+
+def test_what_the_layer_must_hold_stays_while_its_files_stay(tmp_path: Path) -> None:
+    made = replace(plan(tmp_path, tmp_path / "x.sif"), content_digest="c" * 64)
+    pinned = replace(made, present=made.text(LOCK) + f"content_digest = '{'c' * 64}'\n")
+    assert parse_easyconfig(pinned.text(LOCK), pinned.target).content_digest == "c" * 64
+    described = replace(pinned, recipe=pinned.recipe.model_copy(update={"description": "Another text."}))
+    assert "Another text." in described.text(LOCK)
+    assert parse_easyconfig(described.text(LOCK), pinned.target).content_digest == "c" * 64
+
+
+def test_what_the_layer_must_hold_is_open_when_its_files_change(tmp_path: Path) -> None:
+    made = replace(plan(tmp_path, tmp_path / "x.sif"), content_digest="c" * 64)
+    pinned = replace(made, present=made.text(LOCK) + f"content_digest = '{'c' * 64}'\n")
+    newer = replace(LOCK, files=(LockedFile("Pygments", "2.1", "pygments-2.1-py3-none-any.whl", "2" * 64),))
+    assert "content_digest" not in pinned.text(newer)
+    renamed = replace(pinned, recipe=pinned.recipe.model_copy(update={"venv_name": "other"}))
+    assert "content_digest" not in renamed.text(LOCK)
 
 
 def test_what_was_never_locked_cannot_be_upgraded(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ TREE = README[README.index("    easyblocks/generic/") : README.index("Where to c
 AS_A_WHOLE = (
     "easyblocks/generic/sif/commands", "easyblocks/generic/sif/runscripts", "generator/commands", "generator/deployed",
     "generator/easyconfig", "generator/inside", "generator/lock/conda", "generator/lock/pip", "generator/sites",
-    "generator/templates",
+    "generator/templates", "generator/verify",
 )  # fmt: skip
 
 
@@ -61,7 +61,7 @@ def test_the_tree_names_nothing_that_is_not_there() -> None:
 
 
 def test_sentences_of_whole_folders_name_each_module() -> None:
-    for folder in ("generator/easyconfig", "generator/lock/pip", "generator/lock/conda"):
+    for folder in ("generator/easyconfig", "generator/lock/pip", "generator/lock/conda", "generator/verify"):
         start = TREE.index(f"      {folder.removeprefix('generator/')}/ ")
         sentence = re.split(r"\n {6}\S", TREE[start:])[0]
         modules = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}
