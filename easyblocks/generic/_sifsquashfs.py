@@ -61,6 +61,11 @@ def normalise_permissions(root: str) -> Dict[str, int]:
     return odd
 
 
+def folder_size(root: str) -> int:
+    """Size of all files below root, more than that of the SquashFS file that holds them"""
+    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(root) for name in names)
+
+
 def content_digest(root: str) -> str:
     """
     SHA256 over all that is below root: names, permissions, contents, targets of links.

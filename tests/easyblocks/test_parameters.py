@@ -114,7 +114,7 @@ def refusal(
         ("start_folders", ["CACHE"], "'CACHE' is not in start_env"),
         ("build_packages", ["setuptools"], "'setuptools' is not in exts_list"),
         ("frozen_images", ["a/b"], "is not an absolute path"),
-        ("image_install", "move", "is none of copy, link"),
+        ("image_install", "move", "is none of copy, share, link"),
         ("start_with", "shell", "is none of exec, run"),
         ("base_python", None, "give the absolute path of the image's Python"),
         ("base_python", "python3", "is not the absolute path of the image's Python"),
