@@ -96,8 +96,7 @@ def lay_out(path: str, size: int) -> Optional[str]:
 
 def run_lfs(command: List[str]) -> str:
     """Run lfs(1), and return what it says."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True, check=True)
-    return done.stdout.strip()
+    return subprocess.check_output(command, stderr=subprocess.STDOUT, universal_newlines=True).strip()
 
 
 def file_system(path: str) -> Optional[int]:

@@ -19,7 +19,7 @@ its own, and looks again in the end. So nobody removes what it uses, nor does a 
 import fcntl
 import os
 import stat
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 FOLDER = '.images'
 
@@ -34,11 +34,9 @@ def locked(folder):
     """Do something while no other process on this host does such a thing in a folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
+        # Not every file system can; then whoever loses a race finds the image gone, in the sanity check.
+        with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError:
-            # Not every file system can; then whoever loses a race finds the image gone, in the sanity check.
-            pass
         yield
     finally:
         os.close(descriptor)

@@ -471,7 +471,7 @@ class SifContainer(StagedEasyBlock):
                 # The easyconfig does not say which image it is.
                 remove_file(link)
                 lead_to(image, link)
-            # Nobody is to write to it, and who may read is what the folders above say, as for all that EasyBuild installs.
+            # Nobody is to write to it. Who may read it is what the folders above say, as for all installations.
             os.chmod(path, 0o444 & ~int(build_option('umask') or '0', 8))
             share(path, image)
         return image

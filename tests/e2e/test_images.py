@@ -8,6 +8,7 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,7 +146,7 @@ def test_a_module_can_be_made_although_the_image_is_gone(without_image: Site) ->
 def install_sharing(site: Site, version: str, *options: str, how: str = "share") -> None:
     """Install a version of a container without a layer."""
     base = site.machine.bases["bare"]
-    changes = {"base_python": None, "commands": ["bash"], "versionsuffix": "", "checksums": [sha256_of(base)]}
+    changes: dict[str, Any] = {"commands": ["bash"], "versionsuffix": "", "checksums": [sha256_of(base)]}
     easyconfig = site.write("bare", easyblock="SifContainer", version=version, image_install=how, **changes)
     done = site.eb(easyconfig, *options)
     assert done.returncode == 0, done.stdout

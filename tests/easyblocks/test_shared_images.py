@@ -59,6 +59,7 @@ class Place:
             block.checksum_step()
             block.make_installdir()
             block.install_step()
+            assert block.check_image() == []
             block.make_module_step()
 
         whole = EasyBlock.run_all_steps
@@ -122,6 +123,22 @@ def test_no_version_makes_it_writable(place: Place, option: str) -> None:
     assert stat.S_IMODE(place.image("1").stat().st_mode) == 0o444
 
 
+@pytest.mark.parametrize(("how", "times"), [("copy", 0), ("link", 1), ("share", 0)])
+def test_what_was_verified_is_not_read_again_for_the_sanity_check(
+    place: Place, monkeypatch: pytest.MonkeyPatch, how: str, times: int
+) -> None:
+    read: List[str] = []
+    compute = sifcontainer.compute_checksum
+
+    def counted(path: str, **options: Any) -> Any:
+        read.append(path)
+        return compute(path, **options)
+
+    monkeypatch.setattr(sifcontainer, "compute_checksum", counted)
+    place.install("1", b"image", how)
+    assert len(read) == times
+
+
 def test_another_image_leaves_the_old_one_for_the_versions_that_use_it(place: Place) -> None:
     place.install("1", b"image")
     place.install("2", b"image")
@@ -173,7 +190,7 @@ def test_one_that_is_damaged_is_replaced_for_all_versions(place: Place, capsys: 
 
 
 def test_what_is_not_the_image_of_the_easyconfig_never_gets_among_them(place: Place) -> None:
-    with pytest.raises(EasyBuildError, match="Checksum verification for .* failed"):
+    with pytest.raises(EasyBuildError, match=r"Checksum verification for .* failed"):
         place.install("1", b"image", stated=[sha256(b"another")])
     assert place.names() == []
 
