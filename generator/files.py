@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from ebsif.console import Console
 from ebsif.errors import EbsifError, FileError, InputError
-from ebsif.inside.copying import BLOCK, copy_and_hash
+from ebsif.inside.copying import BLOCK, copy_and_hash, lay_out
 
 
 def is_there(path: Path, test: Callable[[Path], bool] = Path.exists) -> bool:
@@ -143,6 +143,9 @@ def copied(source: Path, target: Path, console: Console) -> Iterator[tuple[Path,
         while the copy is looked at.
     """
     with unfinished(target) as temporary:
+        problem = lay_out(str(temporary), source.stat().st_size)
+        if problem:
+            console.warn(f"{target} will not be striped: {problem}")
         with console.progress(f"copying {source.name}", source.stat().st_size) as advance:
             found = copy_and_hash(str(source), str(temporary), advance)
         temporary.chmod(0o444)

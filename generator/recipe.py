@@ -104,7 +104,7 @@ class Recipe(ModuleSettings):
     """Whether the easyconfig has the SHA256 of the base; not for an image that is built on each machine anew."""
     expected: Expected | None = None
     """What is known of a base that is not at hand."""
-    image_install: Literal["copy", "link"] = "copy"
+    image_install: Literal["copy", "share", "link"] = "copy"
     """How the image gets into the installation."""
     layer: Literal["venv", "conda", "none"] = "venv"
     """What goes on top of the base: a Python venv, an environment of conda, or nothing."""

@@ -10,18 +10,27 @@
 # FOR A PARTICULAR PURPOSE.  See the GNU General Public License for details.
 ##
 """
-Copies of files of which the SHA256 is known: that of the bytes which were written, whatever happens to the source
+Large files: copies of which the SHA256 is that of the bytes which were written, whatever happens to the source, and
+where they lie on a file system of many servers
 
 Used by ebsif, too: needs nothing but the standard library.
 """
+import ctypes
 import fcntl
 import hashlib
 import os
+import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from typing import BinaryIO, Callable
+from typing import BinaryIO, Callable, List, Optional, Tuple
 
 BLOCK = 1 << 22  # bytes
 FICLONE = 0x40049409  # ioctl_ficlone(2)
+LUSTRE = 0x0BD00BD0  # statfs(2)
+
+# Many nodes read such a file at once: on Lustre it is spread over several servers.
+LARGE = 1 << 30  # bytes
+STRIPES = ['--stripe-count', '8', '--stripe-size', '4M']
 
 
 def shares_blocks(source: BinaryIO, target: BinaryIO) -> bool:
@@ -60,3 +69,45 @@ def copy_and_hash(source: str, target: str, advance: Callable[[int], None] = ign
         # A full disk or quota may turn out only now. The hash of the last block is there when the pool ends.
         os.fsync(writer.fileno())
     return digest.hexdigest()
+
+
+def stamp(path: str) -> Tuple[int, ...]:
+    """By what a file is told from others, and from what it was before it was changed"""
+    info = os.stat(path)
+    return info.st_dev, info.st_ino, info.st_size, info.st_mtime_ns
+
+
+def lay_out(path: str, size: int) -> Optional[str]:
+    """
+    Where a large file is about to be written, let Lustre spread it over several servers, unless its folder says how
+
+    :return: what went wrong, in words; then the file is laid out as all others are
+    """
+    folder, lfs = os.path.dirname(path), shutil.which('lfs')
+    if size < LARGE or lfs is None or file_system(folder) != LUSTRE:
+        return None
+    try:
+        # 0 is what the file system does, and 1 is what that is unless somebody has thought about it.
+        if run_lfs([lfs, 'getstripe', '-d', '--stripe-count', folder]) not in ('0', '1'):
+            return None
+        # A file that is there has its layout.
+        if os.path.exists(path):
+            os.remove(path)
+        run_lfs([lfs, 'setstripe'] + STRIPES + [path])
+    except (OSError, subprocess.CalledProcessError) as err:
+        return str(getattr(err, 'output', None) or err).strip()
+    return None
+
+
+def run_lfs(command: List[str]) -> str:
+    """Run lfs(1), and return what it says."""
+    return subprocess.check_output(command, stderr=subprocess.STDOUT, universal_newlines=True).strip()
+
+
+def file_system(path: str) -> Optional[int]:
+    """The kind of file system that a path is on, as statfs(2) says; Python has no function for it"""
+    function = getattr(ctypes.CDLL(None), 'statfs', None)
+    # It begins with the kind, a long, and is shorter.
+    answer = (ctypes.c_long * 64)()
+    known = function and function(os.fsencode(path), answer) == 0
+    return answer[0] if known else None

@@ -75,6 +75,11 @@ def entries(root: str) -> Iterator[Tuple[str, int, str]]:
             yield os.fsdecode(os.path.relpath(path, top)), mode, content
 
 
+def folder_size(root: str) -> int:
+    """Size of all files below root, more than that of the SquashFS file that holds them"""
+    return sum(os.lstat(os.path.join(folder, name)).st_size for folder, _, names in os.walk(root) for name in names)
+
+
 def content_digest(root: str) -> str:
     """
     SHA256 over all that is below root: names, permissions, contents, targets of links.

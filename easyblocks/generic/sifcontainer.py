@@ -25,18 +25,20 @@ from easybuild.easyblocks.generic._sifactivation import RUNSCRIPTS, START_VALUE
 from easybuild.easyblocks.generic._sifactivation import VARIABLE_NAME, VARIABLE_VALUE
 from easybuild.easyblocks.generic._sifactivation import activate_script, activation_changes, differences
 from easybuild.easyblocks.generic._sifactivation import parse_activated, parse_environment, read_numbers
-from easybuild.easyblocks.generic._sifcopy import copy_and_hash
+from easybuild.easyblocks.generic._sifcopy import copy_and_hash, lay_out, stamp
+from easybuild.easyblocks.generic._sifimages import lead_to, link_target, remove_unused, share, shared_path
 from easybuild.easyblocks.generic._sifruntime import RUNTIMES, container_command, container_environment, injected_value
 from easybuild.easyblocks.generic._sifruntime import image_identity, other_machine, runtime_prefix, sif_header
 from easybuild.easyblocks.generic._siftext import BIND, COMMAND_NAME, CPU_MASK, HOST_COMMANDS, MODULE_NAME
 from easybuild.easyblocks.generic._siftext import RESERVED_COMMANDS, doubled_backslashes, files_path, fill_template
 from easybuild.easyblocks.generic._siftext import is_ports, lua_value, shell_words, tcl_value
-from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
+from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock, existing_folder, is_link_to
+from easybuild.easyblocks.generic.stagedeasyblock import may_write
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
 from easybuild.tools.config import build_option
-from easybuild.tools.filetools import compute_checksum, convert_name, mkdir, read_file, symlink, verify_checksum, which
-from easybuild.tools.filetools import write_file
+from easybuild.tools.filetools import compute_checksum, convert_name, mkdir, read_file, remove_file, symlink
+from easybuild.tools.filetools import verify_checksum, which, write_file
 from easybuild.tools.run import run_shell_cmd
 from easybuild.tools.utilities import trace_msg
 
@@ -91,7 +93,7 @@ class SifContainer(StagedEasyBlock):
             'frozen_images': [[], "Folders with the site's frozen images: the image is searched there too, "
                                   "at installation, and by the module when the installed one is gone", CUSTOM],
             'image_install': ['copy', "How the image gets into the installation: 'copy' (sharing blocks where the "
-                                      "file system can) or 'link'", CUSTOM],
+                                      "file system can), 'share' (one copy for all versions) or 'link'", CUSTOM],
             'start_with': ['exec', "How to start commands in the container: 'exec', or 'run' for an image whose own "
                                    "runscript prepares the environment", CUSTOM],
             'commands': [[], "Commands of the container to have on $PATH", CUSTOM],
@@ -125,6 +127,7 @@ class SifContainer(StagedEasyBlock):
 
         self.runtime = None
         self.measured_activation = None
+        self.verified = None
         self.unload_family()
         # There is no compiler to wrap.
         self.toolchain.options['rpath'] = False
@@ -280,10 +283,13 @@ class SifContainer(StagedEasyBlock):
         if self.cfg['patches']:
             self.fail_parameter('patches', "an image stays as it is, and so does what packages bring: nothing can be "
                                            "patched")
-        for name, choices in (('image_install', ('copy', 'link')), ('start_with', ('exec', 'run')),
+        for name, choices in (('image_install', ('copy', 'share', 'link')), ('start_with', ('exec', 'run')),
                               ('gpu', tuple(GPU_SWITCHES))):
             if self.cfg[name] not in choices:
                 self.fail_parameter(name, "%r is none of %s", self.cfg[name], ', '.join(choices))
+        if self.cfg['image_install'] == 'share' and self.group is not None:
+            self.fail_parameter('image_install', "an image that versions share cannot be for the group %s alone, as "
+                                                 "this installation: use 'copy'", self.group[0])
         self.check_texts('commands', self.cfg['commands'], COMMAND_NAME, "the name of a command")
         self.check_texts('conflicts', self.cfg['conflicts'], MODULE_NAME, "the name of a module")
         self.check_texts('binds', self.cfg['binds'], BIND, "one bind specification that begins with an absolute path, "
@@ -344,6 +350,20 @@ class SifContainer(StagedEasyBlock):
                                  "syntax cannot have. Choose another one with --prefix or --installpath, or use "
                                  "--module-syntax=Lua.", self.installdir, exit_code=EasyBuildExit.VALUE_ERROR)
 
+    def folders_to_fill(self):
+        """Also the one for an image to share that is not there yet"""
+        yield from super().folders_to_fill()
+        if self.cfg['image_install'] == 'share' and self.image_name is not None:
+            wanted = stated_sha256(self.get_checksum_for(self.cfg['checksums'], self.image_name, 0))
+            if not (wanted and os.path.exists(self.shared_image(wanted))):
+                yield existing_folder(os.path.dirname(self.shared_image(wanted or '')))
+
+    def remove_staged(self):
+        """Also remove shared images to which no installation leads any more."""
+        super().remove_staged()
+        for folder, reason in remove_unused(os.path.dirname(self.final_installdir)).items():
+            print_warning("No installation uses the image in %s any more, and it cannot be removed: %s", folder, reason)
+
     # Steps
 
     def check_readiness_step(self):
@@ -392,14 +412,7 @@ class SifContainer(StagedEasyBlock):
             return
         for source in self.src:
             origin = source['origin'] = source['path']
-            if self.owns_lock and self.cfg['image_install'] == 'copy':
-                trace_msg("copying the image %s (%.1f GB)" % (origin, os.path.getsize(origin) / 1e9))
-                source['path'] = os.path.join(self.sibling('image'), self.image_name)
-                mkdir(self.sibling('image'), parents=True)
-                source['sha256'] = copy_and_hash(origin, source['path'])
-                self.open_to_others(source['path'], 0o666)
-            else:
-                source['sha256'] = compute_checksum(origin, checksum_type='sha256')
+            source['path'], source['sha256'] = self.provide_image(origin, stated_sha256(source['checksum']))
             if not verify_checksum(source['path'], source['checksum'], {'sha256': source['sha256']}):
                 if not build_option('ignore_checksums'):
                     raise EasyBuildError("Checksum verification for %s failed: the easyconfig says %s, the file has "
@@ -407,6 +420,61 @@ class SifContainer(StagedEasyBlock):
                                          "easyconfig for this one.", origin, source['checksum'], source['sha256'],
                                          exit_code=EasyBuildExit.FAIL_CHECKSUM)
                 print_warning("Ignoring failing checksum verification for %s" % source['name'])
+            if self.owns_lock and self.cfg['image_install'] == 'share':
+                source['path'] = self.share_image(source['path'], source['sha256'])
+            self.verified = stamp(source['path'])
+
+    def provide_image(self, origin, wanted):
+        """Path and SHA256 of what is to be used of an image, which is read once, given the SHA256 that is wanted."""
+        if not self.owns_lock or self.cfg['image_install'] == 'link':
+            return origin, compute_checksum(origin, checksum_type='sha256')
+        mkdir(self.sibling('image'), parents=True)
+        if self.cfg['image_install'] == 'share' and wanted:
+            image = self.shared_image(wanted)
+            lead_to(image, self.link_while_installing)
+            if os.access(image, os.R_OK, effective_ids=True):
+                trace_msg("verifying the image that is shared already, %s" % image)
+                if compute_checksum(image, checksum_type='sha256') == wanted:
+                    return image, wanted
+            if os.path.lexists(image):
+                print_warning("%s cannot be read, or is damaged: it gets replaced." % image)
+                if not may_write(os.path.dirname(image)):
+                    self.refuse_to_change(image)
+        size = os.path.getsize(origin)
+        trace_msg("copying the image %s (%.1f GB)" % (origin, size / 1e9))
+        path = os.path.join(self.sibling('image'), 'copy')
+        self.lay_out_file(path, size)
+        return path, copy_and_hash(origin, path)
+
+    @staticmethod
+    def lay_out_file(path, size):
+        """Prepare the place of a file that is about to be written."""
+        problem = lay_out(path, size)
+        if problem:
+            print_warning("%s will not be striped: %s" % (path, problem))
+
+    def shared_image(self, sha256):
+        """Path of the image among those that installations beside this one share"""
+        return shared_path(os.path.dirname(self.final_installdir), sha256, self.image_name)
+
+    @property
+    def link_while_installing(self):
+        """What says that a shared image is used by an installation that is not there yet"""
+        return os.path.join(self.sibling('image'), self.image_name)
+
+    def share_image(self, path, sha256):
+        """Put a verified image among the shared ones, if it does not come from there, and return where it is."""
+        image = self.shared_image(sha256)
+        if path != image:
+            link = self.link_while_installing
+            if not is_link_to(link, link_target(image, os.path.dirname(link))):
+                # The easyconfig does not say which image it is.
+                remove_file(link)
+                lead_to(image, link)
+            # Nobody is to write to it. Who may read it is what the folders above say, as for all installations.
+            os.chmod(path, 0o444 & ~int(build_option('umask') or '0', 8))
+            share(path, image)
+        return image
 
     def extract_step(self):
         """There is nothing to unpack."""
@@ -445,7 +513,10 @@ class SifContainer(StagedEasyBlock):
                 symlink(os.path.realpath(source), self.installed_image)
         elif self.dry_run:
             trace_msg("copying the image %s" % source)
+        elif self.cfg['image_install'] == 'share':
+            os.symlink(link_target(source, self.installdir), self.installed_image)
         else:
+            self.open_to_others(source, 0o666)
             os.rename(source, self.installed_image)
             os.rmdir(os.path.dirname(source))
             self.src[0]['path'] = self.installed_image
@@ -683,10 +754,9 @@ class SifContainer(StagedEasyBlock):
         return problems
 
     def check_image(self):
-        """Look whether the image is still what was verified; a copy that was made just now is."""
-        copied = self.src and self.cfg['image_install'] == 'copy'
+        """Look whether the image is what was verified: it is not read again if it is the very file, unchanged."""
         image, checksum = self.existing_image, self.get_checksum_for(self.cfg['checksums'], self.image_name, 0)
-        if copied or self.module_only or image is None or build_option('ignore_checksums'):
+        if self.module_only or image is None or stamp(image) == self.verified or build_option('ignore_checksums'):
             return []
         found = compute_checksum(image, checksum_type='sha256')
         if verify_checksum(image, checksum, {'sha256': found}):
@@ -789,6 +859,11 @@ class SifContainer(StagedEasyBlock):
             words = ['timeout', '--kill-after=10', str(limit)] + words
         return run_shell_cmd(words, use_bash=False, env=container_environment(self.runtime, env or {}),
                              split_stderr=True, fail_on_error=False, hidden=True)
+
+
+def stated_sha256(checksum):
+    """The SHA256 that an easyconfig states for a file; None when it states none, or in another way"""
+    return checksum if isinstance(checksum, str) and re.fullmatch('[0-9a-f]{64}', checksum) else None
 
 
 def runtime_on_path():

@@ -33,8 +33,8 @@ from easybuild.easyblocks.generic._sifpackages import MINIMUM_PYTHON, PYTHON_ENV
 from easybuild.easyblocks.generic._sifpackages import is_conda_package, is_file_of, is_wheel
 from easybuild.easyblocks.generic._sifprovenance import DECIDING, build_definition, layer_statement, read_layer_record
 from easybuild.easyblocks.generic._sifprovenance import resource
-from easybuild.easyblocks.generic._sifsquashfs import BLOCK_SIZE, COMPRESSORS, content_digest, mksquashfs_command
-from easybuild.easyblocks.generic._sifsquashfs import mksquashfs_environment, normalise_permissions
+from easybuild.easyblocks.generic._sifsquashfs import BLOCK_SIZE, COMPRESSORS, content_digest, folder_size
+from easybuild.easyblocks.generic._sifsquashfs import mksquashfs_command, mksquashfs_environment, normalise_permissions
 from easybuild.easyblocks.generic._siftext import COMMAND_NAME, SHA256, files_path, shell_words
 from easybuild.easyblocks.generic.sifcontainer import KILLED, TIMED_OUT, SifContainer
 from easybuild.easyblocks.generic.stagedeasyblock import list_folder
@@ -460,6 +460,7 @@ class SifLayer(SifContainer):
         for compressor in COMPRESSORS:
             if self.run_mksquashfs(empty, image, compressor).exit_code == EasyBuildExit.SUCCESS:
                 break
+        self.lay_out_file(image, folder_size(self.layer_dir))
         res = self.run_mksquashfs(self.layer_dir, image, compressor)
         if res.exit_code != EasyBuildExit.SUCCESS:
             remove_file(image)

@@ -1,11 +1,14 @@
-"""The image of an installation: linked, found among the site's frozen ones, and gone."""
+"""The image of an installation: linked, shared, found among the site's frozen ones, and gone."""
 
 import hashlib
 import os
 import re
 import shutil
+import stat
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,3 +141,51 @@ def test_a_module_can_be_made_although_the_image_is_gone(without_image: Site) ->
     without_image.module_file("venv").unlink()
     without_image.make_module("venv")
     assert without_image.module_file("venv").read_text() == before
+
+
+def install_sharing(site: Site, version: str, *options: str, how: str = "share") -> None:
+    """Install a version of a container without a layer."""
+    base = site.machine.bases["bare"]
+    changes: dict[str, Any] = {"commands": ["bash"], "versionsuffix": "", "checksums": [sha256_of(base)]}
+    easyconfig = site.write("bare", easyblock="SifContainer", version=version, image_install=how, **changes)
+    done = site.eb(easyconfig, *options)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.fixture(scope="module")
+def sharing(make_site: Callable[..., Site]) -> Site:
+    """Two versions on the same image, the second one for a group."""
+    site = make_site()
+    install_sharing(site, "1")
+    install_sharing(site, "2", "--group-writable-installdir")
+    return site
+
+
+def shared(site: Site, version: str) -> Path:
+    return site.folder / "software" / "Demo" / version / site.machine.bases["bare"].name
+
+
+def test_versions_share_one_file_that_nobody_may_change(sharing: Site) -> None:
+    assert shared(sharing, "1").samefile(shared(sharing, "2"))
+    assert stat.S_IMODE(shared(sharing, "1").stat().st_mode) == 0o444
+    image = shared(sharing, "1")
+    assert image.readlink() == Path("..", ".images", sha256_of(image), image.name)
+
+
+def test_another_user_starts_what_is_shared(sharing: Site) -> None:
+    script = "module load Demo/2 && start-shell -c 'echo here' && echo $SIF"
+    done = sharing.using(user=sharing.machine.user).login(script, cwd="/", stdout=subprocess.PIPE)
+    assert done.stdout == f"here\n{shared(sharing, '2')}\n"
+
+
+@pytest.mark.parametrize("option", ["--sanity-check-only", "--module-only", "--skip"])
+def test_an_installation_that_shares_can_be_looked_at_and_completed(sharing: Site, option: str) -> None:
+    install_sharing(sharing, "1", option, *([] if option == "--sanity-check-only" else ["--force"]))
+    assert shared(sharing, "1").samefile(shared(sharing, "2"))
+
+
+def test_the_shared_file_goes_with_the_last_version(sharing: Site) -> None:
+    install_sharing(sharing, "1", "--rebuild", how="copy")
+    assert shared(sharing, "2").exists()
+    install_sharing(sharing, "2", "--rebuild", how="copy")
+    assert not (sharing.folder / "software" / "Demo" / ".images").exists()

@@ -8,6 +8,7 @@ import errno
 import io
 import os
 import signal
+import threading
 from typing import Any, Callable, Dict, List, Tuple, Type
 
 # All that changes what is on the disk goes through these, and through `open`.
@@ -24,7 +25,8 @@ def be_killed() -> None:
 
 def lose_power() -> None:
     """What was not synced is lost, under whatever name it is by now: names are on the disk earlier."""
-    for descriptor, size in _unsynced.values():
+    # Another thread may have a file synced meanwhile.
+    for descriptor, size in list(_unsynced.values()):
         os.ftruncate(descriptor, size)
     be_killed()
 
@@ -72,11 +74,13 @@ def _count_changes(
 ) -> List[str]:
     """Have a fault happen in this process at the change of a number; return the changes that were made."""
     made: List[str] = []
+    counting = threading.Lock()
 
     def counted(function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*arguments: Any, **options: Any) -> Any:
-            made.append(function.__name__)
-            this = len(made)
+            with counting:
+                made.append(function.__name__)
+                this = len(made)
             if this == number and not late:
                 fault()
             done = function(*arguments, **options)

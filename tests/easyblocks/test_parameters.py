@@ -116,7 +116,7 @@ def refusal(
         ("frozen_images", ["a/b"], "is not an absolute path"),
         ("content_digest", "abc", "'abc' is not a SHA256"),
         ("content_digest", "0" * 64, "a layer that its user fills may hold anything"),
-        ("image_install", "move", "is none of copy, link"),
+        ("image_install", "move", "is none of copy, share, link"),
         ("start_with", "shell", "is none of exec, run"),
         ("base_python", None, "give the absolute path of the image's Python"),
         ("base_python", "python3", "is not the absolute path of the image's Python"),
