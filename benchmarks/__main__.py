@@ -1,8 +1,10 @@
 """The command: measures, and makes tables and plots of what was measured."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 
 from benchmarks import results
 from benchmarks.bench import bench
@@ -32,6 +34,7 @@ def main() -> None:
     counting.add_argument("--ranks", type=int, default=RANKS, help=f"how many (default: {RANKS})")
     counting.add_argument("--rate", type=float, required=True, help="operations that the server does in a second")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, stop)
     try:
         if chosen.command == "run":
             run(chosen)
@@ -45,6 +48,11 @@ def main() -> None:
             draw(_results(chosen.results))
     except (BenchmarkError, WorkbenchError, OSError) as error:
         sys.exit(f"benchmarks: {error}")
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    """End this process as a signal asks, but remove what was installed."""
+    sys.exit(128 + number)
 
 
 def run(chosen: argparse.Namespace) -> None:
