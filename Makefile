@@ -1,5 +1,5 @@
 # `make demo` and `make test` set up by themselves what this machine lacks; README.rst tells what that is.
-.PHONY: help demo test fuzz lint prepare
+.PHONY: help demo test fuzz bench lint prepare
 SHELL = /bin/bash
 READY = eval "$$(python3 -m workbench env)" &&
 
@@ -10,6 +10,7 @@ help:
 	@echo 'make demo     PyTorch from a container, with packages of your own, installed and used'
 	@echo 'make test     run all tests'
 	@echo 'make fuzz     give hostile texts to all that is read, for ten minutes'
+	@echo 'make bench    measure what ebsif costs, beside the same by hand, for the tables and plots of the documentation'
 	@echo 'make lint     run all static checks'
 	@echo 'make prepare  only set up what the tests need'
 
@@ -23,6 +24,12 @@ test: prepare
 
 fuzz: prepare
 	$(READY) python -m workbench fuzz --minutes 10
+
+bench:
+	python3 -m workbench prepare --for bench
+	$(READY) python -m benchmarks run $(if $(ALSO),--also $(ALSO))
+	$(READY) python -m benchmarks table
+	$(READY) python -m benchmarks plot
 
 prepare:
 	python3 -m workbench prepare

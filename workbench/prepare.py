@@ -11,7 +11,8 @@ from workbench.machine import USER
 from workbench.process import run
 from workbench.progress import Progress
 
-_DEMO_BASES = ("venv-torch",)
+# The bases of those who do not need all.
+_BASES = {"demo": ("venv-torch",), "bench": ("conda-torch", "venv-torch")}
 
 # What cluster.sh runs: only root can.
 _SLURM = {"slurmctld": "slurmctld", "slurmd": "slurmd", "srun": "slurm-client", "munged": "munge", "ip": "iproute2"}
@@ -25,7 +26,7 @@ _ANOTHER_MACHINE = {
 MPI = f"/usr/lib/{os.uname().machine}-linux-gnu/libmpich.so.12"
 
 PARTS = ("runtime", "modules", "easybuild", "bases")
-PURPOSES = ("demo", "test", "lint")
+PURPOSES = ("demo", "test", "bench", "lint")
 
 
 def prepare(
@@ -40,7 +41,8 @@ def prepare(
     Parameters
     ----------
     purpose
-        ``test`` for everything, ``demo`` for what the demo needs, ``lint`` for what the static checks need.
+        ``test`` for everything, ``demo`` and ``bench`` for what the demo and the benchmarks need, ``lint`` for what the
+        static checks need.
     torch
         Whether to build the bases that hold torch.
     parts
@@ -54,10 +56,12 @@ def prepare(
     os.umask(0o022)
     with store.locked(cache, progress.note):
         store.remove_unfinished(cache)
-        if purpose == "test" and os.geteuid() == 0:
+        if purpose in ("test", "bench") and os.geteuid() == 0:
             store.check_open_to_others(cache)
             _make_user(progress)
         tools = {} if purpose == "demo" else {"shellcheck": "shellcheck"}
+        if purpose == "bench":
+            tools["strace"] = "strace"
         if purpose == "test":
             tools["patchelf"] = "patchelf"  # the tests of conda environments make a relocatable Python
             tools |= _ANOTHER_MACHINE
@@ -73,6 +77,7 @@ def prepare(
         bases = [base for base in images.BASES if "bases" in wanted and _is_needed(base, purpose, torch)]
         layers = ["kernel", "mpi"] if purpose == "test" and bases else []
         layers += ["demo", "vision", "jax"] if layers and any(base.big for base in bases) else []
+        layers += wheels.MEASURED if purpose == "bench" else []
         # Also where the machine has an EasyBuild of its own, which is used: `ebsif` is in the virtual environment.
         versions = [easybuild.DEFAULT] if "easybuild" in wanted else []
         others = [*easybuild.VERSIONS[1:], *easybuild.CHECKED_VERSIONS] if versions and purpose == "test" else []
@@ -84,15 +89,18 @@ def prepare(
             *(partial(easybuild.prepare, cache, version, progress) for version in [*versions, *others]),
             *(partial(wheels.prepare, cache, layer, progress) for layer in layers),
         )
+        # With which the bases are made: when those are there, nobody else has downloaded it.
+        later = ["torch"] if purpose == "bench" and bases else []
         bases.sort(key=lambda base: not base.big)  # what takes longest is begun first
         _do_at_once(
             *(partial(images.prepare, cache, base, runtime.find(cache), progress) for base in bases),
             *(partial(pythons.prepare, cache, version, progress) for version in other_pythons),
+            *(partial(wheels.prepare, cache, layer, progress) for layer in later),
         )
 
 
 def _is_needed(base: images.Base, purpose: str, torch: bool) -> bool:
-    return (torch or not base.big) and (purpose == "test" or base.name in _DEMO_BASES)
+    return (torch or not base.big) and base.name in _BASES.get(purpose, [base.name])
 
 
 def _do_at_once(*tasks: Callable[[], None]) -> None:

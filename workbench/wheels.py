@@ -1,4 +1,4 @@
-"""Wheels of package indexes for layers that tests install, which ask none for them."""
+"""Wheels of package indexes for layers that tests and benchmarks install, which ask none for them."""
 
 import ast
 import tempfile
@@ -47,12 +47,22 @@ def _of_demo() -> str:
     )
 
 
+def _measured(name: str) -> Callable[[], str]:
+    return (easybuild.PROJECT / "benchmarks" / "requirements" / f"{name}.txt").read_text
+
+
 # What each has, as a file of requirements: the demo's packages, a kernel for Jupyter, MPI, what is built for another
-# torch, and JAX.
+# torch, and JAX; what only benchmarks install; torch and all that the bases have with it.
 LAYERS: dict[str, Callable[[], str]] = {
     "demo": _of_demo,
     "kernel": images.requirements("kernel").read_text,
     "mpi": images.requirements("mpi").read_text,
     "vision": images.requirements("vision").read_text,
     "jax": images.requirements("jax").read_text,
+    "one": _measured("one"),
+    "large": _measured("large"),
+    "huge": _measured("huge"),
+    "torch": images.requirements("torch").read_text,
 }
+# What benchmarks install.
+MEASURED = ("one", "demo", "large", "huge")
