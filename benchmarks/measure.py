@@ -4,6 +4,7 @@ import ctypes
 import os
 import re
 import resource
+import signal
 import subprocess
 import tempfile
 import time
@@ -55,10 +56,17 @@ def cost(arguments: Mapping[str, Any], times: int = 1) -> Cost:
     ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with tempfile.TemporaryFile("w+", errors="replace") as output:
-        streams = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}
+        options = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output, "start_new_session": True}
         start = time.monotonic()
-        processes = [subprocess.Popen(**{**arguments, **streams}) for _ in range(times)]
-        statuses = [process.wait() for process in processes]
+        processes = [subprocess.Popen(**{**arguments, **options}) for _ in range(times)]
+        try:
+            statuses = [process.wait() for process in processes]
+        except BaseException:
+            # What goes on would write into a folder that is being removed.
+            for process in processes:
+                os.killpg(process.pid, signal.SIGKILL)
+            _wait_for_orphans()
+            raise
         wall = time.monotonic() - start
         _wait_for_orphans()
         _check(arguments, statuses, output)
