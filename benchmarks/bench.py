@@ -19,6 +19,8 @@ from workbench import Machine, easybuild
 from workbench.progress import Progress
 
 OURS, BEFORE, BY_HAND = "ours", "before", "by hand"
+# With an easyconfig that says what the content of the layer is.
+PINNED = "ours, pinned"
 # Our layer, unpacked.
 FOLDER = "ours, folder"
 
@@ -70,14 +72,14 @@ class Bench:
         """Return where each contender has installed something, which it does now unless it has done so."""
         places = {contender.name: self.place(contender, subject) for contender in self.contenders}
         for place in places.values():
-            self._install(place)
+            self.install(place)
         return places
 
     def unpacked(self, subject: Subject) -> Place:
         """Return where our layer is a folder."""
         place = self.place(self.contenders[0], subject, FOLDER)
         if not place.installation.exists():
-            self._install(place)
+            self.install(place)
             packed = place.layer
             folder = packed.with_name("user-software")
             # All of it, bytecode too, which unmake-squashfs would leave out.
@@ -85,7 +87,8 @@ class Bench:
             packed.unlink()
         return place
 
-    def _install(self, place: Place) -> None:
+    def install(self, place: Place) -> None:
+        """Install in a place where nothing is installed yet."""
         if not place.installation.exists():
             cost(place.install())
 

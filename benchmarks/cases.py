@@ -1,5 +1,6 @@
 """The cases: what is measured, each by a function of its own."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -7,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import trace
-from benchmarks.bench import BY_HAND, FOLDER, OURS, Bench, processors
+from benchmarks.bench import BY_HAND, FOLDER, OURS, PINNED, Bench, processors
 from benchmarks.layers import Subject
 from benchmarks.measure import Cost, cost, forget, peak_memory
 from benchmarks.place import Place
+from ebsif.inside.provenance import read_layer_record
 from ebsif.inside.squashfs import mksquashfs_command
 
 LEAST, START_OF_EB = "least", "start of eb"
@@ -54,6 +56,7 @@ def _install(bench: Bench, case: str, rounds: int, *, base: str, layer: str, cou
         return cost(place.install())
 
     actions: dict[str, Callable[[], Cost]] = {name: partial(install, place) for name, place in places.items()}
+    actions[PINNED] = partial(install, _pinned(bench, subject))
     actions[LEAST] = partial(_least, bench, places[OURS], subject)
     actions[START_OF_EB] = lambda: cost(places[OURS].eb("--version"))
     bench.measure(case, rounds, actions)
@@ -68,6 +71,18 @@ def _install(bench: Bench, case: str, rounds: int, *, base: str, layer: str, cou
         bench.results.add(case, name, "memory of eb", "MiB", round(memory, 1))
         other.clear()
     _use(bench, case, rounds, places)
+
+
+def _pinned(bench: Bench, subject: Subject) -> Place:
+    """Return the place where we install what the easyconfig says the content of."""
+    contender = bench.contenders[0]
+    ours = bench.place(contender, subject)
+    bench.install(ours)
+    record = json.loads((ours.installation / "layer.json").read_text())
+    place = bench.place(contender, subject, PINNED)
+    with place.easyconfig.open("a") as handle:
+        handle.write(f"content_digest = {read_layer_record(record).content_sha256!r}\n")
+    return place
 
 
 def _use(bench: Bench, case: str, rounds: int, places: dict[str, Place]) -> None:
