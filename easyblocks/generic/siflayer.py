@@ -624,7 +624,9 @@ class SifLayer(SifContainer):
         """Also check the packages"""
         problems = super().sanity_check_container()
         # A module can be made again for a layer that its user has changed.
-        if self.has_packages and not self.module_only:
+        if self.has_expected_content:
+            trace_msg("the layer is, to the last byte, the one that was checked where its content was pinned")
+        elif self.has_packages and not self.module_only:
             found = self.check_layer()
             for title, what in (("the layer has the packages of the easyconfig", 'packages'),
                                 ("packages can be imported", 'imports')):
@@ -653,8 +655,6 @@ class SifLayer(SifContainer):
         if not self.env_python:
             return {'packages': [], 'imports': []}
         exceptions = {canonical(name): reason for name, reason in self.cfg['import_exceptions'].items()}
-        if self.has_expected_content:
-            trace_msg("packages are not imported: they were where this content was pinned")
         for name in sorted(exceptions):
             trace_msg("%s is not imported: %s" % (name, exceptions[name]))
         res = self.run_through_wrapper('python', ['-', 'check', json.dumps(self.wanted_in_layer(exceptions))],
@@ -669,9 +669,7 @@ class SifLayer(SifContainer):
 
     def wanted_in_layer(self, exceptions=()):
         """What layer.py is to find in the layer, and to import but for the exceptions"""
-        packages = self.locked_packages()
-        # What works on one machine does so on another, where image and layer are the same to the last byte.
-        wanted = [] if self.has_expected_content else self.cfg['import_check']
+        packages, wanted = self.locked_packages(), self.cfg['import_check']
         imports = [canonical(name) for name in (packages if wanted is None else wanted)]
         return {
             'allowed': self.cfg['allow_base_packages'],
