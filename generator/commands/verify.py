@@ -57,7 +57,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
             console.say(f"{finding.level:8}{finding.found}")
         for layer, found in verified.differences.items():
             for difference in found[:_SHOWN]:
-                console.say(f"  {layer}/{difference.path}: {difference.what}")
+                package = f" ({difference.package})" if difference.package else ""
+                console.say(f"  {layer}/{difference.path}{package}: {difference.what}")
             if len(found) > _SHOWN:
                 console.say(f"  and {len(found) - _SHOWN} more, which --json names")
     return 0 if verified.is_good else 1

@@ -1,7 +1,7 @@
 """Proving that an installed layer is what its easyconfig gives."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from filecmp import cmp
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from ebsif.files import sha256, temporary_folder
 from ebsif.finding import Finding
 from ebsif.inside.provenance import LayerRecord
 from ebsif.installation import RECORD, InstalledLayer, read_record
-from ebsif.verify.contents import Difference, contents_of, differences, unpack
+from ebsif.owners import owners
+from ebsif.verify.contents import Contents, Difference, contents_of, differences, unpack
 from ebsif.verify.rebuild import rebuild
 from ebsif.verify.signature import check_signature
 
@@ -123,14 +124,20 @@ def compare(installed: InstalledLayer, made: Path, scratch: Path, verified: Veri
             verified.findings.append(Finding("layer", str(error), "error"))
         else:
             same = f"{packed.name} holds what {gives} gives, packed by another mksquashfs or compressor"
-            _judge(verified, packed, differences(found, scratch / "found", expected, expected_root), gives, same)
+            _judge(verified, packed, _different(found, scratch / "found", expected, expected_root), gives, same)
     if folder.is_dir():
-        _judge(verified, folder, differences(contents_of(folder), folder, expected, expected_root), gives, None)
+        _judge(verified, folder, _different(contents_of(folder), folder, expected, expected_root), gives, None)
 
 
-def _judge(verified: Verified, layer: Path, found: Iterable[Difference], gives: str, packed_anew: str | None) -> None:
+def _different(found: Contents, found_root: Path, expected: Contents, expected_root: Path) -> list[Difference]:
+    """Return what is wrong with a layer, and which package brings each file: the right layer knows that."""
+    wrong = list(differences(found, found_root, expected, expected_root))
+    known = owners(expected_root) if wrong else {}
+    return [replace(difference, package=known.get(difference.path)) for difference in wrong]
+
+
+def _judge(verified: Verified, layer: Path, found: list[Difference], gives: str, packed_anew: str | None) -> None:
     """Add what a layer differs in, or that it differs in nothing, but for its bytes if a text is given that says so."""
-    found = list(found)
     if found:
         verified.differences[layer.name] = found
         count = f"{len(found)} difference{'s' if len(found) > 1 else ''}"

@@ -38,10 +38,13 @@ class Difference:
         Its path in the layer.
     what
         What is wrong with it, in words.
+    package
+        Name and version of the package that brings it; None for what no package lists.
     """
 
     path: str
     what: str
+    package: str | None = None
 
 
 def unpack(image: Path, folder: Path) -> Contents:

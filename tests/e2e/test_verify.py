@@ -100,8 +100,12 @@ class Changed:
 
     def what(self, path: str) -> str:
         """Return what is told of a path."""
-        (found,) = [each["what"] for each in self.told["differences"][SQUASHFS] if each["path"] == path]
-        return str(found)
+        return str(self.difference(path)["what"])
+
+    def difference(self, path: str) -> dict[str, Any]:
+        """Return what a path differs in, and the package that brings it."""
+        (found,) = [each for each in self.told["differences"][SQUASHFS] if each["path"] == path]
+        return dict(found)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +142,9 @@ def test_a_changed_layer_is_not_verified(changed: Changed) -> None:
 
 
 def test_one_changed_byte_in_a_file_of_a_package_is_named(changed: Changed) -> None:
-    assert changed.what(f"{changed.place.packages}/{changed.module}.py").startswith("other content, from byte ")
+    path = f"{changed.place.packages}/{changed.module}.py"
+    assert changed.what(path).startswith("other content, from byte ")
+    assert changed.difference(path)["package"] in {"hello 1.0", "greet 2.0"}
 
 
 def test_one_changed_byte_of_compiled_code_is_named(changed: Changed) -> None:
