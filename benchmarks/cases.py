@@ -188,12 +188,12 @@ CASES = {
         Case("small-venv", 3, partial(_install, base="venv-torch", layer="demo", counted=False)),
         Case("large-conda", 3, partial(_install, base="conda-torch", layer="large")),
         Case("one-conda", 3, partial(_install, base="conda-torch", layer="one")),
-        Case("huge-conda", 1, partial(_install, base="conda-torch", layer="huge", counted=False)),
         Case("import-warm", 5, partial(_import, cold=False)),
         Case("import-cold", 5, partial(_import, cold=True)),
         Case("start", 20, _start),
         Case("module", 5, _module),
         Case("at-once", 2, _at_once),
         Case("files", 1, _files),
+        Case("huge-conda", 1, partial(_install, base="conda-torch", layer="huge", counted=False)),
     )
 }
