@@ -1,6 +1,7 @@
 """Where EasyBuild looks for the files of a layer."""
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ebsif.console import Console
@@ -11,6 +12,8 @@ from ebsif.names import easyconfig_folder
 
 # EasyBuild puts files of extensions there, below the folder of the software (easyblock.py: obtain_file).
 _EXTENSIONS = "extensions"
+# Files that are hashed at the same time.
+_AT_ONCE = 4
 
 
 def source_path(software: str) -> Path:
@@ -33,8 +36,11 @@ def image_folders(software: str) -> list[Path]:
 def missing_files(files: Iterable[LockedFile], folder: Path) -> list[LockedFile]:
     """Return those of the files that are not in a folder; one with another content there counts as missing."""
     quiet = Console(quiet=True)
-    return [
-        file
-        for file in files
-        if not (folder / file.filename).is_file() or sha256(folder / file.filename, quiet) != file.sha256
-    ]
+
+    def is_missing(file: LockedFile) -> bool:
+        path = folder / file.filename
+        return not path.is_file() or sha256(path, quiet) != file.sha256
+
+    wanted = list(files)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return [file for file, missing in zip(wanted, pool.map(is_missing, wanted), strict=True) if missing]

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from ebsif.inside.provenance import read_layer_record
 from tests.support.download import fetch_wheel
 from tests.support.layers import digests
 from tests.support.records import packages_of
-from tests.support.runtime import counted_runtime
 from tests.support.sdists import BY_SETUPTOOLS, SETUPTOOLS, make_sdist
 from tests.support.site import Site
 from tests.support.versions import every_easybuild, newest_easybuild
@@ -94,14 +92,6 @@ def test_module_only_gives_the_same_module(installed: Site, layer: list[Wheel]) 
 def test_sanity_check_only(installed: Site, layer: list[Wheel]) -> None:
     out = run_eb(installed, layer, "--sanity-check-only", "--trace")
     assert "the environment in the container is that of an activated one: OK" in out
-
-
-def test_the_sanity_check_starts_three_containers(installed: Site, layer: list[Wheel], tmp_path: Path) -> None:
-    counted = counted_runtime(tmp_path, installed.machine.runtime)
-    eb = shlex.join(["eb", str(installed.write("venv", layer)), "--sanity-check-only"])
-    done = installed.login(f"export PATH={shlex.quote(str(counted.folder))}:$PATH; {eb}")
-    assert done.returncode == 0, done.stdout
-    assert len(counted.starts()) == 3
 
 
 @every_easybuild

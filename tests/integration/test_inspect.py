@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ CONDA = "/opt/miniconda3/envs/pytorch"
 
 def inspect(machine: Machine, image: Path, user: str | None = None) -> dict[str, Any]:
     """Return the manifest that the command prints."""
-    # The code under test, installed or not.
-    env = {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
-    done = machine.run(["python", "-m", "ebsif", "inspect", "--json", image], user=user, env=env)
+    with tempfile.TemporaryDirectory() as cache:
+        Path(cache).chmod(0o777)
+        # The code under test, installed or not; what an earlier run has found does not count.
+        env = {"PYTHONPATH": os.environ.get("PYTHONPATH", ""), "XDG_CACHE_HOME": cache}
+        done = machine.run(["python", "-m", "ebsif", "inspect", "--json", image], user=user, env=env)
     assert done.returncode == 0, done.stderr
     manifest: dict[str, Any] = json.loads(done.stdout)
     return manifest

@@ -41,8 +41,7 @@ def counted_runtime(folder: Path, runtime: Path) -> CountedRuntime:
     notes.chmod(0o666)
     for name in ("apptainer", "singularity"):
         program = counted.folder / name
-        note = f"printf '%s' \"$*\" | tr '\\n' ' ' | sed 's/$/\\n/' >>'{notes}'"
-        program.write_text(f'#!/bin/sh\n{note}\nexec "{runtime}" "$@"\n')
+        program.write_text(f'#!/bin/sh\necho "$*" >>"{notes}"\nexec "{runtime}" "$@"\n')
         program.chmod(0o755)
     return counted
 

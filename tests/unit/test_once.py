@@ -1,6 +1,8 @@
 """Each file of a lock crosses the network once, whatever the index tells of it."""
 
 import hashlib
+import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 from ebsif.cli import main
 from ebsif.lock.model import PIP
-from tests.support.foreign_base import make_desk, sources
+from tests.support.foreign_base import MACHINE, make_desk, sources
 from tests.support.index import Index, serve
 from tests.support.wheels import Wheel, make_wheel
 
@@ -109,3 +111,21 @@ def test_a_look_at_what_would_be_made_fetches_nothing_that_is_there_and_leaves_n
     assert "more-1.0-py3-none-any.whl" in capsys.readouterr().out
     assert asked(index)[0] == {"more-1.0-py3-none-any.whl"}
     assert stored(desk) == NAMES
+
+
+def test_eb_finds_the_files_where_they_were_put(
+    desk: Path, index: Index, pip_wheel: Wheel, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copy(pip_wheel.path, index.folder)
+    eb = desk / "bin" / "eb"
+    eb.write_text('#!/bin/sh\necho "sources: $EASYBUILD_SOURCEPATH"\n')
+    eb.chmod(0o755)
+    Path("recipe.yml").write_text("name: Demo\nversion: 1.0\nbase: demo.sif\npackages: [application]\n")
+    assert main(["build", "recipe.yml", "--sources", "mine"]) == 0
+    assert f"sources: {desk / 'sources'}:{desk / 'work' / 'mine'}\n" in capfd.readouterr().out
+
+
+def test_a_known_image_is_not_inspected_again(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is for another machine, so that it cannot be started here."""
+    assert main(["inspect", str(desk / "frozen" / "demo.sif"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["machine"] == MACHINE

@@ -1,11 +1,12 @@
 """What wheels bring that does not fit their base, as far as their files tell: `eb` imports the packages, and judges."""
 
+import posixpath
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 from packaging.metadata import parse_email
@@ -23,6 +24,8 @@ from ebsif.lock.model import LockedFile
 Gpus = Literal["CUDA", "ROCm", "no"]
 # What each package depends on.
 Graph = Mapping[str, frozenset[str]]
+
+_METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
 
 _TORCH = re.compile(r"lib(torch|c10)\w*\.so")
 _CUDA = re.compile(r"lib(cudart|cublas|cudnn|cufft|cusolver|cusparse|nccl|nvrtc|torch_cuda|c10_cuda)\b.*\.so")
@@ -111,20 +114,15 @@ class _Wheel:
         """The size of its file in bytes."""
         return self._path.stat().st_size
 
-    @cached_property
+    @property
     def names(self) -> list[str]:
         """The files in it."""
-        with self._open() as archive:
-            return archive.namelist()
+        return self._read[0]
 
     @cached_property
     def needs(self) -> dict[str, Requirement]:
         """What it depends on, whatever the conditions."""
-        metadata = next((name for name in self.names if re.fullmatch(r"[^/]+\.dist-info/METADATA", name)), None)
-        if metadata is None:
-            return {}
-        with self._open() as archive:
-            raw, _ = parse_email(archive.read(metadata))
+        raw, _ = parse_email(self._read[1])
         return {canonicalize_name(need.name): need for need in _requirements(raw.get("requires_dist", []))}
 
     @property
@@ -135,13 +133,13 @@ class _Wheel:
     @cached_property
     def libraries(self) -> frozenset[str]:
         """The names of libraries in it; of what is built on torch, also of those that it needs."""
-        found = {PurePosixPath(name).name for name in self.names if ".so" in PurePosixPath(name).name}
-        if "torch" in self.needs:
+        paths = [name for name in self.names if ".so" in posixpath.basename(name)]
+        found = set(map(posixpath.basename, paths))
+        if "torch" in self.needs and paths:
             with self._open() as archive:
-                for name in self.names:
-                    if ".so" in PurePosixPath(name).name:
-                        with archive.open(name) as file:
-                            found |= names_in(file, LIBRARY)
+                for path in paths:
+                    with archive.open(path) as file:
+                        found |= names_in(file, LIBRARY)
         return frozenset(found)
 
     @property
@@ -161,6 +159,14 @@ class _Wheel:
             return False
         with self._open() as archive:
             return bool(SHARED.search(archive.read(start).decode("utf-8", "replace")))
+
+    @cached_property
+    def _read(self) -> tuple[list[str], bytes]:
+        """The names of the files in it, and its metadata; together, since opening a wheel takes the most time."""
+        with self._open() as archive:
+            names = archive.namelist()
+            metadata = next((name for name in names if _METADATA.fullmatch(name)), None)
+            return names, archive.read(metadata) if metadata else b""
 
     def _open(self) -> zipfile.ZipFile:
         try:
@@ -228,9 +234,9 @@ def _of_torch(wheels: Sequence[_Wheel], around: Surroundings, graph: Graph) -> I
         return
     replacing = [wheel for wheel in wheels if wheel.file.key == "torch"]
     for wheel in replacing or wheels:
-        who = _who(wheel.file.key, around, graph)
         name = f"{wheel.file.name} {wheel.file.version} ({_megabytes([wheel])})"
         if replacing:
+            who = _who(wheel.file.key, around, graph)
             yield f"{name} replaces torch {around.torch} of the base, for which all else there was built{who}"
         elif any(map(_TORCH.match, wheel.libraries)):
             build = _build_of(wheel.file.version)
@@ -242,6 +248,7 @@ def _of_torch(wheels: Sequence[_Wheel], around: Surroundings, graph: Graph) -> I
                 problem = "links the libraries of torch, and does not say of which version"
             else:
                 continue
+            who = _who(wheel.file.key, around, graph)
             yield f"{name} {problem}, and the base has torch {around.torch}{who}: {_remedy(around)}"
 
 
