@@ -36,7 +36,7 @@ from easybuild.easyblocks.generic._sifprovenance import resource
 from easybuild.easyblocks.generic._sifsquashfs import BLOCK_SIZE, COMPRESSORS, content_digest, folder_size
 from easybuild.easyblocks.generic._sifsquashfs import mksquashfs_command, mksquashfs_environment, normalise_permissions
 from easybuild.easyblocks.generic._siftext import COMMAND_NAME, SHA256, files_path, shell_words
-from easybuild.easyblocks.generic.sifcontainer import KILLED, TIMED_OUT, SifContainer
+from easybuild.easyblocks.generic.sifcontainer import KILLED, TIMED_OUT, SifContainer, stated_sha256
 from easybuild.easyblocks.generic.stagedeasyblock import list_folder
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
@@ -127,8 +127,8 @@ class SifLayer(SifContainer):
         # SHA256 of what pip installs, by the name of the file.
         self.wheel_checksums = {}
         self.layer_commands = []
-        # Whether what was packed just now is what the easyconfig expects.
-        self.has_expected_content = False
+        # Whether what was packed just now is what the easyconfig expects, on the image that it names by its SHA256.
+        self.was_checked_elsewhere = False
 
     # Values of the easyconfig
 
@@ -441,8 +441,8 @@ class SifLayer(SifContainer):
         expected = self.cfg['content_digest']
         if expected is None:
             return
-        self.has_expected_content = found == expected
-        if self.has_expected_content:
+        if found == expected:
+            self.was_checked_elsewhere = stated_sha256(self.src[0]['checksum']) == self.src[0]['sha256']
             trace_msg("the content of the layer is what the easyconfig expects: %s" % found)
             return
         message = ("The content of the layer is not what the easyconfig expects: content_digest is %s, and this layer "
@@ -624,7 +624,7 @@ class SifLayer(SifContainer):
         """Also check the packages"""
         problems = super().sanity_check_container()
         # A module can be made again for a layer that its user has changed.
-        if self.has_expected_content:
+        if self.was_checked_elsewhere:
             trace_msg("the layer is, to the last byte, the one that was checked where its content was pinned")
         elif self.has_packages and not self.module_only:
             found = self.check_layer()

@@ -208,6 +208,16 @@ def test_eb_installs_the_content_that_is_expected_and_no_other(pinned: tuple[Des
     assert "`ebsif verify` names the files that differ" in done.stdout
 
 
+def test_the_expected_content_on_an_image_that_nobody_knows_is_checked(pinned: tuple[Desk, Path]) -> None:
+    desk, recipe = pinned
+    easyconfig = recipe.with_suffix(".eb")
+    unknown = desk.recipes / "unknown" / easyconfig.name
+    unknown.parent.mkdir()
+    sha256 = str(read_easyconfig(easyconfig).checksum)
+    unknown.write_text(easyconfig.read_text().replace(sha256, "0" * 64))
+    assert "packages can be imported: OK" in desk.eb(unknown, "--rebuild", "--trace", "--ignore-checksums")
+
+
 def test_what_was_installed_from_another_easyconfig_is_not_pinned(pinned: tuple[Desk, Path]) -> None:
     desk, recipe = pinned
     before = recipe.read_text()
