@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -32,15 +33,19 @@ def _interrupt(number: int, _: object) -> NoReturn:
     # No second one while what was begun is removed.
     for ending in _ENDING:
         signal.signal(ending, signal.SIG_IGN)
+    # Ended here: subprocess waits for a program that it has just started (for Ctrl-C alone, not for long).
+    _kill_children()
     raise InterruptedBySignal(number)
 
 
-def _end_children() -> None:
-    # subprocess ends a program that it waits for, but not one that it is just starting.
-    for children in Path("/proc/self/task").glob("*/children"):
-        for number in children.read_text().split():
-            os.kill(int(number), signal.SIGKILL)
-            os.waitpid(int(number), 0)
+def _kill_children() -> list[int]:
+    """Kill the processes that this one has started and not yet waited for; return their numbers."""
+    numbers = [int(word) for file in Path("/proc/self/task").glob("*/children") for word in file.read_text().split()]
+    for number in numbers:
+        # A thread may have waited for it meanwhile.
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+    return numbers
 
 
 class InterruptedBySignal(KeyboardInterrupt):
@@ -83,6 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ebsif: {printable(f'{place}{error.strerror or error}')}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:
-        _end_children()
+        # One that was just being started, or was started in a thread since.
+        for child in _kill_children():
+            with suppress(ChildProcessError):
+                os.waitpid(child, 0)
         print("ebsif: interrupted", file=sys.stderr)
         return 128 + (interrupt.number if isinstance(interrupt, InterruptedBySignal) else signal.SIGINT)

@@ -113,6 +113,31 @@ def test_a_signal_ends_what_was_begun(option: str, sent: list[signal.Signals], s
     assert not Path(f"/proc/{started}").exists()
 
 
+STARTING = WORK.replace(
+    """subprocess.run(["sh", "-c", "echo $$; exec sleep 1000"])""",
+    """
+        with subprocess.Popen(["sleep", "1000"]) as process:
+            print(process.pid, flush=True)
+            os.kill(os.getpid(), signal.SIGTERM)
+            unreached
+    """.strip(),
+).replace("import subprocess, sys", "import os, signal, subprocess, sys")
+
+
+def test_a_signal_ends_a_program_that_has_just_been_started(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        ["env", "--default-signal=TERM", sys.executable, "-c", STARTING],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (143, "ebsif: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+    assert not Path(f"/proc/{int(ended.stdout)}").exists()
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
 def test_completion_knows_the_commands(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["completion", shell]) == 0
