@@ -48,17 +48,15 @@ def freeze(source: Path, folder: Path, runtime: Runtime, console: Console) -> Fr
     identity(source)
     target = folder / source.name
     stated = [*stated_of(source), *_stated_by_manifest(target)]
-    wanted = sha256(source, console) if stated or target.exists() else None
-    if wanted:
-        verify(source, wanted, stated)
     verified_with = tuple(dict.fromkeys(one.file for one in stated))
-    if wanted and target.exists():
+    if target.exists():
+        wanted = sha256(source, console)
+        verify(source, wanted, stated)
         return Frozen(target, _again(source, wanted, target, runtime, console), False, verified_with)
     check_can_inspect(source)
     make_folder(folder, "choose another one with --to")
     with copied(source, target, console) as (copy, found):
-        if wanted and found != wanted:
-            raise EbsifError(f"{source} was changed while it was copied, and the copy was removed: freeze it again")
+        verify(source, found, stated)
         manifest = inspect_image(copy, runtime, console, known_sha256=found, name=target.name)
     return Frozen(target, _written(manifest, target), True, verified_with)
 
