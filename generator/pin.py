@@ -28,6 +28,11 @@ def pin_content(plan: Plan, console: Console) -> Generated:
             f"{installed.path} was installed with another easyconfig than {plan.target}: install this one "
             "(eb --rebuild)"
         )
+    if not installed.record.checked:
+        raise EbsifError(
+            f"{installed.path} was installed without a sanity check, and `eb` does not look again at content that is "
+            "pinned: install it with one (eb --rebuild)"
+        )
     image = installed.layer_image
     if not image.exists() or sha256(image, console) != installed.record.image_sha256:
         raise EbsifError(f"{image} is not the one that {RECORD} tells of: install it again (eb --rebuild)")

@@ -34,6 +34,8 @@ LayerRecord = NamedTuple('LayerRecord', [
     ('content_sha256', str),
     # What the layer was made from; None where the format of the record does not say it.
     ('definition', Optional[Dict[str, Any]]),
+    # Whether the installation has passed a sanity check.
+    ('checked', bool),
 ])
 
 
@@ -43,19 +45,23 @@ def resource(name: str, sha256: str, **annotations: Any) -> Dict[str, Any]:
     return dict(found, annotations=annotations) if annotations else found
 
 
+def layer_content(name: str, digest: str, checked: bool) -> Dict[str, Any]:
+    """A layer as a folder: the digest of its content, and whether the sanity check looks at it before it is used"""
+    return {'name': name, 'digest': {CONTENT: digest}, 'annotations': {'checked': checked}}
+
+
 def build_definition(parameters: Dict[str, Any], files: List[Dict[str, Any]]) -> Dict[str, Any]:
     """What decides what is in a layer: values of the easyconfig, and files"""
     return {'buildType': BUILD_TYPE, 'externalParameters': parameters, 'resolvedDependencies': files}
 
 
-def layer_statement(definition: Dict[str, Any], image: Dict[str, Any], folder: str, content: str, easyblock: str,
+def layer_statement(definition: Dict[str, Any], image: Dict[str, Any], folder: Dict[str, Any], easyblock: str,
                     versions: Dict[str, str]) -> Dict[str, Any]:
     """
     Statement on a layer.
 
     :param image: the layer as one file
-    :param folder: name of the layer as a folder
-    :param content: digest of its content
+    :param folder: the layer as a folder, see layer_content
     :param versions: versions of programs that have built it
     """
     return {
@@ -66,7 +72,7 @@ def layer_statement(definition: Dict[str, Any], image: Dict[str, Any], folder: s
             'buildDefinition': definition,
             'runDetails': {
                 'builder': {'id': BUILDER % easyblock, 'version': versions},
-                'byproducts': [{'name': folder, 'digest': {CONTENT: content}}],
+                'byproducts': [folder],
             },
         },
     }
@@ -80,14 +86,17 @@ def read_layer_record(data: Any) -> LayerRecord:
     """
     try:
         if data.get('format') == FORMER_FORMAT:
-            record = LayerRecord(data['squashfs_sha256'], data['content_sha256'], None)
+            record = LayerRecord(data['squashfs_sha256'], data['content_sha256'], None, False)
         else:
             predicate = data['predicate']
             definition = predicate['buildDefinition']
             if (data['_type'], data['predicateType'], definition['buildType']) != (STATEMENT, PROVENANCE, BUILD_TYPE):
                 raise ValueError("it is in a format that this version of ebsif does not know")
-            record = LayerRecord(data['subject'][0]['digest']['sha256'],
-                                 predicate['runDetails']['byproducts'][0]['digest'][CONTENT], definition)
+            content = predicate['runDetails']['byproducts'][0]
+            # Those written before it was said, do not say it.
+            checked = content.get('annotations', {}).get('checked') is True
+            record = LayerRecord(data['subject'][0]['digest']['sha256'], content['digest'][CONTENT], definition,
+                                 checked)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
         raise ValueError("it is not what `eb` writes of a layer (%s: %s)" % (type(error).__name__, error)) from error
     if not all(isinstance(digest, str) for digest in record[:2]):

@@ -31,8 +31,8 @@ from easybuild.easyblocks.generic._sifactivation import LAYER, layer_pythonpath,
 from easybuild.easyblocks.generic._sifcopy import copy_and_hash
 from easybuild.easyblocks.generic._sifpackages import MINIMUM_PYTHON, PYTHON_ENV, SOURCE_SUFFIXES, canonical
 from easybuild.easyblocks.generic._sifpackages import is_conda_package, is_file_of, is_wheel
-from easybuild.easyblocks.generic._sifprovenance import DECIDING, build_definition, layer_statement, read_layer_record
-from easybuild.easyblocks.generic._sifprovenance import resource
+from easybuild.easyblocks.generic._sifprovenance import DECIDING, build_definition, layer_content, layer_statement
+from easybuild.easyblocks.generic._sifprovenance import read_layer_record, resource
 from easybuild.easyblocks.generic._sifsquashfs import BLOCK_SIZE, COMPRESSORS, content_digest, folder_size
 from easybuild.easyblocks.generic._sifsquashfs import mksquashfs_command, mksquashfs_environment, normalise_permissions
 from easybuild.easyblocks.generic._siftext import COMMAND_NAME, SHA256, files_path, shell_words
@@ -43,6 +43,7 @@ from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, 
 from easybuild.tools.config import build_option
 from easybuild.tools.filetools import adjust_permissions, compute_checksum, copy_dir, copy_file, mkdir, read_file
 from easybuild.tools.filetools import remove_dir, remove_file, symlink, which, write_file
+from easybuild.tools.hooks import SANITYCHECK_STEP
 from easybuild.tools.run import run_shell_cmd
 from easybuild.tools.utilities import trace_msg
 from easybuild.tools.version import VERSION
@@ -429,12 +430,17 @@ class SifLayer(SifContainer):
         self.check_content(content)
         sha256 = compute_checksum(image, checksum_type='sha256')
         statement = layer_statement(self.layer_definition(), resource(LAYER_IMAGE, sha256, compressor=compressor),
-                                    LAYER_FOLDER, content, type(self).__name__,
+                                    layer_content(LAYER_FOLDER, content, self.will_be_checked), type(self).__name__,
                                     {'easybuild': str(VERSION), 'mksquashfs': mksquashfs_version()})
         write_file(os.path.join(self.installdir, LAYER_RECORD), json.dumps(statement, indent=1, sort_keys=True) + '\n')
         trace_msg("layer: %d MB (%s), SHA256 %s, content %s" % (os.path.getsize(image) >> 20, compressor, sha256,
                                                                 content))
         remove_dir(self.layer_dir)
+
+    @property
+    def will_be_checked(self):
+        """Whether the installation gets into its place only by a sanity check"""
+        return not (build_option('skip_sanity_check') or SANITYCHECK_STEP in self.cfg['skipsteps'])
 
     def check_content(self, found):
         """Refuse a layer with another content than the easyconfig expects, if it expects one."""

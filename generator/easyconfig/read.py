@@ -126,9 +126,10 @@ class Easyconfig:
 
     @property
     def layer(self) -> dict[str, Any]:
-        """All that decides what is in the layer."""
+        """All that decides what is in the layer, and how it is checked."""
         files = ("sources", "checksums", "exts_list", "build_packages")
-        names = ("easyblock", "venv_name", "conda_name", *DECIDING, *files)
+        checks = ("allow_base_packages", "import_check", "import_exceptions")
+        names = ("easyblock", "venv_name", "conda_name", *DECIDING, *files, *checks)
         return {name: self.parameters[name] for name in names if name in self.parameters}
 
     @property

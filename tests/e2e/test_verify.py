@@ -192,6 +192,15 @@ def test_pinned_content_stays_in_the_easyconfig(pinned: tuple[Desk, Path]) -> No
     desk.run("generate", "--pin-content", easyconfig)
 
 
+def test_content_that_nobody_has_checked_is_not_pinned(pinned: tuple[Desk, Path]) -> None:
+    desk, recipe = pinned
+    desk.eb(recipe.with_suffix(".eb"), "--rebuild", "--skip-sanity-check")
+    said = desk.refuse("generate", "--pin-content", recipe)
+    assert "was installed without a sanity check" in said
+    desk.eb(recipe.with_suffix(".eb"), "--rebuild")
+    desk.run("generate", "--pin-content", recipe)
+
+
 def test_eb_installs_the_content_that_is_expected_and_no_other(pinned: tuple[Desk, Path]) -> None:
     desk, recipe = pinned
     easyconfig = recipe.with_suffix(".eb")

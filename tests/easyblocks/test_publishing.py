@@ -2,17 +2,17 @@
 
 import shutil
 from pathlib import Path
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Callable, List, Optional, Tuple
 
 import pytest
 from easybuild.easyblocks.generic import stagedeasyblock
 from easybuild.easyblocks.generic.stagedeasyblock import StagedEasyBlock
-from easybuild.framework.easyblock import EasyBlock
 from easybuild.framework.easyconfig.easyconfig import EasyConfig
 from easybuild.tools.build_log import EasyBuildError
 from easybuild.tools.config import update_build_option
 
 from tests.easyblocks.faults import happened, have_a_broken_disk, have_no_space, lose_power
+from tests.easyblocks.staged import install
 
 EASYCONFIG = """
 easyblock = 'StagedEasyBlock'
@@ -52,8 +52,7 @@ class Place:
         path.write_text(EASYCONFIG % content)
         block = Demo(EasyConfig(str(path)))
 
-        def steps(*_: Any, **__: Any) -> None:
-            block.post_init()
+        def steps() -> None:
             block.make_installdir()
             for name in ("bin/hello", "runscripts/start.sh", "what", "filled/by-eb"):
                 target = Path(block.installdir, name)
@@ -61,12 +60,7 @@ class Place:
                 target.write_text(content)
             block.make_module_step()
 
-        whole = EasyBlock.run_all_steps
-        EasyBlock.run_all_steps = steps
-        try:
-            block.run_staged_steps()
-        finally:
-            EasyBlock.run_all_steps = whole
+        install(block, steps)
 
     def seen(self) -> Tuple[Optional[str], Optional[str]]:
         """Return whose module somebody finds who loads it, and whose installation; None where there is none."""

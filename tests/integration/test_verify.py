@@ -99,7 +99,7 @@ def test_another_content_than_the_easyconfig_expects_is_told(installed: Installe
 
 def test_a_record_of_an_earlier_version_says_less(installed: InstalledLayer, made: Path) -> None:
     pack(made / "tree", installed.layer_image, "zstd")
-    former = replace(installed, record=LayerRecord("1" * 64, "2" * 64, None))
+    former = replace(installed, record=LayerRecord("1" * 64, "2" * 64, None, checked=True))
     assert [level for level, _ in told(former, made)] == ["warning", "ok"]
 
 

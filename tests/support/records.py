@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from ebsif.inside.provenance import build_definition, layer_statement, resource
+from ebsif.inside.provenance import build_definition, layer_content, layer_statement, resource
 
 
-def make_record(image_sha256: str = "1" * 64, content: str = "2" * 64, package: str = "one") -> dict[str, Any]:
+def make_record(
+    image_sha256: str = "1" * 64, content: str = "2" * 64, package: str = "one", *, checked: bool = True
+) -> dict[str, Any]:
     """Return what `eb` would write of a layer with one package."""
     files = [
         resource("x.sif", "3" * 64),
@@ -13,7 +15,8 @@ def make_record(image_sha256: str = "1" * 64, content: str = "2" * 64, package: 
     ]
     definition = build_definition({"easyblock": "SifVenv", "environment": "/user-software/venv/demo"}, files)
     image = resource("user-software.squashfs", image_sha256, compressor="zstd")
-    return layer_statement(definition, image, "user-software", content, "SifVenv", {"easybuild": "5.4.1"})
+    folder = layer_content("user-software", content, checked)
+    return layer_statement(definition, image, folder, "SifVenv", {"easybuild": "5.4.1"})
 
 
 def files_of(record: dict[str, Any]) -> list[dict[str, Any]]:

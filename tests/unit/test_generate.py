@@ -74,6 +74,16 @@ def test_what_the_layer_must_hold_is_open_when_its_files_change(tmp_path: Path) 
     assert "content_digest" not in renamed.text(LOCK)
 
 
+def test_what_the_layer_must_hold_is_open_when_it_is_checked_in_another_way(tmp_path: Path) -> None:
+    made = replace(plan(tmp_path, tmp_path / "x.sif"), content_digest="c" * 64)
+    strict = {"import_exceptions": {}}
+    lenient = {"import_exceptions": {LOCK.files[0].name: "needs a GPU"}}
+    before = replace(made, recipe=made.recipe.model_copy(update=lenient))
+    pinned = replace(made, present=before.text(LOCK) + f"content_digest = '{'c' * 64}'\n")
+    after = replace(pinned, recipe=made.recipe.model_copy(update=strict))
+    assert "content_digest" not in after.text(LOCK)
+
+
 def test_what_was_never_locked_cannot_be_upgraded(tmp_path: Path) -> None:
     unlocked = replace(plan(tmp_path, tmp_path / "x.sif"), locked=None)
     with pytest.raises(EbsifError, match="has no lock yet, in which a package could be upgraded: leave out --upgrade"):

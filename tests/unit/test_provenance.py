@@ -23,19 +23,25 @@ def test_a_record_is_a_statement_with_the_provenance_of_slsa() -> None:
     assert definition["resolvedDependencies"][0] == {"name": "x.sif", "digest": {"sha256": "3" * 64}}
     assert record["predicate"]["runDetails"] == {
         "builder": {"id": "urn:ebsif:easyblock:SifVenv", "version": {"easybuild": "5.4.1"}},
-        "byproducts": [{"name": "user-software", "digest": {"ebsif_content_sha256": "2" * 64}}],
+        "byproducts": [
+            {
+                "name": "user-software",
+                "digest": {"ebsif_content_sha256": "2" * 64},
+                "annotations": {"checked": True},
+            }
+        ],
     }
 
 
 def test_what_is_written_is_read() -> None:
     record = make_record()
     definition = record["predicate"]["buildDefinition"]
-    assert read_layer_record(record) == LayerRecord("1" * 64, "2" * 64, definition)
+    assert read_layer_record(record) == LayerRecord("1" * 64, "2" * 64, definition, checked=True)
 
 
 def test_the_format_of_earlier_versions_is_read() -> None:
     former = {"format": 1, "squashfs_sha256": "1" * 64, "content_sha256": "2" * 64, "packages": {"one": "1.0"}}
-    assert read_layer_record(former) == LayerRecord("1" * 64, "2" * 64, None)
+    assert read_layer_record(former) == LayerRecord("1" * 64, "2" * 64, None, checked=False)
 
 
 @pytest.mark.parametrize(
