@@ -26,7 +26,8 @@ from easybuild.easyblocks.generic._sifpackages import CONDA_OWN_PACKAGES, canoni
 from easybuild.easyblocks.generic._sifpackages import is_conda_package, python_minor
 from easybuild.easyblocks.generic._sifruntime import KEPT_VARIABLES
 from easybuild.easyblocks.generic._siftext import ENVIRONMENT_NAME, files_path
-from easybuild.easyblocks.generic.siflayer import SifLayer, show_version, source_name
+from easybuild.easyblocks.generic.siflayer import show_version, source_name
+from easybuild.easyblocks.generic.sifpython import SifPython
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit, print_msg, print_warning
 from easybuild.tools.filetools import mkdir, remove_file, which
@@ -50,17 +51,17 @@ MESSAGES_SIZE = 4000
 LINK_SCRIPT_SECONDS = 1800
 
 
-class SifConda(SifLayer):
+class SifConda(SifPython):
     """Support for adding a conda environment to a container image"""
 
-    PARAMETER_TYPES = dict(SifLayer.PARAMETER_TYPES, conda_name=str, command_packages=list)
+    PARAMETER_TYPES = dict(SifPython.PARAMETER_TYPES, conda_name=str, command_packages=list)
 
     OWN_PACKAGES = CONDA_OWN_PACKAGES
 
     @staticmethod
     def extra_options(extra_vars=None):
         """Extra easyconfig parameters of SifConda"""
-        extra_vars = SifLayer.extra_options(extra_vars)
+        extra_vars = SifPython.extra_options(extra_vars)
         extra_vars.update({
             'conda_name': [None, "Name of the conda environment, a folder in %s (default: name of the software in "
                                  "lower case)" % CONDA_ENVS, CUSTOM],
@@ -254,12 +255,12 @@ class SifConda(SifLayer):
                          "activating the environment for the first time")
         super().finish_layer()
 
-    def find_commands(self, scripts):
-        """Also those of conda packages"""
+    def finish_environment(self):
+        """Also the commands of conda packages"""
         wanted = self.cfg['command_packages']
         names = {name for package in self.installed_commands if wanted is None or package in wanted
                  for name in self.installed_commands[package]}
-        return sorted(names | set(super().find_commands(scripts)))
+        return sorted(names | set(super().finish_environment()))
 
     # Sanity check
 

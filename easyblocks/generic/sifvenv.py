@@ -21,22 +21,23 @@ import os
 from easybuild.easyblocks.generic._sifactivation import VENVS
 from easybuild.easyblocks.generic._sifpackages import canonical, is_wheel
 from easybuild.easyblocks.generic._siftext import ENVIRONMENT_NAME
-from easybuild.easyblocks.generic.siflayer import SifLayer, show_version
+from easybuild.easyblocks.generic.siflayer import show_version
+from easybuild.easyblocks.generic.sifpython import SifPython
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError
 from easybuild.tools.filetools import mkdir
 from easybuild.tools.utilities import trace_msg
 
 
-class SifVenv(SifLayer):
+class SifVenv(SifPython):
     """Support for adding a Python venv to a container image"""
 
-    PARAMETER_TYPES = dict(SifLayer.PARAMETER_TYPES, venv_name=str)
+    PARAMETER_TYPES = dict(SifPython.PARAMETER_TYPES, venv_name=str)
 
     @staticmethod
     def extra_options(extra_vars=None):
         """Extra easyconfig parameters of SifVenv"""
-        extra_vars = SifLayer.extra_options(extra_vars)
+        extra_vars = SifPython.extra_options(extra_vars)
         extra_vars.update({
             'venv_name': [None, "Name of the venv, a folder in %s (default: name of the software in lower "
                                 "case)" % VENVS, CUSTOM],

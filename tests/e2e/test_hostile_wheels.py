@@ -116,8 +116,8 @@ def test_a_build_that_hangs_is_ended_with_all_that_it_has_started(
     hooks = site.folder / "hooks.py"
     hooks.write_text(
         "def start_hook(*args, **kwargs):\n"
-        "    from easybuild.easyblocks.generic import siflayer\n"
-        "    siflayer.BUILD_SECONDS = 3\n"
+        "    from easybuild.easyblocks.generic import sifpython\n"
+        "    sifpython.BUILD_SECONDS = 3\n"
     )
     mark = f"{folder.parent.name}{os.getpid()}"
     backend = (

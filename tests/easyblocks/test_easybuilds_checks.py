@@ -34,7 +34,9 @@ EASYBLOCKS = {
         "sources = ['demo.sif']\nbuild_packages = ['py-rattler']\nexts_list = %r\n" % CONDA_EXTENSIONS,
     ),
     "sifcontainer": ("SifContainer", "sources = ['demo.sif']\n"),
+    "sifimage": ("SifImage", ""),
     "siflayer": ("SifLayer", ""),
+    "sifpython": ("SifPython", ""),
     "sifvenv": ("SifVenv", "sources = ['demo.sif']\nbase_python = '/opt/venv/bin/python'\n"),
     "stagedeasyblock": ("StagedEasyBlock", "sources = []\n"),
 }

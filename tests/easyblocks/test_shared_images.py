@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, Callable, List, Optional, Tuple
 
 import pytest
-from easybuild.easyblocks.generic import sifcontainer, stagedeasyblock
+from easybuild.easyblocks.generic import sifimage, stagedeasyblock
 from easybuild.easyblocks.generic.sifcontainer import SifContainer
-from easybuild.framework.easyblock import EasyBlock
 from easybuild.framework.easyconfig.easyconfig import EasyConfig
 from easybuild.tools.build_log import EasyBuildError
 from easybuild.tools.config import update_build_option
 
 from tests.easyblocks.faults import be_killed, have_no_space
+from tests.easyblocks.staged import install
 from tests.easyblocks.test_shared_folders import ANNA, BERT, GROUP, being
 from tests.easyblocks.users import folder_for_all
 
@@ -53,8 +53,7 @@ class Place:
         path.write_text(EASYCONFIG % (version, stated, how))
         block = SifContainer(EasyConfig(str(path)))
 
-        def steps(*_: Any, **__: Any) -> None:
-            block.post_init()
+        def steps() -> None:
             block.src = [{"path": str(source), "name": NAME, "checksum": stated[0] if stated else None}]
             block.checksum_step()
             block.make_installdir()
@@ -62,12 +61,7 @@ class Place:
             assert block.check_image() == []
             block.make_module_step()
 
-        whole = EasyBlock.run_all_steps
-        EasyBlock.run_all_steps = steps
-        try:
-            block.run_staged_steps()
-        finally:
-            EasyBlock.run_all_steps = whole
+        install(block, steps)
 
     def image(self, version: str) -> Path:
         return self.software / version / NAME
@@ -110,7 +104,7 @@ def test_a_second_version_reads_the_shared_file_and_writes_nothing(
 ) -> None:
     place.install("1", b"image")
     before = place.image("1").stat().st_mtime_ns
-    monkeypatch.delattr(sifcontainer, "copy_and_hash")
+    monkeypatch.delattr(sifimage, "copy_and_hash")
     place.install("2", b"image")
     assert place.image("2").samefile(place.image("1"))
     assert place.image("2").stat().st_mtime_ns == before
@@ -128,13 +122,13 @@ def test_what_was_verified_is_not_read_again_for_the_sanity_check(
     place: Place, monkeypatch: pytest.MonkeyPatch, how: str, times: int
 ) -> None:
     read: List[str] = []
-    compute = sifcontainer.compute_checksum
+    compute = sifimage.compute_checksum
 
     def counted(path: str, **options: Any) -> Any:
         read.append(path)
         return compute(path, **options)
 
-    monkeypatch.setattr(sifcontainer, "compute_checksum", counted)
+    monkeypatch.setattr(sifimage, "compute_checksum", counted)
     place.install("1", b"image", how)
     assert len(read) == times
 
@@ -218,8 +212,8 @@ def test_it_is_not_for_one_group_alone(place: Place) -> None:
 
 
 # What changes something of shared images; test_publishing.py has all else that an installation changes.
-STEPS = [(sifcontainer, "lead_to"), (sifcontainer, "share"), (os, "symlink"), (stagedeasyblock, "exchange"),
-         (sifcontainer, "remove_unused")]  # fmt: skip
+STEPS = [(sifimage, "lead_to"), (sifimage, "share"), (os, "symlink"), (stagedeasyblock, "exchange"),
+         (sifimage, "remove_unused")]  # fmt: skip
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before", "behind"])
@@ -258,7 +252,7 @@ def is_killed(work: Callable[[], Any], owner: Any, name: str, *, late: bool) -> 
 
 def test_one_that_could_not_be_copied_leaves_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.install("1", b"old")
-    monkeypatch.setattr(sifcontainer, "share", lambda *_: have_no_space())
+    monkeypatch.setattr(sifimage, "share", lambda *_: have_no_space())
     with pytest.raises(OSError, match="No space left"):
         place.install("2", b"new")
     assert place.names() == [".images", "1"]
@@ -270,15 +264,15 @@ def test_another_installation_leaves_an_image_that_a_new_version_is_about_to_use
 ) -> None:
     place.install("1", b"image")
     shutil.rmtree(str(place.software / "1"))
-    found = sifcontainer.compute_checksum
+    found = sifimage.compute_checksum
 
     def meanwhile(path: str, **options: Any) -> Any:
-        monkeypatch.setattr(sifcontainer, "compute_checksum", found)
+        monkeypatch.setattr(sifimage, "compute_checksum", found)
         place.install("2", b"other image", "copy")
         (place.prefix / NAME).write_bytes(b"image")
         return found(path, **options)
 
-    monkeypatch.setattr(sifcontainer, "compute_checksum", meanwhile)
+    monkeypatch.setattr(sifimage, "compute_checksum", meanwhile)
     place.install("3", b"image")
     assert place.image("3").read_bytes() == b"image"
 
