@@ -1,11 +1,13 @@
 """What a recipe asks conda for: its environment, in the recipe or in a file, and what is said when it is wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from ebsif.errors import InputError
 from ebsif.lock.pip import request as pip
+from ebsif.lock.pip.options import Options
 from ebsif.recipe import read_recipe
 from tests.support.environments import ask, in_file, inline, refuse
 
@@ -138,10 +140,38 @@ def test_virtual_packages_are_such_and_not_those_of_the_base(tmp_path: Path, val
     assert said.startswith("recipe.yml:7: virtual_packages.")
 
 
-def test_options_of_pip_in_the_pip_section_are_refused(tmp_path: Path) -> None:
-    text = in_file(tmp_path, LIST + "- pip:\n  - b\n  - --index-url https://x\n")
-    asked = ask(tmp_path, text)
-    with pytest.raises(InputError, match=r"environment\.yml:6: --index-url cannot be locked: "):
+SECTION = """\
+- pip:
+  - --index-url https://one.example/simple
+  - --extra-index-url=https://two.example/simple
+  - --find-links https://three.example/wheels
+  - --pre
+  - b
+  - -c c.txt
+"""
+
+
+def test_the_pip_section_is_read_as_a_requirements_file(tmp_path: Path) -> None:
+    (tmp_path / "c.txt").write_text("d<2\n")
+    asked = ask(tmp_path, in_file(tmp_path, LIST + SECTION))
+    wanted = pip.request(*read_recipe(tmp_path / "recipe.yml"), asked.pip)
+    assert wanted.options == Options(
+        "https://one.example/simple", ("https://two.example/simple",), ("https://three.example/wheels",), pre=True
+    )
+    assert (wanted.names, [line.text for line in wanted.constraints]) == (("b",), ["d<2"])
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("--no-index", "--no-index cannot be locked: leave it out"),
+        ("--extra-index-url https://user:word@x.example/", "the address of a package index must not hold a password"),
+        ("-f ./wheels", "--find-links ./wheels is a folder of this machine"),
+    ],
+)
+def test_an_option_of_the_pip_section_that_cannot_be_locked_is_refused(tmp_path: Path, option: str, said: str) -> None:
+    asked = ask(tmp_path, in_file(tmp_path, LIST + f"- pip:\n  - b\n  - {option}\n"))
+    with pytest.raises(InputError, match=rf"environment\.yml:6: {re.escape(said)}"):
         pip.request(*read_recipe(tmp_path / "recipe.yml"), asked.pip)
 
 

@@ -73,8 +73,29 @@ def test_hashes_are_kept(ask: Ask) -> None:
 def test_indexes_of_files_and_recipe_add_up(ask: Ask) -> None:
     text = "--index-url https://one.example/simple\n--extra-index-url https://two.example/simple\nsix\n"
     wanted = ask("requirements: [r.txt]\nextra_indexes: ['https://three.example/simple']", r_txt=text)
-    assert wanted.index == "https://one.example/simple"
-    assert wanted.extra_indexes == ("https://three.example/simple", "https://two.example/simple")
+    assert wanted.options.index == "https://one.example/simple"
+    assert wanted.options.extra_indexes == ("https://three.example/simple", "https://two.example/simple")
+
+
+def test_pages_of_links_and_pre_releases_are_taken_over(ask: Ask) -> None:
+    wanted = ask("requirements: [r.txt]", r_txt="--pre\n-f https://one.example/wheels.html\nsix\n").options
+    assert (wanted.links, wanted.pre) == (("https://one.example/wheels.html",), True)
+    assert wanted.words() == ["--find-links", "https://one.example/wheels.html", "--pre"]
+
+
+def test_without_such_options_a_lock_stays_as_it_was(ask: Ask) -> None:
+    assert ask("packages: [six]").inputs().keys() == {
+        "requirements",
+        "constraints",
+        "index",
+        "extra_indexes",
+        "allow_source",
+    }
+
+
+@pytest.mark.parametrize("text", ["--pre", "-r more.txt", "'# six'"])
+def test_packages_of_the_recipe_are_packages(ask: Ask, text: str) -> None:
+    assert "is no package: options of pip belong into a requirements file" in error(ask, f"packages: [{text}]")
 
 
 @pytest.mark.parametrize(
@@ -188,8 +209,8 @@ dev = ["My.Project[Plot]", "pytest"]
             "say, and is not there: write certifi==VERSION; `pip list --format=freeze` lists all so",
         ),
         ("six=1.17.0=py311_0\n", "r.txt:1: pip cannot read 'six=1.17.0=py311_0': it is a list of conda packages: "),
-        ("six\n--find-links x\n", "r.txt:2: --find-links cannot be locked: name each wheel by its path or URL"),
-        ("--pre\n", "r.txt:1: --pre cannot be locked: write the pre-release into the line of its package, as in "),
+        ("six\n--find-links x\n", "r.txt:2: --find-links x is a folder of this machine: name each wheel by its path"),
+        ("six\n-f https://user:word@x.example/", "r.txt:2: the address of a package index must not hold a password"),
         ("--trusted-host x\n", "r.txt:1: --trusted-host cannot be locked: set it for pip itself"),
         ("--no-index\n", "r.txt:1: --no-index cannot be locked: leave it out"),
         ("--use-feature=fast-deps\n", "r.txt:1: --use-feature cannot be locked: leave it out"),

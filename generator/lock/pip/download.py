@@ -56,12 +56,6 @@ def formats(request: PipRequest) -> list[str]:
     return ["--only-binary", ":all:", *(["--no-binary", allowed] if allowed else [])]
 
 
-def indexes(request: PipRequest) -> list[str]:
-    """Return pip's options for the package indexes that were named."""
-    index = ["--index-url", request.index] if request.index else []
-    return index + [word for url in request.extra_indexes for word in ("--extra-index-url", url)]
-
-
 def local_indexes(request: PipRequest) -> list[Path]:
     """Return the folders that are package indexes.
 
@@ -71,7 +65,7 @@ def local_indexes(request: PipRequest) -> list[Path]:
         When one is not there.
     """
     found = []
-    for url in (request.index or default_index(), *request.extra_indexes):
+    for url in (request.options.index or default_index(), *request.options.extra_indexes):
         if url.startswith("file:"):
             folder = Path(unquote(urlsplit(url).path))
             if not is_there(folder, Path.is_dir):
@@ -83,7 +77,7 @@ def local_indexes(request: PipRequest) -> list[Path]:
 def _download(pip: Pip, files: Sequence[LockedFile], request: PipRequest, addresses: Mapping[str, str]) -> None:
     listed = pip.folder / "download.txt"
     listed.write_text("".join(f"{_requirement(file, addresses)} --hash=sha256:{file.sha256}\n" for file in files))
-    pip.run(["download", "--requirement", pip.inside(listed.name), *formats(request), *indexes(request)])
+    pip.run(["download", "--requirement", pip.inside(listed.name), *formats(request), *request.options.words()])
 
 
 def _requirement(file: LockedFile, addresses: Mapping[str, str]) -> str:

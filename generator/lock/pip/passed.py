@@ -99,7 +99,7 @@ def passed_over(report: Report, request: PipRequest, log: Iterable[str]) -> Iter
             and pythons.contains(environment["python_full_version"], prereleases=True)
             and all(each.contains(found, prereleases=True) for each in ranges)
         }
-        is_asked = any(each.prereleases for each in ranges)
+        is_asked = request.options.pre or any(each.prereleases for each in ranges)
         newest = max(sources, default=version)
         if sources and version.is_prerelease and not is_asked:
             raise ConflictError(

@@ -90,9 +90,9 @@ def _is_elsewhere(item: Mapping[str, Any], request: PipRequest, listed: Set[str]
 
     What host it lies on says nothing: one may have the files of several indexes, and an index files on several hosts.
     """
-    if item["is_direct"] or request.index:
+    if item["is_direct"] or request.options.index:
         return True
-    return bool(request.extra_indexes) and _comparable(str(item["download_info"]["url"])) not in listed
+    return bool(request.options.elsewhere) and _comparable(str(item["download_info"]["url"])) not in listed
 
 
 def _locked_file(item: Mapping[str, Any], is_elsewhere: bool) -> LockedFile:

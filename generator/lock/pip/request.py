@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,11 +12,10 @@ from packaging.utils import canonicalize_name
 
 from ebsif.document import Document
 from ebsif.lock.pip.line import Entry, Line
+from ebsif.lock.pip.options import Options
 from ebsif.lock.pip.project import read_project
-from ebsif.lock.pip.requirements import read_file, read_line
+from ebsif.lock.pip.requirements import Requirements, read_entry, read_file, read_line, together
 from ebsif.recipe import Recipe
-
-_FILE_OPTION = re.compile(r"(?P<option>-r|-c|--requirement|--constraint)[ =]*(?P<file>\S.*)")
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,8 @@ class PipRequest:
     ----------
     requirements, constraints
         The packages to have, and what else their versions must fit.
-    index
-        The package index to use instead of the default one.
-    extra_indexes
-        Those to use as well.
+    options
+        Where packages come from.
     allow_base_packages
         The packages of the base that may be replaced.
     allow_source
@@ -41,8 +38,7 @@ class PipRequest:
 
     requirements: tuple[Line, ...]
     constraints: tuple[Line, ...] = ()
-    index: str | None = None
-    extra_indexes: tuple[str, ...] = ()
+    options: Options = field(default_factory=Options)
     allow_base_packages: tuple[str, ...] = ()
     allow_source: tuple[str, ...] = ()
     python: Line | None = None
@@ -68,9 +64,8 @@ class PipRequest:
         return {
             "requirements": sorted(map(_compared, self.requirements)),
             "constraints": sorted(map(_compared, self.constraints)),
-            "index": self.index,
-            "extra_indexes": list(self.extra_indexes),
             "allow_source": sorted(self.allow_source),
+            **self.options.inputs(),
         }
 
 
@@ -87,16 +82,20 @@ def request(recipe: Recipe, document: Document, section: Sequence[Entry] = ()) -
     InputError
         With file and line, when a file is missing, or something in it cannot be used.
     """
-    entries, named = _divided(section)
-    for key, names in (("requirements", recipe.requirements), ("constraints", recipe.constraints)):
-        named[key] += [Entry(file, document.path, document.line((key, at))) for at, file in enumerate(names)]
-    files, more = ([read_file(entry) for entry in named[key]] for key in ("requirements", "constraints"))
-    entries += [Entry(text, document.path, document.line(("packages", at))) for at, text in enumerate(recipe.packages)]
-    requirements = [*map(read_line, entries)]
-    constraints = [line for read in more for line in (*read.requirements, *read.constraints)]
-    for read in files:
-        requirements += read.requirements
-        constraints += read.constraints
+    def files(key: str, names: Sequence[str]) -> list[Requirements]:
+        return [read_file(Entry(name, document.path, document.line((key, at)))) for at, name in enumerate(names)]
+
+    own = [Entry(text, document.path, document.line(("packages", at))) for at, text in enumerate(recipe.packages)]
+    asked = together(
+        [
+            Requirements(options=Options(recipe.index, tuple(recipe.extra_indexes))),
+            *map(read_entry, section),
+            Requirements(tuple(map(read_line, own))),
+            *files("requirements", recipe.requirements),
+            *(part.as_constraints() for part in files("constraints", recipe.constraints)),
+        ]
+    )
+    requirements = list(asked.requirements)
     project = read_project(recipe, document)
     if project:
         project.check_sources({canonicalize_name(line.name) for line in requirements if line.name and line.is_file})
@@ -108,9 +107,8 @@ def request(recipe: Recipe, document: Document, section: Sequence[Entry] = ()) -
         raise document.error((key,), "no package is named there: to get a layer that you fill yourself, leave that out")
     return PipRequest(
         tuple(requirements),
-        tuple(constraints),
-        next((read.index for read in reversed(files) if read.index), recipe.index),
-        tuple(dict.fromkeys([*recipe.extra_indexes, *(url for read in files for url in read.extra_indexes)])),
+        asked.constraints,
+        asked.options,
         tuple(recipe.allow_base_packages),
         tuple(recipe.allow_source),
         project.python if project else None,
@@ -121,20 +119,6 @@ def _compared(line: Line) -> str:
     """Return a requirement as it is compared; of a file on this machine, its content counts."""
     hashes = [f"sha256:{hashlib.sha256(line.file.read_bytes()).hexdigest()}"] if line.file else line.hashes
     return " ".join([line.text, *sorted(hashes)])
-
-
-def _divided(section: Sequence[Entry]) -> tuple[list[Entry], dict[str, list[Entry]]]:
-    """Return the packages in a section, and the files that it names."""
-    packages: list[Entry] = []
-    named: dict[str, list[Entry]] = {"requirements": [], "constraints": []}
-    for entry in section:
-        option = _FILE_OPTION.fullmatch(entry.text)
-        if option:
-            key = "requirements" if option["option"] in ("-r", "--requirement") else "constraints"
-            named[key].append(replace(entry, text=option["file"]))
-        else:
-            packages.append(entry)
-    return packages, named
 
 
 def _check_format(line: Line, recipe: Recipe) -> None:

@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -13,35 +13,19 @@ from pip_requirements_parser import (
     InstallationError,
     InstallRequirement,
     InvalidRequirementLine,
-    RequirementLine,
     RequirementsFile,
 )
 
 from ebsif.errors import InputError
 from ebsif.files import is_there, temporary_folder
 from ebsif.lock.pip.line import Entry, Line, check_url
-from ebsif.values import index_url
+from ebsif.lock.pip.options import Options, joined, read_options
 
 _REASON = re.compile(r"^(Invalid requirement: |: |pip_requirements_parser: error: )+")
 _REMOTE = re.compile(r"https?:/")
 # name=version=build, as `conda list --export` writes it.
 _OF_CONDA = re.compile(r"[\w.-]+=[\w.!+]+(=\w+)?")
 _INCLUDED = 100  # files that a requirements file may include, together
-# Options in requirements files that change nothing in a lock; whatever else is not an index is refused.
-_HARMLESS = ("requirements", "constraints", "prefer_binary", "require_hashes")
-# Other options, by the library's names: pip's own, and what to do instead.
-_RECIPE = "an index belongs into the recipe (`index`, `extra_indexes`)"
-_REFUSED = {
-    "index_url": ("index-url", _RECIPE),
-    "extra_index_urls": ("extra-index-url", _RECIPE),
-    "find_links": ("find-links", "name each wheel by its path or URL, or a package index (`extra_indexes`)"),
-    "no_index": ("no-index", "leave it out, and name each wheel by its path, or a package index (`index`)"),
-    "pre": ("pre", "write the pre-release into the line of its package, as in 'name>=1.0rc1'"),
-    "trusted_hosts": ("trusted-host", "set it for pip itself: `pip config set global.trusted-host HOST`"),
-    "no_binary": ("no-binary", "write the package into `allow_source` of the recipe"),
-    "only_binary": ("only-binary", "leave it out: only packages in `allow_source` are built from source"),
-    "use_features": ("use-feature", "leave it out"),
-}
 
 
 @dataclass(frozen=True)
@@ -52,14 +36,27 @@ class Requirements:
     ----------
     requirements, constraints
         The packages to have, and what else their versions must fit.
-    index, extra_indexes
-        The package indexes that they name.
+    options
+        Where they say that packages come from.
     """
 
-    requirements: tuple[Line, ...]
-    constraints: tuple[Line, ...]
-    index: str | None
-    extra_indexes: tuple[str, ...]
+    requirements: tuple[Line, ...] = ()
+    constraints: tuple[Line, ...] = ()
+    options: Options = field(default_factory=Options)
+
+    def as_constraints(self) -> "Requirements":
+        """Return what stands there as something that versions must fit."""
+        return Requirements((), (*self.requirements, *self.constraints), self.options)
+
+
+def together(parts: Iterable[Requirements]) -> Requirements:
+    """Return several as one."""
+    read = list(parts)
+    return Requirements(
+        tuple(line for part in read for line in part.requirements),
+        tuple(line for part in read for line in part.constraints),
+        joined(part.options for part in read),
+    )
 
 
 def read_file(entry: Entry) -> Requirements:
@@ -81,14 +78,32 @@ def read_file(entry: Entry) -> Requirements:
     for wrong in read.invalid_lines:
         message = f"pip cannot read {wrong.line!r}: {_reason(wrong)}"
         raise InputError(Path(wrong.filename or path), [(wrong.line_number, message)])
-    index, extra = _options(read)
     lines = [(_converted(entry, _place(entry)), bool(entry.is_constraint)) for entry in read.requirements]
     return Requirements(
         tuple(line for line, is_constraint in lines if not is_constraint),
         tuple(line for line, is_constraint in lines if is_constraint),
-        index,
-        tuple(extra),
+        read_options(read),
     )
+
+
+def read_entry(entry: Entry) -> Requirements:
+    """Read a line that stands elsewhere as in a requirements file: a package, an option of pip, or another file.
+
+    Raises
+    ------
+    InputError
+        When it cannot be locked.
+    """
+    read = _alone(entry.text)
+    if read.requirements or read.invalid_lines:
+        return Requirements((read_line(entry),))
+    files = {
+        name: [read_file(replace(entry, text=file)) for each in read.options for file in each.options.get(name, ())]
+        for name in ("requirements", "constraints")
+    }
+    constraints = [part.as_constraints() for part in files["constraints"]]
+    own = Requirements(options=read_options(read, Line(entry.text, entry.path, entry.number)))
+    return together([own, *files["requirements"], *constraints])
 
 
 def read_line(entry: Entry) -> Line:
@@ -106,15 +121,12 @@ def read_line(entry: Entry) -> Line:
             return replace(line, text=str(requirement), name=requirement.name)
     except InvalidRequirement:
         pass  # it may be an address, or a file
-    with temporary_folder() as folder:
-        path = folder / "requirements.txt"
-        path.write_text(entry.text, encoding="utf-8")
-        read = RequirementsFile.from_file(str(path), include_nested=False)
+    read = _alone(entry.text)
     for wrong in read.invalid_lines:
         said = _reason(wrong)
         raise line.error(f"{entry.text!r} is not a package with a version, as in 'numpy>=2': {said}")
-    for option in read.options:
-        raise line.error(_option(next(iter(option.options))))
+    if not read.requirements:
+        raise line.error(f"{entry.text!r} is no package: options of pip belong into a requirements file")
     (found,) = read.requirements
     converted = _converted(found, line)
     return replace(converted, hashes=(*entry.hashes, *converted.hashes))
@@ -129,6 +141,14 @@ def named_line(entry: Entry) -> Line:
         message = f"{entry.text!r} is not a package with a version, as in 'numpy>=2': {str(error).splitlines()[0]}"
         raise InputError(entry.path, [(entry.number, message)]) from error
     return read_line(entry)
+
+
+def _alone(text: str) -> RequirementsFile:
+    """Return what the library reads in one line."""
+    with temporary_folder() as folder:
+        path = folder / "requirements.txt"
+        path.write_text(text, encoding="utf-8")
+        return RequirementsFile.from_file(str(path), include_nested=False)
 
 
 def _reason(wrong: InvalidRequirementLine) -> str:
@@ -184,34 +204,6 @@ def _check_nesting(entry: Entry, path: Path, above: list[Path], seen: "Counter[P
             for file in option.options.get(name, ()):
                 inner = Entry(file, path, option.requirement_line.line_number)
                 _check_nesting(inner, (path.parent / file).resolve(), [*above, path], seen)
-
-
-def _options(read: RequirementsFile) -> tuple[str | None, Sequence[str]]:
-    """Return the package indexes that a requirements file names; refuse what a lock cannot keep."""
-    index, extra = None, []
-    for entry in read.options:
-        line = entry.requirement_line
-        for name, value in entry.options.items():
-            if name == "index_url":
-                index = _index(value, line)
-            elif name == "extra_index_urls":
-                extra += [_index(url, line) for url in value]
-            elif name not in _HARMLESS:
-                raise InputError(Path(line.filename), [(line.line_number, _option(name))])
-    return index, extra
-
-
-def _option(name: str) -> str:
-    """Return why a line with an option of pip, by the name that the library has for it, is refused."""
-    option, hint = _REFUSED.get(name, (name, "leave it out"))
-    return f"--{option.replace('_', '-')} cannot be locked: {hint}"
-
-
-def _index(url: str, line: RequirementLine) -> str:
-    try:
-        return index_url(url)
-    except ValueError as error:
-        raise InputError(Path(line.filename), [(line.line_number, str(error))]) from error
 
 
 def _place(entry: InstallRequirement) -> Line:

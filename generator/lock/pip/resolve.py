@@ -14,7 +14,7 @@ from ebsif.console import Console
 from ebsif.errors import ConflictError
 from ebsif.lock.model import PIP, Lock, LockedFile, Solution
 from ebsif.lock.pip.build import backend_requirements, build_system
-from ebsif.lock.pip.download import download, formats, indexes, local_indexes
+from ebsif.lock.pip.download import download, formats, local_indexes
 from ebsif.lock.pip.line import Line
 from ebsif.lock.pip.network import default_index
 from ebsif.lock.pip.passed import passed_over
@@ -104,7 +104,7 @@ def resolve_wheels(
     with pip_on(target, runtime, folder, local_indexes(request)) as pip:
         with console.waiting("resolving packages"):
             report = _report(pip, request, list(there.values()), kept)
-            while pip.learn(indexes(request)):
+            while pip.learn(request.options.words()):
                 report = _report(pip, request, list(there.values()), kept)
         warnings = tuple(passed_over(report, request, pip.log()))
         files = _locked_files(pip, report, request)
@@ -165,7 +165,7 @@ def _report(pip: Pip, request: PipRequest, of_base: list[str], kept: list[str]) 
     """Return pip's report; the versions that should be kept give way if they must."""
     _write_requirements(pip, request)
     constraints = [*(line.text for line in request.constraints), *of_base]
-    arguments = [*formats(request), *indexes(request), "--requirement", pip.inside(_REQUIREMENTS)]
+    arguments = [*formats(request), *request.options.words(), "--requirement", pip.inside(_REQUIREMENTS)]
     arguments += ["--constraint", pip.inside(_CONSTRAINTS)]
     if kept:
         _write_lines(pip, _CONSTRAINTS, [*constraints, *kept])
@@ -180,8 +180,9 @@ def _report(pip: Pip, request: PipRequest, of_base: list[str], kept: list[str]) 
 def _locked_files(pip: Pip, report: Report, request: PipRequest) -> list[LockedFile]:
     """Return the files in the last report of pip, each with its address where the default index does not list it."""
     default = default_index()
+    elsewhere = request.options.elsewhere
     # An extra index that is this user's default one need not be that of others.
-    if not request.extra_indexes or default.rstrip("/") in {url.rstrip("/") for url in request.extra_indexes}:
+    if not elsewhere or default.rstrip("/") in {url.rstrip("/") for url in elsewhere}:
         return locked_files(report, request, frozenset())
     return locked_files(report, request, listed_at(default, pip.log()))
 
@@ -242,7 +243,7 @@ def _build_closure(
     pip: Pip, needed: Set[str], request: PipRequest, folder: Path, console: Console
 ) -> list[LockedFile]:
     """Return the wheels of packages and of all that these depend on, which lie in the folder then."""
-    arguments = ["--ignore-installed", "--only-binary", ":all:", *indexes(request)]
+    arguments = ["--ignore-installed", "--only-binary", ":all:", *request.options.words()]
     arguments += ["--constraint", pip.inside(_CONSTRAINTS), *sorted(needed)]
     with console.waiting("resolving what source packages are built with"):
         if not needed:
