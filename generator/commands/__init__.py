@@ -16,6 +16,7 @@ COMMANDS = {
     "search": "tell which bases, easyconfigs and modules have a package",
     "kernel": "let Jupyter start the Python of an installed module",
     "check": "check recipes and easyconfigs",
+    "prune": "remove old installations, images and files that nothing uses",
     "doctor": "tell what this machine lacks",
     "deploy": "copy easyblocks and easyconfigs into a user repository of EasyBuild",
     "build": "generate an easyconfig, install it, and tell how to load it",
