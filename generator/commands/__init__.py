@@ -8,6 +8,7 @@ COMMANDS = {
     "inspect": "inspect a base, and write what is in it (its manifest)",
     "freeze": "copy an image to the site's frozen images, with its manifest",
     "new": "write a recipe for a base",
+    "adopt": "write a recipe for what somebody has installed by hand",
     "generate": "turn a recipe into a locked easyconfig",
     "bump": "make the next version of a recipe, and tell what changes",
     "diff": "compare two recipes, easyconfigs, manifests or images",
