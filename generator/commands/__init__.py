@@ -19,6 +19,7 @@ COMMANDS = {
     "check": "check recipes and easyconfigs",
     "prune": "remove old installations, images and files that nothing uses",
     "doctor": "tell what this machine lacks",
+    "selftest": "try an installed module on this machine, and report what was found",
     "deploy": "copy easyblocks and easyconfigs into a user repository of EasyBuild",
     "build": "generate an easyconfig, install it, and tell how to load it",
     "verify": "prove that an installed layer is what its easyconfig gives",
