@@ -1,5 +1,6 @@
 """Checking recipes and easyconfigs before anybody installs them."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from ebsif.base.image import Base
 from ebsif.base.inspect import identity
 from ebsif.base.store import find_base
 from ebsif.console import Console
+from ebsif.document import MAXIMUM_SIZE
 from ebsif.easyconfig.read import Easyconfig, read_container
-from ebsif.errors import ToolError
-from ebsif.files import is_there, sha256
+from ebsif.errors import EbsifError, ToolError
+from ebsif.files import is_there, read_text, sha256
 from ebsif.finding import Finding
 from ebsif.generate import Plan, is_current, make_plan
 from ebsif.inside.runtime import other_machine
@@ -22,6 +24,31 @@ from ebsif.lock import misfits
 from ebsif.lock.sources import missing_files, source_path
 from ebsif.site import RocmRange, read_site
 from ebsif.slips import slips
+
+# What a file of a name has that is meant: also one that cannot be read as a whole.
+_MARKS = {
+    ".eb": re.compile(r"^easyblock *= *['\"]Sif(Venv|Conda|Container)['\"]", re.MULTILINE),
+    ".yml": re.compile(r"^base *:", re.MULTILINE),
+    ".yaml": re.compile(r"^base *:", re.MULTILINE),
+}
+
+
+def in_folder(folder: Path) -> list[Path]:
+    """Return the recipes and the easyconfigs for containers in a folder, by what stands in them.
+
+    Raises
+    ------
+    EbsifError
+        When there are none.
+    """
+    found = [path for path in sorted(folder.iterdir()) if path.suffix in _MARKS and _is_meant(path)]
+    if not found:
+        raise EbsifError(f"there is no recipe and no easyconfig for a container in {folder}")
+    return found
+
+
+def _is_meant(path: Path) -> bool:
+    return path.is_file() and bool(_MARKS[path.suffix].search(read_text(path, MAXIMUM_SIZE)))
 
 
 def check_recipe(path: Path, console: Console) -> Iterator[Finding]:

@@ -3,9 +3,8 @@
 import os
 import re
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from packaging.version import Version
@@ -16,12 +15,11 @@ from ebsif.files import can_write, temporary_folder
 from ebsif.finding import Finding
 from ebsif.inside.squashfs import COMPRESSORS, mksquashfs_command
 from ebsif.lock.sources import source_path
+from ebsif.process import attempt, last_line
 from ebsif.runtime import find_runtime
 from ebsif.site import Site
 
 EASYBUILD = Version("5.1")
-
-_SECONDS = 60.0
 
 _NAMESPACES = (Path("/proc/sys/user/max_user_namespaces"), Path("/proc/sys/kernel/unprivileged_userns_clone"))
 _FUSE = Path("/dev/fuse")
@@ -38,8 +36,8 @@ def examine(site: Site, console: Console, *, network: bool = False) -> Iterator[
         Whether to ask the package index too.
     """
     looks: list[Callable[[], Finding]] = [
-        _runtime,
-        _mounting,
+        runtime,
+        mounting,
         lambda: _easybuild(site),
         _easyblocks,
         _module_tool,
@@ -54,25 +52,26 @@ def examine(site: Site, console: Console, *, network: bool = False) -> Iterator[
         yield finding
 
 
-def _runtime() -> Finding:
+def runtime() -> Finding:
+    """Tell which container runtime there is."""
     what = "container runtime"
     try:
-        runtime = find_runtime()
+        found = find_runtime()
     except ToolError as error:
         return _missing(what, "none", str(error))
-    done = _run([runtime.path, "--version"])
+    done = attempt([found.path, "--version"])
     if done.returncode != 0:
-        return _missing(what, f"{runtime.path}, which does not work: {_last_line(done)}", "have it repaired")
-    return Finding(what, f"{done.stdout.strip()} ({runtime.path})")
+        return _missing(what, f"{found.path}, which does not work: {last_line(done)}", "have it repaired")
+    return Finding(what, f"{done.stdout.strip()} ({found.path})")
 
 
-def _mounting() -> Finding:
+def mounting() -> Finding:
     """Tell whether this user can start containers and mount layers in them."""
     what = "mounting of images"
     if os.geteuid() == 0:
         return Finding(what, "by root")
     try:
-        settings = _run([find_runtime().path, "buildcfg"]).stdout
+        settings = attempt([find_runtime().path, "buildcfg"]).stdout
     except ToolError:
         return _missing(what, "unknown", "install a container runtime first")
     if re.search(r"^\w+_SUID_INSTALL=1$", settings, re.MULTILINE):
@@ -91,10 +90,10 @@ def _easybuild(site: Site) -> Finding:
     if eb is None:
         remedy = f"`{site.setup}`" if site.setup else "load the module of EasyBuild, or `pip install easybuild`"
         return _missing(what, "eb is not on PATH", remedy)
-    done = _run([eb, "--version"])
+    done = attempt([eb, "--version"])
     told = re.search(r"EasyBuild ([0-9.]*[0-9])", done.stdout)
     if told is None:
-        return _missing(what, f"{eb} tells no version: {_last_line(done)}", "see what `eb --version` says")
+        return _missing(what, f"{eb} tells no version: {last_line(done)}", "see what `eb --version` says")
     if Version(told.group(1)) < EASYBUILD:
         return _missing(what, f"{told.group(1)} ({eb})", "load a newer module of EasyBuild")
     return Finding(what, f"{told.group(1)} ({eb})")
@@ -105,7 +104,7 @@ def _easyblocks() -> Finding:
     eb = shutil.which("eb")
     if eb is None:
         return _missing(what, "unknown", "get EasyBuild first")
-    if re.search(r"\bSifVenv\b", _run([eb, "--list-easyblocks"]).stdout):
+    if re.search(r"\bSifVenv\b", attempt([eb, "--list-easyblocks"]).stdout):
         return Finding(what, "EasyBuild finds SifVenv")
     remedy = "install ebsif beside EasyBuild, or `ebsif deploy` to a repository whose easyblocks EasyBuild includes"
     return _missing(what, "EasyBuild does not find SifVenv", remedy)
@@ -134,10 +133,10 @@ def _mksquashfs() -> Finding:
         nothing.mkdir()
         for compressor in COMPRESSORS:
             target = folder / f"{compressor}.squashfs"
-            done = _run(mksquashfs_command(program, str(nothing), str(target), compressor))
+            done = attempt(mksquashfs_command(program, str(nothing), str(target), compressor))
             if done.returncode == 0:
                 return Finding(what, f"{program}, with {compressor}")
-    return _missing(what, f"{program} cannot make layers: {_last_line(done)}", "install squashfs-tools 4.4 or newer")
+    return _missing(what, f"{program} cannot make layers: {last_line(done)}", "install squashfs-tools 4.4 or newer")
 
 
 def _sources() -> Finding:
@@ -163,36 +162,12 @@ def _frozen_images(site: Site) -> Finding:
 def _package_index() -> Finding:
     what = "package index"
     options = ["--dry-run", "--ignore-installed", "--no-deps", "--quiet", "--disable-pip-version-check", "--retries=1"]
-    done = _run([sys.executable, "-m", "pip", "install", *options, "pip"])
+    done = attempt([sys.executable, "-m", "pip", "install", *options, "pip"])
     if done.returncode == 0:
         return Finding(what, "pip reaches it")
-    return _missing(what, f"pip does not reach it: {_last_line(done)}", "set pip's proxy or index (`pip config`)")
+    return _missing(what, f"pip does not reach it: {last_line(done)}", "set pip's proxy or index (`pip config`)")
 
 
 def _missing(what: str, found: str, remedy: str) -> Finding:
     """Return a finding without which the main job cannot be done."""
     return Finding(what, found, "error", remedy)
-
-
-def _run(words: Sequence[str | Path]) -> "subprocess.CompletedProcess[str]":
-    """Run a program. One that cannot start or does not end counts as failed; the reason is its error output."""
-    argv = [str(word) for word in words]
-    try:
-        return subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        return subprocess.CompletedProcess(argv, 1, "", f"it did not end within {_SECONDS:.0f} seconds")
-    except OSError as error:
-        return subprocess.CompletedProcess(argv, 1, "", error.strerror or str(error))
-
-
-def _last_line(done: "subprocess.CompletedProcess[str]") -> str:
-    lines = (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()
-    return lines[-1]

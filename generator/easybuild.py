@@ -44,10 +44,19 @@ def software_folder() -> Path:
     ToolError
         When EasyBuild does not tell.
     """
-    named = os.environ.get("EASYBUILD_INSTALLPATH_SOFTWARE")
+    return _installation_folder("software")
+
+
+def module_folder() -> Path:
+    """Return the folder with EasyBuild's modules; raises as `software_folder` does."""
+    return _installation_folder("modules")
+
+
+def _installation_folder(kind: str) -> Path:
+    named = os.environ.get(f"EASYBUILD_INSTALLPATH_{kind.upper()}")
     if named:
         return Path(named).expanduser()
-    subfolder = os.environ.get("EASYBUILD_SUBDIR_SOFTWARE") or "software"
+    subfolder = os.environ.get(f"EASYBUILD_SUBDIR_{kind.upper()}") or kind
     top = os.environ.get("EASYBUILD_INSTALLPATH") or _told("installpath", "set EASYBUILD_INSTALLPATH")
     return Path(top or _prefix()).expanduser() / subfolder
 

@@ -1,6 +1,5 @@
 """Listing the images of a site, easyconfigs, and installations."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +8,9 @@ from ebsif.base.manifest import SUFFIX, Manifest
 from ebsif.base.store import publishers_manifest, stored_manifest
 from ebsif.deploy import installed_files
 from ebsif.easyconfig.read import read_container
-from ebsif.errors import EbsifError, FileError
-from ebsif.files import is_there, opened, read_text
-from ebsif.inside.runtime import image_identity
+from ebsif.errors import FileError
+from ebsif.installation import SETTINGS, Installation, read_installation
 from ebsif.site import Site
-
-# In an installation: what its commands read.
-SETTINGS = Path("runscripts", "container.conf")
-_MAXIMUM_SIZE = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -64,28 +58,6 @@ class Listed:
     shipped: bool
     base: str
     packages: int
-
-
-@dataclass(frozen=True)
-class Installation:
-    """A container that EasyBuild has installed.
-
-    Parameters
-    ----------
-    path
-        Its folder.
-    base
-        The file name of its image; None when the installation does not say, or what it says cannot be read.
-    image
-        The image that its module uses; None when it is gone.
-    as_installed
-        Whether that is the one that was installed, by its size and identifier; None when nobody can tell.
-    """
-
-    path: Path
-    base: str | None
-    image: Path | None
-    as_installed: bool | None
 
 
 def images(site: Site) -> Iterator[Image]:
@@ -141,44 +113,3 @@ def installations(folder: Path) -> Iterator[Installation]:
     """Yield the containers that are installed below EasyBuild's folder for software."""
     for settings in sorted(folder.glob(f"[!.]*/[!.]*/{SETTINGS}")):
         yield read_installation(settings.parents[1])
-
-
-def read_installation(path: Path) -> Installation:
-    """Return what an installation, given its folder, says of its image."""
-    return _installation(path, _said(path / SETTINGS))
-
-
-def _said(settings: Path) -> list[tuple[str, str]]:
-    """Return what an installation says of itself, kind and value; nothing where that cannot be read."""
-    try:
-        lines = [line.partition(" ") for line in read_text(settings, _MAXIMUM_SIZE).splitlines()]
-    except EbsifError:
-        return []
-    return [(kind, value) for kind, _, value in lines if value]
-
-
-def _installation(path: Path, said: list[tuple[str, str]]) -> Installation:
-    of_image = {kind: value for kind, value in said if kind in ("image", "identity")}
-    base = of_image.get("image")
-    if base is None:
-        return Installation(path, None, None, None)
-    places = [path / base, *_expanded(value for kind, value in said if kind == "frozen")]
-    image = next((place for place in places if is_there(place)), None)
-    as_installed = _identity(image) == of_image["identity"] if image and "identity" in of_image else None
-    return Installation(path, base, image, as_installed)
-
-
-def _expanded(paths: Iterator[str]) -> Iterator[Path]:
-    """Yield paths that may begin with variables, as modules do: without those of which a variable is not set."""
-    for path in map(os.path.expandvars, paths):
-        if "$" not in path:
-            yield Path(path)
-
-
-def _identity(image: Path) -> str | None:
-    """Return by what an image is told from others; None when it is none, or cannot be read."""
-    try:
-        with opened(image) as file:
-            return image_identity(file)
-    except FileError:
-        return None

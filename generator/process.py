@@ -4,7 +4,9 @@ import os
 import selectors
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from time import monotonic
+from typing import Any
 
 from ebsif.errors import EbsifError, ToolError
 
@@ -112,6 +114,33 @@ def run(
             process.kill()
             raise
     return subprocess.CompletedProcess(list(words), process.returncode, _text(output), _text(errors))
+
+
+def attempt(
+    words: Sequence[str | Path], env: Mapping[str, str] | None = None, seconds: float = 60
+) -> "subprocess.CompletedProcess[str]":
+    """Run a program to see whether it works.
+
+    One that cannot start, or does not end within the seconds, counts as failed; the reason is its error output.
+
+    Parameters
+    ----------
+    env
+        Its environment; None for that of this process.
+    """
+    argv = [str(word) for word in words]
+    options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "errors": "replace"}
+    try:
+        return subprocess.run(argv, env=env, timeout=seconds, check=False, **options)
+    except subprocess.TimeoutExpired:
+        return subprocess.CompletedProcess(argv, 1, "", f"it did not end within {seconds:.0f} seconds")
+    except OSError as error:
+        return subprocess.CompletedProcess(argv, 1, "", error.strerror or str(error))
+
+
+def last_line(done: "subprocess.CompletedProcess[str]") -> str:
+    """Return the last line that a program has written, which mostly is the reason why it failed."""
+    return (done.stderr.strip() or done.stdout.strip() or f"status {done.returncode}").splitlines()[-1]
 
 
 def _text(said: bytes | bytearray) -> str:

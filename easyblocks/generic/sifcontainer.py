@@ -383,14 +383,19 @@ class SifContainer(SifImage):
         """What the container sees at /runscripts"""
         return ['runscripts']
 
+    def whatis_lines(self):
+        """What `module whatis` prints, of each text the first line"""
+        lines = self.module_generator._generate_whatis_lines()
+        return [' '.join(re.match(r'(\w+:)?\s*.*', line).group().split()) for line in lines]
+
     def make_module_description(self):
         """In Tcl, double backslashes, which EasyBuild leaves, so that one before a brace would end the text there."""
-        if self.module_generator.SYNTAX != 'Tcl':
-            return super().make_module_description()
         texts = {name: self.cfg.get_ref(name) for name in DESCRIBING}
         try:
-            for name in DESCRIBING:
-                self.cfg[name] = doubled_backslashes(texts[name])
+            self.cfg['whatis'] = self.whatis_lines()
+            if self.module_generator.SYNTAX == 'Tcl':
+                for name in DESCRIBING:
+                    self.cfg[name] = doubled_backslashes(self.cfg.get_ref(name))
             return super().make_module_description()
         finally:
             for name in DESCRIBING:

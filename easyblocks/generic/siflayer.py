@@ -152,7 +152,7 @@ class SifLayer(SifContainer):
 
     def python_scripts(self):
         """Scripts of ours that need Python"""
-        return ['diagnose', 'list-packages', 'pip']
+        return ['diagnose', 'install-kernel', 'list-packages', 'pip']
 
     def user_data(self):
         """An environment that is left for the user to fill"""

@@ -10,7 +10,8 @@ from rich.filesize import decimal
 
 from ebsif.console import Console
 from ebsif.easybuild import software_folder
-from ebsif.listing import SETTINGS, Image, Installation, Listed, easyconfigs, images, installations
+from ebsif.installation import SETTINGS, Installation, Layer, layer_data
+from ebsif.listing import Image, Listed, easyconfigs, images, installations
 from ebsif.site import Site, read_site
 
 EXAMPLE = "ebsif list --bases --site lumi"
@@ -109,12 +110,26 @@ def _installations(console: Console, *, print_lines: bool) -> list[dict[str, Any
             "base": one.base,
             "image": str(one.image) if one.image else None,
             "as_installed": one.as_installed,
+            "module": one.module,
+            "installed": str(one.since) if one.since else None,
+            "layer": layer_data(one.layer),
         }
         for one in found
     ]
 
 
 def _state(installation: Installation) -> str:
+    layer = installation.layer
+    since = f"of {installation.since}" if installation.since else ""
+    return ", ".join(fact for fact in (since, _layer(layer) if layer else "", _image(installation)) if fact)
+
+
+def _layer(layer: Layer) -> str:
+    size = "layer not packed" if layer.size is None else f"layer of {decimal(layer.size)}"
+    return f"{size}, which was changed since" if layer.as_installed is False else size
+
+
+def _image(installation: Installation) -> str:
     if installation.base is None:
         return f"which image it is on cannot be read in its {SETTINGS}"
     if installation.image is None:

@@ -104,6 +104,12 @@ def test_list_packages_tells_base_from_layer(place: Site) -> None:
     assert only == ["hello", "1.0", "layer", "pip", "26.3", "layer"]
 
 
+def test_a_kernel_for_jupyter_needs_ipykernel(place: Site) -> None:
+    done = place.loaded("venv", "install-kernel --prefix /tmp/none")
+    assert done.returncode == 1
+    assert done.stderr.startswith("install-kernel: there is no ipykernel in this container: add ipykernel to ")
+
+
 def test_pip_says_at_once_that_the_layer_is_read_only(place: Site) -> None:
     """By each of its names, which are links to one script, and for each action that changes the layer."""
     commands = ["pip install tabulate", "pip3 uninstall -y hello", "pip3.11 -v install tabulate"]

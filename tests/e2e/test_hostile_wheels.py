@@ -45,8 +45,8 @@ def place(make_site: Callable[..., Site], layer: list[Wheel], folder: Path) -> S
 def test_a_name_is_never_code_and_none_replaces_what_others_need(place: Site) -> None:
     assert list(place.folder.rglob("pwned")) == []
     assert {path.name for path in (place.installation("venv") / "bin").iterdir()} == {
-        "diagnose", "gpu-bind", "hello", "list-packages", "make-squashfs", "pip", "pip3", "pip3.11", "python",
-        "python-distributed", "python3", "start-shell", "torchrun-distributed", "unmake-squashfs",
+        "diagnose", "gpu-bind", "hello", "install-kernel", "list-packages", "make-squashfs", "pip", "pip3",
+        "pip3.11", "python", "python-distributed", "python3", "start-shell", "torchrun-distributed", "unmake-squashfs",
     }  # fmt: skip
 
 

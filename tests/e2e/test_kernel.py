@@ -1,6 +1,5 @@
 """A kernel for Jupyter: its specification names the command of an installation, and no module is loaded."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,22 +22,22 @@ def wheel(path: Path) -> Wheel:
 
 @pytest.fixture(scope="module")
 def place(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
-    """An installation whose layer has ipykernel, and a specification of its kernel."""
+    """An installation whose layer has ipykernel, and the specification of its kernel by `ebsif kernel`."""
     place = make_site()
     kernel = [wheel(path) for path in wheels.find(store.cache_root(), "kernel").iterdir()]
     place.install("venv", [*layer, *kernel])
-    specification = place.folder / "kernels" / "demo" / "kernel.json"
-    specification.parent.mkdir(parents=True)
-    python = str(place.installation("venv") / "bin" / "python")
-    argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    specification.write_text(json.dumps({"argv": argv, "display_name": "Demo", "language": "python"}))
+    where = ["--name", "demo", "--display-name", "Demo's $(own)", "--prefix", place.folder]
+    place.machine.run(["ebsif", "kernel", place.installation("venv"), *where], check=True)
     return place
 
 
 @pytest.fixture(scope="module")
 def kernel(place: Site) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
     """The kernel, started by Jupyter on the host with hardly any variable, and its client."""
-    specifications = KernelSpecManager(kernel_dirs=[str(place.folder / "kernels")], ensure_native_kernel=False)
+    specifications = KernelSpecManager(
+        kernel_dirs=[str(place.folder / "share" / "jupyter" / "kernels")], ensure_native_kernel=False
+    )
+    assert specifications.get_kernel_spec("demo").display_name == "Demo's $(own)"
     manager = KernelManager(
         kernel_name="demo", kernel_spec_manager=specifications, connection_file=str(place.folder / "connection.json")
     )
@@ -83,3 +82,14 @@ def test_a_cell_is_interrupted(kernel: tuple[KernelManager, BlockingKernelClient
     reply = client.get_shell_msg(timeout=HANGS)
     assert reply["parent_header"]["msg_id"] == request
     assert reply["content"]["ename"] == "KeyboardInterrupt"
+
+
+def test_with_the_module_loaded_its_user_gets_a_kernel_named_as_the_module(place: Site) -> None:
+    home = place.folder / "home"
+    home.mkdir()
+    script = f"export JUPYTER_DATA_DIR={home}; module load Demo/1.0-venv; install-kernel"
+    folder = Path(place.login(script).stdout.strip())
+    assert folder == home / "kernels" / "demo-1.0-venv"
+    assert KernelSpecManager(kernel_dirs=[str(folder.parent)]).get_kernel_spec(folder.name).argv[0] == str(
+        place.installation("venv") / "bin" / "python"
+    )

@@ -49,8 +49,8 @@ def binds(place: Site) -> tuple[Path, Path]:
 def test_names_that_packages_bring_are_never_code(place: Site) -> None:
     assert list(place.folder.rglob("pwned")) == []
     assert {path.name for path in (place.installation("venv") / "bin").iterdir()} == {
-        "awk", "diagnose", "gpu-bind", "hello", "list-packages", "make-squashfs", "pip", "pip3", "pip3.11",
-        "python", "python-distributed", "python3", "start-shell", "torchrun-distributed", "unmake-squashfs",
+        "awk", "diagnose", "gpu-bind", "hello", "install-kernel", "list-packages", "make-squashfs", "pip", "pip3",
+        "pip3.11", "python", "python-distributed", "python3", "start-shell", "torchrun-distributed", "unmake-squashfs",
     }  # fmt: skip
 
 

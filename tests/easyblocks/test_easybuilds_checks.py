@@ -138,6 +138,17 @@ def test_no_text_about_the_software_is_code_in_a_module_in_tcl(
     assert easyblock.cfg[name] == value
 
 
+@pytest.mark.parametrize("syntax", ["Lua", "Tcl"])
+def test_module_whatis_has_one_line_for_each_text(syntax: str, configure: Callable[..., None], tmp_path: Path) -> None:
+    configure("--module-syntax=" + syntax)
+    easyblock = make_easyblock("sifcontainer", tmp_path, "sources = ['demo.sif']\n")
+    easyblock.cfg["description"] = "\nPyTorch for\tall.\n\nIn the container: much."
+    said = [line for line in easyblock.make_module_description().splitlines() if "whatis" in line]
+    assert len(said) == 3
+    assert "Description: PyTorch for all." in said[0]
+    assert easyblock.cfg["whatis"] is None
+
+
 @pytest.mark.parametrize("module", [name for name in INSTALLABLE if name.startswith("sif")])
 def test_no_module_is_made_without_an_image(module: str, configure: Callable[..., None], tmp_path: Path) -> None:
     configure(force=True, module_only=True)

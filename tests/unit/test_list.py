@@ -10,9 +10,10 @@ import pytest
 from ebsif import listing
 from ebsif.base.manifest import Manifest
 from ebsif.cli import main
+from tests.support.installations import add_layer, make_installation, set_time
 from tests.support.manifests import freeze, image_header, make_manifest
+from tests.support.records import make_record
 
-ID = (make_manifest().id or "").replace("-", "")
 OTHER = "4f0c1f2e-0000-4000-8000-000000000000"
 EASYCONFIG = "easyblock = 'SifVenv'\nname = 'PyTorch'\nsources = ['x.sif']\nexts_list = [('pip', '26.3', {})]\n"
 
@@ -132,13 +133,7 @@ def installed(folders: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installation whose image is a link to a frozen one."""
     monkeypatch.setenv("EASYBUILD_INSTALLPATH_SOFTWARE", f"{folders}/software")
     monkeypatch.setenv("FROZEN", f"{folders}/frozen")
-    image = freeze(folders / "frozen", make_manifest(python="3.12.3"))
-    settings = folders / "software/Demo/1.0/runscripts/container.conf"
-    settings.parent.mkdir(parents=True)
-    identity = f"identity {image.stat().st_size} {ID}"
-    settings.write_text(f"image x.sif\nfrozen $UNSET/x.sif\nfrozen $FROZEN/x.sif\n{identity}\n")
-    (settings.parents[1] / "x.sif").symlink_to(image)
-    return settings.parents[1]
+    return make_installation(folders / "software", folders / "frozen")
 
 
 def test_an_installation_is_listed_with_its_image(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,13 +141,46 @@ def test_an_installation_is_listed_with_its_image(installed: Path, capsys: pytes
     (installed.parent / ".1.0.old/runscripts/container.conf").write_text("image x.sif\n")
     assert listed(capsys, "--installations").splitlines() == [
         f"installations in {installed.parents[1]}",
-        "  Demo/1.0  on x.sif",
+        "  Demo/1.0  of 2026-11-02, on x.sif",
     ]
     assert as_json(capsys, "--installations") == {
         "installations": [
-            {"path": str(installed), "base": "x.sif", "image": f"{installed}/x.sif", "as_installed": True}
+            {
+                "path": str(installed),
+                "module": "Demo/1.0",
+                "base": "x.sif",
+                "image": f"{installed}/x.sif",
+                "as_installed": True,
+                "installed": "2026-11-02",
+                "layer": None,
+            }
         ]
     }
+
+
+def test_an_installation_is_listed_with_the_size_of_its_layer(
+    installed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = add_layer(installed, make_record())
+    assert listed(capsys, "--installations").splitlines()[1:] == [
+        "  Demo/1.0  of 2026-11-02, layer of 4.2 MB, on x.sif"
+    ]
+    set_time(image, 60)
+    told = "  Demo/1.0  of 2026-11-02, layer of 4.2 MB, which was changed since, on x.sif"
+    assert listed(capsys, "--installations").splitlines()[1:] == [told]
+    layer = as_json(capsys, "--installations")["installations"][0]["layer"]
+    assert layer == {"path": str(image), "size": 4_200_000, "as_installed": False}
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_layer_that_is_not_packed_is_told(
+    installed: Path, recorded: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if recorded:
+        add_layer(installed, make_record()).unlink()
+    (installed / "user-software").mkdir()
+    layer = as_json(capsys, "--installations")["installations"][0]["layer"]
+    assert (layer["size"], layer["as_installed"]) == (None, False if recorded else None)
 
 
 @pytest.mark.parametrize("linked", [True, False])
@@ -164,14 +192,14 @@ def test_an_installation_whose_image_was_replaced_is_told(
     if not linked:
         (installed / "x.sif").unlink()
     used = installed / "x.sif" if linked else image
-    told = f"  Demo/1.0  on {used}, which is not the image that it was installed with"
+    told = f"  Demo/1.0  of 2026-11-02, on {used}, which is not the image that it was installed with"
     assert listed(capsys, "--installations").splitlines()[1:] == [told]
     assert as_json(capsys, "--installations")["installations"][0]["as_installed"] is False
 
 
 def test_an_installation_whose_image_is_gone_is_told(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (installed / "x.sif").resolve().unlink()
-    assert listed(capsys, "--installations").splitlines()[1:] == ["  Demo/1.0  on x.sif, which is gone"]
+    assert listed(capsys, "--installations").splitlines()[1:] == ["  Demo/1.0  of 2026-11-02, on x.sif, which is gone"]
 
 
 def test_an_installation_of_an_earlier_ebsif_says_nothing(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -194,7 +222,9 @@ def test_a_site_without_images_says_where_they_would_be(
 def test_an_installation_that_cannot_be_read_is_told(
     installed: Path, capsys: pytest.CaptureFixture[str], text: bytes
 ) -> None:
-    (installed / "runscripts" / "container.conf").write_bytes(text)
-    told = "  Demo/1.0  which image it is on cannot be read in its runscripts/container.conf"
+    settings = installed / "runscripts" / "container.conf"
+    settings.write_bytes(text)
+    set_time(settings)
+    told = "  Demo/1.0  of 2026-11-02, which image it is on cannot be read in its runscripts/container.conf"
     assert listed(capsys, "--installations").splitlines()[1:] == [told]
     assert as_json(capsys, "--installations")["installations"][0]["base"] is None

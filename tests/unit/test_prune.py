@@ -1,0 +1,134 @@
+"""`ebsif prune` names what nothing needs any more, and removes what is confirmed and nothing else."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ebsif import listing
+from ebsif.cli import main
+from tests.support.installations import make_installation, set_time
+
+EASYCONFIG = (
+    "easyblock = 'SifVenv'\nname = 'Demo'\nversion = '{}'\nsources = ['x.sif']\nchecksums = [None]\n"
+    "exts_list = [('pip', '26.3', {{'sources': ['{}'], 'checksums': ['{}']}})]\n"
+)
+DAY = 24 * 3600
+
+
+class Place:
+    """Installations of EasyBuild, its modules and its sources."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.images = top / "images"
+        self.sources = top / "sources" / "d" / "Demo" / "extensions"
+        for folder in (self.images, self.sources):
+            folder.mkdir(parents=True)
+
+    def install(self, version: str, days: float, wheel: str) -> Path:
+        """Make an installation of a version, some days after the first, with its module and a wheel."""
+        first = make_installation(self.top / "software", self.images)
+        path = first.rename(first.with_name(version))
+        set_time(path / "runscripts" / "container.conf", days * DAY)
+        (path / "module.lua").write_text("")
+        (path / "easybuild").mkdir()
+        (path / "easybuild" / "Demo.eb").write_text(EASYCONFIG.format(version, wheel, "0" * 64))
+        for name in ("all", "ai"):
+            link = self.top / "modules" / name / "Demo" / f"{version}.lua"
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.symlink_to(path / "module.lua" if name == "all" else self.top / f"modules/all/Demo/{version}.lua")
+        (self.sources / wheel).write_text(wheel)
+        return path
+
+    def modules(self) -> set[str]:
+        return {path.stem for path in (self.top / "modules").rglob("*.lua") if path.exists()}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    for name, value in {
+        "EASYBUILD_INSTALLPATH": tmp_path,
+        "EASYBUILD_SOURCEPATH": tmp_path / "sources",
+        "EBSIF_IMAGES": tmp_path / "images",
+        "FROZEN": tmp_path / "images",
+        "HOME": tmp_path,
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(listing, "installed_files", list)
+    monkeypatch.chdir(tmp_path)
+    return Place(tmp_path)
+
+
+def found(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, Any]]:
+    assert main(["prune", "--json", *words]) == 0
+    return list(json.loads(capsys.readouterr().out))
+
+
+def test_of_versions_that_differ_in_numbers_the_youngest_stays(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = place.install("1.9-cpu-20251101", 0, "a.whl")
+    place.install("1.10-cpu-20251201", 30, "b.whl")
+    place.install("1.10-rocm-20251201", 1, "c.whl")
+    (first, second) = found(capsys)
+    assert (first["kind"], first["path"]) == ("installation", str(old))
+    assert first["reason"] == "Demo/1.10-cpu-20251201 of 2026-12-02 is younger"
+    assert (second["kind"], Path(second["path"]).name) == ("file", "a.whl")
+    assert found(capsys, "--keep", "2") == []
+
+
+def test_what_is_confirmed_goes_with_its_module(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = place.install("1.9", 0, "a.whl"), place.install("1.10", 1, "b.whl")
+    old.chmod(0o555)
+    assert main(["prune", "--yes"]) == 0
+    assert [path.name for path in old.parent.iterdir()] == [new.name]
+    assert place.modules() == {"1.10"}
+    assert [path.name for path in place.sources.iterdir()] == ["b.whl"]
+
+
+def test_without_a_terminal_nothing_is_removed_unless_it_is_said(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.install("1.9", 0, "a.whl")
+    place.install("1.10", 1, "b.whl")
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert main(["prune"]) == 0
+    assert "nothing was removed: --yes removes all of it" in capsys.readouterr().err
+    assert place.modules() == {"1.9", "1.10"}
+
+
+def test_each_is_asked_for_on_a_terminal(
+    place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = place.install("1.9", 0, "a.whl")
+    place.install("1.10", 1, "b.whl")
+    asked = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or ("no" if len(asked) > 1 else "y"))
+    assert main(["prune"]) == 0
+    assert asked[0] == f"remove {old}? [y/N] "
+    assert not old.exists()
+    assert (place.sources / "a.whl").exists()
+
+
+def test_an_image_that_an_installation_or_an_easyconfig_uses_stays(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.install("1.9", 0, "a.whl")
+    for name in ("named.sif", "unused.sif"):
+        (place.images / name).write_bytes(b"x")
+    Path("named.eb").write_text(EASYCONFIG.format("1", "d.whl", "0" * 64).replace("x.sif", "named.sif"))
+    assert [Path(one["path"]).name for one in found(capsys)] == ["unused.sif"]
+
+
+def test_files_stay_where_nobody_knows_what_an_installation_has(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed = place.install("1.9", 0, "a.whl")
+    (place.sources / "b.whl").write_text("b")
+    assert [Path(one["path"]).name for one in found(capsys)] == ["b.whl"]
+    (installed / "easybuild" / "Demo.eb").unlink()
+    assert found(capsys) == []
