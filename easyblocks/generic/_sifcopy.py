@@ -16,6 +16,7 @@ where they lie on a file system of many servers
 Used by ebsif, too: needs nothing but the standard library.
 """
 import ctypes
+import errno
 import fcntl
 import hashlib
 import os
@@ -27,6 +28,9 @@ from typing import BinaryIO, Callable, List, Optional, Tuple
 BLOCK = 1 << 22  # bytes
 FICLONE = 0x40049409  # ioctl_ficlone(2)
 LUSTRE = 0x0BD00BD0  # statfs(2)
+KEEP_SIZE = 1  # fallocate(2)
+# What reserving says when there is no room: on the disk, in somebody's quota, and for a file at all.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 # Many nodes read such a file at once: on Lustre it is spread over several servers.
 LARGE = 1 << 30  # bytes
@@ -42,6 +46,20 @@ def shares_blocks(source: BinaryIO, target: BinaryIO) -> bool:
     return True
 
 
+def reserve(descriptor: int, size: int) -> None:
+    """
+    Reserve room for a file that is about to be written, where the file system can.
+
+    :raises OSError: when there is not as much, on the disk or in a quota
+    """
+    function = getattr(ctypes.CDLL(None, use_errno=True), 'fallocate', None)
+    if function and size and function(descriptor, KEEP_SIZE, ctypes.c_long(0), ctypes.c_long(size)) != 0:
+        number = ctypes.get_errno()
+        # Whatever else is in the way: then it turns out while it is written.
+        if number in NO_ROOM:
+            raise OSError(number, os.strerror(number))
+
+
 def ignore(_: int) -> None:
     """Do nothing with the number of bytes that were read."""
 
@@ -51,10 +69,13 @@ def copy_and_hash(source: str, target: str, advance: Callable[[int], None] = ign
     Copy a file, reading it once and sharing its blocks where the file system can; return the SHA256 of the copy.
 
     :param advance: is told the number of bytes of each block
+    :raises OSError: before anything is written, if the file system knows that there is no room
     """
     digest = hashlib.sha256()
     with open(source, 'rb') as reader, open(target, 'w+b') as writer, ThreadPoolExecutor(max_workers=1) as pool:
         shared = shares_blocks(reader, writer)
+        if not shared:
+            reserve(writer.fileno(), os.stat(source).st_size)
         origin = writer if shared else reader
         hashing = None
         for block in iter(lambda: origin.read(BLOCK), b''):
@@ -66,6 +87,9 @@ def copy_and_hash(source: str, target: str, advance: Callable[[int], None] = ign
                 writer.write(block)
             advance(len(block))
         writer.flush()
+        if not shared:
+            # The source may have become shorter than what was reserved.
+            os.ftruncate(writer.fileno(), writer.tell())
         # A full disk or quota may turn out only now. The hash of the last block is there when the pool ends.
         os.fsync(writer.fileno())
     return digest.hexdigest()

@@ -19,7 +19,7 @@ from tests.easyblocks.conftest import GENERIC
 # beside them since the option --include-easyblocks carries only files of this folder. The underscore keeps them out of
 # `eb --list-easyblocks`.
 HELPERS = ["_installationlock", "_sifactivation", "_sifcopy", "_sifimages", "_sifpackages", "_sifprovenance",
-           "_sifruntime", "_sifsquashfs", "_siftext"]  # fmt: skip
+           "_sifroom", "_sifruntime", "_sifsquashfs", "_siftext"]  # fmt: skip
 
 CONDA_FILES = ["python-3.11.0-h0_0.conda", "py_rattler-0.28.0-cp310-abi3-manylinux_2_17_x86_64.whl"]
 CONDA_EXTENSIONS = [
