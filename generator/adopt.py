@@ -205,7 +205,7 @@ def _is_somebodys(path: Path) -> bool:
 
 def _adopted(taken: _Taken, base: Mapping[str, str]) -> Adopted:
     """Return what is not in the base, and a report of all."""
-    there = {canonicalize_name(name): version for name, version in base.items()}
+    there: dict[str, str] = {canonicalize_name(name): version for name, version in base.items()}
     own = [found for found in taken.found if not _is_of_base(found, there)]
     asked = [found for found in own if found.asked] or own
     replaced = sorted(found.name for found in own if found.key in there)

@@ -149,7 +149,7 @@ class Trial:
             easyconfig = installed_easyconfig(self.installation.path)
         except EbsifError as error:
             return Finding(what, str(error), "error")
-        words = [eb, "--sanity-check-only", "--detect-loaded-modules=ignore", easyconfig]
+        words = [eb, "--sanity-check-only", "--detect-loaded-modules=ignore", str(easyconfig)]
         done = attempt([*words, f"--installpath-software={self.installation.path.parents[1]}"], seconds=_LONG)
         if done.returncode:
             return Finding(what, last_line(done), "error", "`eb --sanity-check-only` says more")

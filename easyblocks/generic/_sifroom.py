@@ -26,7 +26,8 @@ def unpacked(files: List[str]) -> Tuple[int, int]:
     """Size, and number of files, that packages will have when they are unpacked and compiled, about"""
     size, number = 0.0, 0
     for path in files:
-        if path.endswith('.whl'):
+        # What is no wheel in spite of its name is told by what installs it.
+        if zipfile.is_zipfile(path) and path.endswith('.whl'):
             with zipfile.ZipFile(path) as wheel:
                 members = wheel.infolist()
             sources = sum(member.file_size for member in members if member.filename.endswith('.py'))

@@ -26,6 +26,7 @@ from easybuild.easyblocks.generic._sifactivation import LAYER
 from easybuild.easyblocks.generic._sifpackages import PYTHON_ENV, canonical, is_conda_package
 from easybuild.easyblocks.generic._sifprovenance import DECIDING, build_definition, layer_content, layer_statement
 from easybuild.easyblocks.generic._sifprovenance import read_layer_record, resource
+from easybuild.easyblocks.generic._sifroom import shortage, unpacked
 from easybuild.easyblocks.generic._sifsquashfs import BLOCK_SIZE, COMPRESSORS, content_digest, folder_size
 from easybuild.easyblocks.generic._sifsquashfs import mksquashfs_command, mksquashfs_environment, normalise_permissions
 from easybuild.easyblocks.generic._siftext import COMMAND_NAME, SHA256, files_path, shell_words
@@ -239,7 +240,15 @@ class SifLayer(SifContainer):
                 mkdir(folder, parents=True)
             for ext in self.exts:
                 self.provide_file(ext)
+            self.check_room()
         super().configure_step()
+
+    def check_room(self):
+        """Refuse to begin where there is no room for the packages."""
+        problem = shortage(self.builddir, *unpacked([ext['src'] for ext in self.exts]))
+        if problem:
+            raise EasyBuildError("There is no room to make the layer: %s. Choose another folder with --buildpath.",
+                                 problem)
 
     def extensions_step(self, fetch=False, install=True):
         """Install all Python packages at once."""

@@ -22,7 +22,6 @@ import re
 from easybuild.easyblocks.generic._sifactivation import LAYER, layer_pythonpath, with_layer_pythonpath
 from easybuild.easyblocks.generic._sifcopy import copy_and_hash
 from easybuild.easyblocks.generic._sifpackages import MINIMUM_PYTHON, SOURCE_SUFFIXES, canonical, is_file_of, is_wheel
-from easybuild.easyblocks.generic._sifroom import shortage, unpacked
 from easybuild.easyblocks.generic._siftext import files_path
 from easybuild.easyblocks.generic.siflayer import LAYER_PY, WHEELS, SifLayer, show_version
 from easybuild.easyblocks.generic.stagedeasyblock import list_folder
@@ -103,15 +102,6 @@ class SifPython(SifLayer):
                              "the absolute path of the image's Python")
 
     # Steps
-
-    def configure_step(self):
-        """Also see whether there is room for the packages."""
-        if not self.dry_run and self.has_packages:
-            problem = shortage(self.builddir, *unpacked([ext['src'] for ext in self.exts]))
-            if problem:
-                raise EasyBuildError("There is no room to make the layer: %s. Choose another folder with --buildpath.",
-                                     problem)
-        super().configure_step()
 
     def probe_python(self, python, wheels=()):
         """What a Python of the container is and has, and which of the wheels it cannot use."""

@@ -26,7 +26,7 @@ def place(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
     place = make_site()
     kernel = [wheel(path) for path in wheels.find(store.cache_root(), "kernel").iterdir()]
     place.install("venv", [*layer, *kernel])
-    where = ["--name", "demo", "--display-name", "Demo's $(own)", "--prefix", place.folder]
+    where = ["--name", "demo", "--display-name", "Demo's $(own)", "--prefix", str(place.folder)]
     place.machine.run(["ebsif", "kernel", place.installation("venv"), *where], check=True)
     return place
 

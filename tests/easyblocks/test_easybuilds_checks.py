@@ -143,7 +143,8 @@ def test_module_whatis_has_one_line_for_each_text(syntax: str, configure: Callab
     configure("--module-syntax=" + syntax)
     easyblock = make_easyblock("sifcontainer", tmp_path, "sources = ['demo.sif']\n")
     easyblock.cfg["description"] = "\nPyTorch for\tall.\n\nIn the container: much."
-    said = [line for line in easyblock.make_module_description().splitlines() if "whatis" in line]
+    lines = easyblock.make_module_description().splitlines()
+    said = [line for line in lines if line.startswith(("whatis", "module-whatis"))]
     assert len(said) == 3
     assert "Description: PyTorch for all." in said[0]
     assert easyblock.cfg["whatis"] is None

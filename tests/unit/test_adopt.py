@@ -28,8 +28,8 @@ def venv(tmp_path: Path) -> Path:
     make_wheel(wheels, "needed", "1.0")
     make_wheel(wheels, "numpy", "2.4.6")
     make_wheel(wheels, "asked", "2.0", requires=["needed", "numpy"])
-    words = ["-m", "pip", "install", "--quiet", "--no-index", "--find-links", wheels, "--target", packages, "asked"]
-    subprocess.run([sys.executable, *words], check=True)
+    words = ["-m", "pip", "install", "--quiet", "--no-index", "--find-links", str(wheels), "asked"]
+    subprocess.run([sys.executable, *words, "--target", str(packages)], check=True)
     return tmp_path / "user-software"
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from ebsif import check
 from ebsif.cli import main
 
 EASYCONFIG = "easyblock = 'SifContainer'\nname = 'X'\nversion = '1'\nsources = ['x.sif']\nchecksums = [None]\n"
@@ -14,7 +13,7 @@ EASYCONFIG = "easyblock = 'SifContainer'\nname = 'X'\nversion = '1'\nsources = [
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with an easyconfig for a container, one for something else, and a file that is no recipe."""
-    monkeypatch.setattr(check.shutil, "which", lambda _: None)
+    monkeypatch.setattr("shutil.which", lambda _: None)
     monkeypatch.setenv("EBSIF_IMAGES", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "good.eb").write_text(EASYCONFIG)

@@ -105,9 +105,14 @@ def test_each_is_asked_for_on_a_terminal(
 ) -> None:
     old = place.install("1.9", 0, "a.whl")
     place.install("1.10", 1, "b.whl")
-    asked = []
+    asked: list[str] = []
+
+    def answer(question: str) -> str:
+        asked.append(question)
+        return "y" if len(asked) == 1 else "no"
+
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
-    monkeypatch.setattr("builtins.input", lambda question: asked.append(question) or ("no" if len(asked) > 1 else "y"))
+    monkeypatch.setattr("builtins.input", answer)
     assert main(["prune"]) == 0
     assert asked[0] == f"remove {old}? [y/N] "
     assert not old.exists()

@@ -95,7 +95,7 @@ def test_without_such_options_a_lock_stays_as_it_was(ask: Ask) -> None:
 
 @pytest.mark.parametrize("text", ["--pre", "-r more.txt", "'# six'"])
 def test_packages_of_the_recipe_are_packages(ask: Ask, text: str) -> None:
-    assert "is no package: options of pip belong into a requirements file" in error(ask, f"packages: [{text}]")
+    assert "package: options of pip belong into a requirements file" in error(ask, f"packages: [{text}]")
 
 
 @pytest.mark.parametrize(
