@@ -379,6 +379,16 @@ def compile_file(path):
     return None
 
 
+def intern_letters():
+    """
+    Intern each letter of which Python has one object for all that use it.
+
+    Bytecode tells whether it is interned, and what was compiled before in the same process may have done that.
+    """
+    for number in range(256):
+        sys.intern(chr(number))
+
+
 def write_unshared(path):
     """
     Write bytecode again, with each object in full.
@@ -405,7 +415,7 @@ def compile_all(env, jobs):
     """Byte-compile modules below env; packages may carry files that are no Python for this version."""
     paths = sources(env)
     # Always in worker processes, even for one job: what is compiled must not depend on the number of processors.
-    with ProcessPoolExecutor(max_workers=jobs) as pool:
+    with ProcessPoolExecutor(max_workers=jobs, initializer=intern_letters) as pool:
         results = list(pool.map(compile_file, paths, chunksize=20))
     return {'compiled': results.count(None), 'failed': {path: err for path, err in zip(paths, results) if err}}
 
