@@ -8,8 +8,6 @@ sources
     A folder with files that may be at hand.
 downloads
     A folder that keeps each file that arrives, in a folder of its own; what is there does not cross the network again.
-expected
-    Packages whose pages of the index it will probably read: several are fetched at the same time.
 packages, markers
     A folder with what is to count as installed, and what environment markers are compared with; null for what this
     Python has and is.
@@ -21,7 +19,6 @@ of pip's time: of these, no more is looked at than their names.
 
 import hashlib
 import json
-import logging
 import re
 import shutil
 import sys
@@ -32,10 +29,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-# Downloads at the same time, and pages.
-AT_ONCE, PAGES_AT_ONCE = 4, 8
-# What threads that fetch pages are called.
-AHEAD = "ahead"
+# Downloads at the same time.
+AT_ONCE = 4
 
 # The tags at the end of the name of a wheel, in an address.
 WHEEL = re.compile(r"-([^-/?#%]+-[^-/?#%]+-[^-/?#%]+)\.whl(#|$)")
@@ -100,44 +95,10 @@ class DownloadSeveral(DownloadCommand):
         return 0
 
 
-class Ahead:
-    """Fetches pages before pip asks for them."""
-
-    def __init__(self, collector: Any) -> None:
-        self.fetch = collector.fetch_response
-        self.pool = ThreadPoolExecutor(PAGES_AT_ONCE, AHEAD)
-        addresses = {
-            address: name
-            for name in TOLD["expected"]
-            for address in collector.search_scope.get_index_urls_locations(name)
-            if address.startswith("http")
-        }
-        self.pages = {address: self.pool.submit(self.fetch, Link(address), addresses[address]) for address in addresses}
-
-    def fetch_response(self, location: Any, package_name: "str | None" = None) -> Any:
-        """Return a page; whatever was in the way before is in the way again, or not any more."""
-        page = self.pages.pop(location.url, None)
-        found = page.result() if page and not page.exception() else None
-        return found or self.fetch(location, package_name)
-
-    def stop(self) -> None:
-        """Begin with no other page."""
-        for page in self.pages.values():
-            page.cancel()
-
-
 class Finder(PackageFinder):
     """Finds what pip finds."""
 
     supported: "Set[Tag]" = frozenset()
-    ahead: "Ahead | None" = None
-
-    @classmethod
-    def create(cls, link_collector: Any, *rest: Any, **named: Any) -> Any:
-        """Return a finder, for which pages are on their way."""
-        cls.ahead = Ahead(link_collector)
-        link_collector.fetch_response = cls.ahead.fetch_response
-        return super().create(link_collector, *rest, **named)
 
     def process_project_url(self, project_url: Any, link_evaluator: Any) -> "list[Any]":
         """Return the files of a page that fit."""
@@ -185,10 +146,4 @@ if __name__ == "__main__":
     Link.from_element = fitting(Link.from_element, "href")  # type: ignore[method-assign]
     vars(prepare)["Downloader"], vars(req_command)["PackageFinder"] = Saving, Finder
     commands_dict["download"] = CommandInfo("__main__", "DownloadSeveral", "")
-    # The log tells which page pip waits for, and what it could not read, when it asks for it.
-    told = logging.getLogger("pip._internal.index.collector")
-    told.addFilter(lambda said: not str(said.threadName).startswith(AHEAD))
-    status = main(arguments)
-    if Finder.ahead:
-        Finder.ahead.stop()
-    sys.exit(status)
+    sys.exit(main(arguments))

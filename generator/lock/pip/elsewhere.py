@@ -52,11 +52,11 @@ class PipElsewhere(Pip):
         for package in {package.key: package for package in reversed(self.target.packages)}.values():
             self._stand_in(package, {})
 
-    def start(self, arguments: Sequence[str], expected: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
+    def start(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         """Run pip, and return how it ended."""
         # Without what is installed on this machine.
         sources = str(self.sources) if self.sources else None
-        settings = self.settings(sources, expected, self.inside(_PACKAGES), markers(self._python))
+        settings = self.settings(sources, self.inside(_PACKAGES), markers(self._python))
         words = [sys.executable, "-I", "-S", str(DRIVE_PY), settings, *arguments, *options(self._python)]
         words += ["--cache-dir", str(make_cache("pip"))]
         env = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}

@@ -47,13 +47,8 @@ class Pip(ABC):
         """Return the path by which pip sees a file in the folder."""
 
     @abstractmethod
-    def start(self, arguments: Sequence[str], expected: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
+    def start(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
         """Run pip, and return how it ended.
-
-        Parameters
-        ----------
-        expected
-            Packages whose pages it will probably read.
 
         Raises
         ------
@@ -72,15 +67,11 @@ class Pip(ABC):
         """
 
     def settings(
-        self,
-        sources: str | None,
-        expected: Sequence[str],
-        packages: str | None = None,
-        markers: Mapping[str, str] | None = None,
+        self, sources: str | None, packages: str | None = None, markers: Mapping[str, str] | None = None
     ) -> str:
         """Return what `DRIVE_PY` is told, whose settings these are; with the paths by which pip sees folders."""
         told = {"pip": self.inside(PIP.filename), "sources": sources or "", "downloads": self.inside(_DOWNLOADS)}
-        return json.dumps({**told, "expected": expected, "packages": packages, "markers": markers})
+        return json.dumps({**told, "packages": packages, "markers": markers})
 
     def arrived(self, file: LockedFile) -> Path | None:
         """Return where a file lies that pip has downloaded, if it has."""
@@ -99,17 +90,13 @@ class Pip(ABC):
         """
         return False
 
-    def report(
-        self, arguments: Sequence[str], lines: Sequence[Line] = (), expected: Sequence[str] = ()
-    ) -> dict[str, Any]:
+    def report(self, arguments: Sequence[str], lines: Sequence[Line] = ()) -> dict[str, Any]:
         """Resolve without installing, and return pip's report.
 
         Parameters
         ----------
         lines
             The requirements and constraints, with their places, for error messages.
-        expected
-            Packages that it will probably look up.
 
         Raises
         ------
@@ -118,7 +105,7 @@ class Pip(ABC):
         EbsifError
             When pip cannot do its work.
         """
-        self.run(["install", "--dry-run", "--report", self.inside(_REPORT), *arguments], lines, expected)
+        self.run(["install", "--dry-run", "--report", self.inside(_REPORT), *arguments], lines)
         return dict(json.loads((self.folder / _REPORT).read_text(encoding="utf-8")))
 
     def log(self) -> Iterator[str]:
@@ -128,14 +115,14 @@ class Pip(ABC):
             with path.open(encoding="utf-8", errors="replace") as lines:
                 yield from lines
 
-    def run(self, arguments: Sequence[str], lines: Sequence[Line] = (), expected: Sequence[str] = ()) -> None:
+    def run(self, arguments: Sequence[str], lines: Sequence[Line] = ()) -> None:
         """Run a command of pip; raises as `report` does."""
         (self.folder / _LOG).unlink(missing_ok=True)
         arguments = [*arguments, "--log", self.inside(_LOG)]
         # Not --quiet, which would hide the reasons of a conflict.
         options = ["--no-input", "--disable-pip-version-check", "--progress-bar", "raw"]
         try:
-            done = self.start([*arguments, *options], expected)
+            done = self.start([*arguments, *options])
         except StuckError as error:
             raise stuck(self.log(), error.seconds) from error
         if done.returncode != 0:

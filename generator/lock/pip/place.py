@@ -33,8 +33,8 @@ class _PipInContainer(Pip):
     def inside(self, name: str) -> str:
         return str(_INSIDE / name)
 
-    def start(self, arguments: Sequence[str], expected: Sequence[str] = ()) -> "subprocess.CompletedProcess[str]":
-        command = [self._python, _DRIVE_PY, self.settings(_SOURCES, expected), *arguments, "--cache-dir", _CACHE]
+    def start(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+        command = [self._python, _DRIVE_PY, self.settings(_SOURCES), *arguments, "--cache-dir", _CACHE]
         env = network_environment(self.folder, _INSIDE)
         return self._runtime.run(self._image, command, self._surroundings(env, is_news))
 

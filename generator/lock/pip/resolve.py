@@ -170,7 +170,7 @@ def _report(pip: Pip, request: PipRequest, of_base: list[str], kept: list[str]) 
     if kept:
         _write_lines(pip, _CONSTRAINTS, [*constraints, *kept])
         try:
-            return pip.report(arguments, expected=[constraint.split("==")[0] for constraint in kept])
+            return pip.report(arguments)
         except ConflictError:
             pass  # then without them
     _write_lines(pip, _CONSTRAINTS, constraints)
