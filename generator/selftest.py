@@ -19,7 +19,7 @@ from ebsif.doctor import mounting, runtime
 from ebsif.errors import EbsifError, ToolError
 from ebsif.files import unfinished
 from ebsif.finding import Finding
-from ebsif.installation import Installation, installed_easyconfig
+from ebsif.installation import RECORD, Installation, installed_easyconfig
 from ebsif.process import attempt, last_line
 from ebsif.process import run as run_program
 
@@ -108,8 +108,8 @@ class Trial:
         if problem:
             return Finding("mounts", problem, "error")
         kinds = dict(line.split()[:2] for line in output.splitlines())
-        layer = self.installation.layer
-        if layer and "/user-software" not in kinds:
+        is_expected = self.installation.layer or (self.installation.path / RECORD).exists()
+        if is_expected and "/user-software" not in kinds:
             return Finding("mounts", "the layer is not mounted", "error")
         return Finding("mounts", ", ".join(f"{place} is {kind}" for place, kind in sorted(kinds.items())))
 
