@@ -85,11 +85,10 @@ def test_a_cell_is_interrupted(kernel: tuple[KernelManager, BlockingKernelClient
 
 
 def test_with_the_module_loaded_its_user_gets_a_kernel_named_as_the_module(place: Site) -> None:
-    home = place.folder / "home"
-    home.mkdir()
-    script = f"export JUPYTER_DATA_DIR={home}; module load Demo/1.0-venv; install-kernel"
+    data = place.folder / "jupyter"
+    script = f"export JUPYTER_DATA_DIR={data}; module load Demo/1.0-venv; install-kernel"
     folder = Path(place.login(script).stdout.strip())
-    assert folder == home / "kernels" / "demo-1.0-venv"
+    assert folder == data / "kernels" / "demo-1.0-venv"
     assert KernelSpecManager(kernel_dirs=[str(folder.parent)]).get_kernel_spec(folder.name).argv[0] == str(
         place.installation("venv") / "bin" / "python"
     )
