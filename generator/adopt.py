@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import InvalidName, canonicalize_name
+from packaging.utils import InvalidName, canonicalize_name, canonicalize_version
 from packaging.version import InvalidVersion, Version
 
 from ebsif.errors import EbsifError
@@ -221,7 +221,7 @@ def _is_of_base(found: Found, there: Mapping[str, str]) -> bool:
     """Tell whether the base has a package, in this version if there is one."""
     if found.key not in there:
         return False
-    return found.version is None or found.version == there[found.key]
+    return found.version is None or canonicalize_version(found.version) == canonicalize_version(there[found.key])
 
 
 def _sorted(texts: Iterable[str]) -> list[str]:

@@ -14,7 +14,7 @@ from ebsif.base.inspect import identity
 from ebsif.base.store import find_base
 from ebsif.console import Console
 from ebsif.document import MAXIMUM_SIZE
-from ebsif.easyconfig.read import Easyconfig, read_container
+from ebsif.easyconfig.read import EASYBLOCKS, Easyconfig, read_container
 from ebsif.errors import EbsifError, ToolError
 from ebsif.files import is_there, read_text, sha256
 from ebsif.finding import Finding
@@ -27,7 +27,7 @@ from ebsif.slips import slips
 
 # What a file of a name has that is meant: also one that cannot be read as a whole.
 _MARKS = {
-    ".eb": re.compile(r"^easyblock *= *['\"]Sif(Venv|Conda|Container)['\"]", re.MULTILINE),
+    ".eb": re.compile(rf"^easyblock *= *['\"]{EASYBLOCKS}", re.MULTILINE),
     ".yml": re.compile(r"^base *:", re.MULTILINE),
     ".yaml": re.compile(r"^base *:", re.MULTILINE),
 }

@@ -121,7 +121,7 @@ def read_installation(path: Path) -> Installation:
 def _said(settings: Path) -> list[tuple[str, str]]:
     """Return what an installation says of itself, kind and value; nothing where that cannot be read."""
     try:
-        lines = [line.partition(" ") for line in read_text(settings, _MAXIMUM_SIZE).splitlines()]
+        lines = [line.partition(" ") for line in read_text(settings, _MAXIMUM_SIZE).split("\n")]
     except EbsifError:
         return []
     return [(kind, value) for kind, _, value in lines if value]
@@ -183,13 +183,10 @@ def find_installation(subject: Path) -> Installation:
     EbsifError
         When there is none.
     """
-    if subject.is_dir():
-        found = read_installation(subject.absolute())
-    elif subject.suffix == ".eb":
-        easyconfig = read_container(subject)
-        found = read_installation(software_folder() / easyconfig.name / easyconfig.version)
+    if subject.suffix == ".eb" and not subject.is_dir():
+        found = read_installation(_of_easyconfig(read_container(subject)))
     else:
-        found = read_installation(software_folder() / subject)
+        found = read_installation(_named(subject))
     if not found.settings:
         raise EbsifError(
             f"{found.path} is no installation of a container: `ebsif list --installations` names those that there are"
@@ -205,15 +202,25 @@ def layer_data(layer: Layer | None) -> dict[str, Any] | None:
 
 
 def packages(installation: Installation) -> dict[str, str] | None:
-    """Return the versions of the packages in a layer by name; None when nothing tells them."""
+    """Return the versions of the packages in a layer by name; None when nothing tells them.
+
+    Raises
+    ------
+    EbsifError
+        When what tells them cannot be read.
+    """
     if not is_there(installation.path / RECORD):
         return None
     definition = read_record(installation.path).definition
     if definition is None:
         # Written by an earlier version.
         return read_container(installed_easyconfig(installation.path)).packages
-    files = [file.get("annotations", {}) for file in definition["resolvedDependencies"]]
-    return {file["package"]: file["version"] for file in files if "package" in file and not file.get("buildOnly")}
+    try:
+        files = [file.get("annotations", {}) for file in definition["resolvedDependencies"]]
+        return {file["package"]: file["version"] for file in files if "package" in file and not file.get("buildOnly")}
+    except (AttributeError, KeyError, TypeError) as error:
+        message = f"it does not tell the packages of the layer as `eb` writes them ({type(error).__name__}: {error})"
+        raise InputError(installation.path / RECORD, [(None, message)]) from error
 
 
 def find_installed(subject: Path, named: Path | None = None) -> InstalledLayer:
@@ -222,7 +229,8 @@ def find_installed(subject: Path, named: Path | None = None) -> InstalledLayer:
     Parameters
     ----------
     subject
-        The folder of an installation; or an easyconfig, for the installation of EasyBuild's configuration.
+        The folder of an installation; or an easyconfig or the name of a module, for the installation of EasyBuild's
+        configuration.
     named
         The easyconfig that says what it should be; by default the one that was installed.
 
@@ -237,18 +245,29 @@ def find_installed(subject: Path, named: Path | None = None) -> InstalledLayer:
                 f"{subject} is an easyconfig: give the folder of an installation together with another one"
             )
         easyconfig = read_container(subject)
-        path = software_folder() / easyconfig.name / easyconfig.version
+        path = _of_easyconfig(easyconfig)
         if not path.is_dir():
             raise EbsifError(
                 f"{subject} is not installed: there is no {path}. If it is installed elsewhere, give the folder of the "
                 f"installation, with --easyconfig {subject}"
             )
     else:
-        path = subject.absolute()
+        path = _named(subject)
         if not path.is_dir():
-            raise EbsifError(f"there is no installation {subject}: give its folder, or its easyconfig (.eb)")
+            raise EbsifError(
+                f"there is no installation {subject}: give the name of its module, its folder, or its easyconfig (.eb)"
+            )
         easyconfig = read_container(named or installed_easyconfig(path))
     return InstalledLayer(path, easyconfig, read_record(path), read_installation(path).image)
+
+
+def _of_easyconfig(easyconfig: Easyconfig) -> Path:
+    return software_folder() / easyconfig.name / easyconfig.version
+
+
+def _named(subject: Path) -> Path:
+    """Return the folder of an installation, given that or the name of its module."""
+    return subject.absolute() if subject.is_dir() else software_folder() / subject
 
 
 def installed_easyconfig(path: Path) -> Path:

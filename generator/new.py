@@ -1,5 +1,6 @@
 """Writing a first recipe for a base, which a person then edits."""
 
+import os
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from ebsif.jinja import templates
 from ebsif.lock.conda.environment import CondaEnvironment
 from ebsif.names import software_version
 from ebsif.recipe import Recipe
+from ebsif.site import Site, site_names
 
 # Commands that people start by name; the packages of a base have many more.
 COMMANDS = ("accelerate", "deepspeed", "hf", "huggingface-cli", "jupyter", "ray", "tensorboard", "torchrun", "vllm")
@@ -63,6 +65,23 @@ def _proposed(name: str, base: Base) -> dict[str, Any]:
     }
     values["commands"] += [command for command in COMMANDS if command in (base.known().commands or ())]
     return {key: value for key, value in values.items() if value}
+
+
+def seen_from(folder: Path, path: str | Path) -> str:
+    """Return a path as seen from a folder; one that is absolute stays so."""
+    return str(path) if Path(path).is_absolute() else os.path.relpath(path, folder)
+
+
+def site_from(given: str, folder: Path) -> str:
+    """Return how a recipe in a folder names a site, given as on a command line: by its name, or its file."""
+    if given in site_names() or Path(given).is_absolute():
+        return given
+    return f"./{seen_from(folder, given)}"
+
+
+def base_from(image: Path, site: Site, folder: Path) -> str:
+    """Return how a recipe in a folder names an image: where the site has it, by its file name."""
+    return image.name if image.parent in site.image_folders() else seen_from(folder, image)
 
 
 def render(recipe: Recipe, base: Base) -> str:

@@ -92,18 +92,20 @@ def candidates(site: Site, folder: Path, keep: int) -> list[Candidate]:
     """
     installed = list(installations(software_folder()))
     old = {one.path: newer for one, newer in _old(installed, keep)}
-    kept = [one for one in installed if one.path not in old]
     here = [read_container(listed.path) for listed in easyconfigs(folder)]
     links = _links(module_folder())
     return [
         *(_installation(path, newer, links) for path, newer in old.items()),
-        *_images(site, kept, here),
-        *_files(installed, kept, here),
+        *_images(site, installed, here),
+        *_files(installed, here),
     ]
 
 
 def _old(installed: Iterable[Installation], keep: int) -> Iterator[tuple[Installation, Installation]]:
-    """Yield the installations that younger ones of the same kind stand for, each with the youngest."""
+    """Yield the installations that younger ones of the same kind stand for, each with the youngest.
+
+    Where somebody has filled or changed the layer, there may be what is nowhere else.
+    """
     alike: dict[str, list[Installation]] = {}
     for one in installed:
         if one.since:
@@ -111,7 +113,8 @@ def _old(installed: Iterable[Installation], keep: int) -> Iterator[tuple[Install
     for group in alike.values():
         group.sort(key=lambda one: (one.since, one.path), reverse=True)
         for one in group[keep:]:
-            yield one, group[0]
+            if one.layer is None or one.layer.as_installed:
+                yield one, group[0]
 
 
 def _installation(path: Path, newer: Installation, links: dict[Path, list[Path]]) -> Candidate:
@@ -130,10 +133,10 @@ def _links(modules: Path) -> dict[Path, list[Path]]:
     return found
 
 
-def _images(site: Site, kept: Sequence[Installation], here: Iterable[Easyconfig]) -> Iterator[Candidate]:
+def _images(site: Site, installed: Sequence[Installation], here: Iterable[Easyconfig]) -> Iterator[Candidate]:
     """Yield the user's own images that no installation here uses, and no easyconfig names."""
-    used = {one.image.resolve() for one in kept if one.image}
-    names = {easyconfig.image for easyconfig in here} | {one.base for one in kept}
+    used = {one.image.resolve() for one in installed if one.image}
+    names = {easyconfig.image for easyconfig in here} | {one.base for one in installed}
     for image in images(site):
         own = image.size is not None and not image.path.is_symlink() and image.path.stat().st_uid == os.getuid()
         if own and image.path.resolve() not in used and image.path.name not in names:
@@ -141,22 +144,21 @@ def _images(site: Site, kept: Sequence[Installation], here: Iterable[Easyconfig]
             yield Candidate("image", image.path, reason, image.path.stat().st_size, 1)
 
 
-def _files(
-    installed: Iterable[Installation], kept: Iterable[Installation], here: Iterable[Easyconfig]
-) -> Iterator[Candidate]:
+def _files(installed: Iterable[Installation], here: Iterable[Easyconfig]) -> Iterator[Candidate]:
     """Yield the files of packages that no easyconfig locks, of the software that is installed."""
     locked = {file.filename for easyconfig in here for file in easyconfig.files}
-    unknown = set()
-    for one in kept:
+    software, unknown = set(), set()
+    for one in installed:
+        software.add(one.path.parent.name)
         try:
             locked |= {file.filename for file in read_container(installed_easyconfig(one.path)).files}
         except EbsifError:
             unknown.add(one.path.parent.name)
-    for software in sorted({one.path.parent.name for one in installed} - unknown):
-        folder = source_path(software)
+    for name in sorted(software - unknown):
+        folder = source_path(name)
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path.is_file() and path.name not in locked and path.stat().st_uid == os.getuid():
-                reason = "no installation that stays, and no easyconfig here, has it"
+                reason = "no installation, and no easyconfig here, has it"
                 yield Candidate("file", path, reason, path.stat().st_size, 1)
 
 

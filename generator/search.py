@@ -1,6 +1,6 @@
 """Which images, easyconfigs and installations have a package."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Literal
 from packaging.utils import canonicalize_name
 
 from ebsif.easyconfig.read import read_container
+from ebsif.errors import EbsifError
 from ebsif.installation import Installation, packages
 from ebsif.listing import Image, Listed
 
@@ -48,10 +49,17 @@ def in_easyconfigs(wanted: str, easyconfigs: Iterator[Listed]) -> Iterator[Havin
         yield from _having("easyconfig", listed.path, wanted, read_container(listed.path).packages)
 
 
-def in_installations(wanted: str, installations: Iterator[Installation]) -> Iterator[Having]:
-    """Yield the installations whose layer has a package."""
+def in_installations(
+    wanted: str, installations: Iterator[Installation], warn: Callable[[str], None]
+) -> Iterator[Having]:
+    """Yield the installations whose layer has a package; of one that cannot be read, a warning tells."""
     for installation in installations:
-        yield from _having("installation", installation.path, wanted, packages(installation) or {})
+        try:
+            there = packages(installation) or {}
+        except EbsifError as error:
+            warn(str(error))
+        else:
+            yield from _having("installation", installation.path, wanted, there)
 
 
 def _having(kind: Kind, path: Path, wanted: str, there: Mapping[str, str]) -> Iterator[Having]:

@@ -11,8 +11,8 @@ from ebsif.document import MAXIMUM_SIZE
 from ebsif.errors import EbsifError
 from ebsif.files import read_text, write_atomically
 from ebsif.names import easyconfig_name
-from ebsif.new import draft, render
-from ebsif.site import read_site, site_names
+from ebsif.new import base_from, draft, render, site_from
+from ebsif.site import read_site
 
 EXAMPLE = "ebsif adopt PyTorch user-software --base lumi-pytorch-….sif --variant mine"
 
@@ -54,8 +54,8 @@ def run(options: argparse.Namespace, console: Console) -> int:
         "version": options.version,
         "variant": options.variant,
         "date": options.date,
-        "site": options.site if options.site in site_names() else f"./{options.site}",
-        "base": base.file if base.path is None or base.path.parent in site.image_folders() else str(base.path),
+        "site": site_from(options.site, Path()),
+        "base": base_from(base.path or Path(options.base), site, Path()),
         "packages": list(adopted.packages),
         "allow_base_packages": list(adopted.replaced),
     }

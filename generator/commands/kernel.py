@@ -4,6 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
+from ebsif.arguments import add_installed
 from ebsif.console import Console
 from ebsif.errors import EbsifError
 from ebsif.installation import find_installation
@@ -17,12 +18,7 @@ _COMMAND = Path("bin", "install-kernel")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument(
-        "subject",
-        type=Path,
-        metavar="MODULE|INSTALLATION|EASYCONFIG",
-        help="a module that EasyBuild has installed, the folder of its installation, or its easyconfig (.eb)",
-    )
+    add_installed(parser)
     parser.add_argument("--name", help="the name of the kernel's folder (default: follows from the module)")
     parser.add_argument("--display-name", help="what Jupyter shows (default: the name of the module)")
     parser.add_argument("--prefix", type=Path, metavar="FOLDER", help="a folder for others to use, too")

@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import os
 import re
 from pathlib import Path
 from typing import Any, NoReturn
@@ -16,8 +15,8 @@ from ebsif.lock.conda.environment import read_environment
 from ebsif.lock.pip.line import Entry
 from ebsif.lock.pip.requirements import read_line
 from ebsif.names import easyconfig_name, module_name
-from ebsif.new import draft, render
-from ebsif.site import Site, read_site, site_names
+from ebsif.new import base_from, draft, render, seen_from, site_from
+from ebsif.site import Site, read_site
 
 EXAMPLE = """ebsif new PyTorch --base lumi-pytorch-….sif --variant mine lightning 'torchmetrics>=1.4'
          ebsif new Analysis --version 1.0 --base lumi-rocm-….sif -f environment.yml"""
@@ -95,11 +94,11 @@ def _asked(options: argparse.Namespace, site: Site, image: Path, folder: Path) -
         "version": options.version,
         "variant": options.variant,
         "date": options.date,
-        "site": options.site if options.site in site_names() else f"./{_relative(options.site, folder)}",
-        "base": image.name if image.parent in site.image_folders() else _relative(image, folder),
+        "site": site_from(options.site, folder),
+        "base": base_from(image, site, folder),
         "packages": [_requirement(package, folder) for package in options.packages],
-        "requirements": [_relative(_existing(file), folder) for file in options.requirements],
-        "pyproject": {"file": _relative(_existing(options.pyproject), folder)} if options.pyproject else None,
+        "requirements": [seen_from(folder, _existing(file)) for file in options.requirements],
+        "pyproject": {"file": seen_from(folder, _existing(options.pyproject))} if options.pyproject else None,
         "environment": _environment(options, folder),
     }
     return {key: value for key, value in asked.items() if value or key == "name"}
@@ -108,7 +107,7 @@ def _asked(options: argparse.Namespace, site: Site, image: Path, folder: Path) -
 def _environment(options: argparse.Namespace, folder: Path) -> str | dict[str, Any] | None:
     """Return the environment of conda that the command line names: its file, or what an exported one holds."""
     if options.environment:
-        return _relative(_existing(options.environment), folder)
+        return seen_from(folder, _existing(options.environment))
     if options.from_env is None:
         return None
     path = _existing(options.from_env)
@@ -122,7 +121,7 @@ def _requirement(package: str, folder: Path) -> str:
     line = read_line(Entry(package, Path("the command line")))
     if line.file is None:
         return package
-    file = _relative(line.file, folder)
+    file = seen_from(folder, line.file)
     end = package[package.index(".whl") + len(".whl") :]
     return (file if line.file.is_absolute() else f"./{file}") + end
 
@@ -133,8 +132,3 @@ def _existing(file: Path) -> Path:
             raise EbsifError(f"{file} is an address: download the file, and name that")
         raise EbsifError(f"there is no file {file}")
     return file
-
-
-def _relative(path: str | Path, folder: Path) -> str:
-    """Return a path as seen from a folder; one that is absolute stays so."""
-    return str(path) if Path(path).is_absolute() else os.path.relpath(path, folder)

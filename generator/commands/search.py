@@ -41,7 +41,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
 
 def _installed(package: str, console: Console) -> list[Having]:
     try:
-        return list(in_installations(package, installations(software_folder())))
+        return list(in_installations(package, installations(software_folder()), console.warn))
     except ToolError as error:
         console.note(f"installations are left out: {error}")
         return []

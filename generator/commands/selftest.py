@@ -3,9 +3,9 @@
 import argparse
 from dataclasses import asdict
 from datetime import date
-from pathlib import Path
 
 from ebsif import __version__
+from ebsif.arguments import add_installed
 from ebsif.console import Console
 from ebsif.finding import Finding
 from ebsif.installation import find_installation
@@ -16,12 +16,7 @@ EXAMPLE = "ebsif selftest PyTorch/2.13.0-cpu-python-3.11-singularity-mine --job 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument(
-        "subject",
-        type=Path,
-        metavar="MODULE|INSTALLATION|EASYCONFIG",
-        help="a module that EasyBuild has installed, the folder of its installation, or its easyconfig (.eb)",
-    )
+    add_installed(parser)
     parser.add_argument("--job", action="store_true", help="try it in a job, too, which is waited for")
     parser.add_argument(
         "options", nargs="*", metavar="OPTION", help="options of sbatch for that, behind --: partition, account, …"

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.filesize import decimal
 
+from ebsif.arguments import add_installed
 from ebsif.console import Console
 from ebsif.installation import Installation, Layer, find_installation, layer_data, packages
 
@@ -15,12 +16,7 @@ EXAMPLE = "ebsif show PyTorch/2.13.0-cpu-python-3.11-singularity-mine"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument(
-        "subject",
-        type=Path,
-        metavar="MODULE|INSTALLATION|EASYCONFIG",
-        help="a module that EasyBuild has installed, the folder of its installation, or its easyconfig (.eb)",
-    )
+    add_installed(parser)
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 

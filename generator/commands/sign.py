@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from ebsif.arguments import add_installed
 from ebsif.console import Console
 from ebsif.installation import find_installed
 from ebsif.verify.signature import sign
@@ -12,12 +13,7 @@ EXAMPLE = "ebsif sign PyTorch-2.13.0-cpu-python-3.11-singularity-mine.eb --key ~
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument(
-        "subject",
-        type=Path,
-        metavar="INSTALLATION|EASYCONFIG",
-        help="the folder of an installation, or an easyconfig (.eb), for its installation in EasyBuild's folder",
-    )
+    add_installed(parser)
     parser.add_argument(
         "--key",
         type=Path,

@@ -4,6 +4,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
+from ebsif.arguments import add_installed
 from ebsif.console import Console
 from ebsif.installation import find_installed
 from ebsif.verify import verify
@@ -16,12 +17,7 @@ _SHOWN = 20
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the command."""
-    parser.add_argument(
-        "subject",
-        type=Path,
-        metavar="INSTALLATION|EASYCONFIG",
-        help="the folder of an installation, or an easyconfig (.eb), for its installation in EasyBuild's folder",
-    )
+    add_installed(parser)
     parser.add_argument(
         "--easyconfig",
         type=Path,

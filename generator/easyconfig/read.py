@@ -26,7 +26,7 @@ _DOUBLED = re.compile(r"%%(?=(?:%%)*\(\w+\)s)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 # The names of all our easyblocks begin with this.
-_EASYBLOCKS = "Sif"
+EASYBLOCKS = "Sif"
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Easyconfig:
     def is_container(self) -> bool:
         """Whether it is for one of our easyblocks."""
         easyblock = self.parameters.get("easyblock")
-        return isinstance(easyblock, str) and easyblock.startswith(_EASYBLOCKS)
+        return isinstance(easyblock, str) and easyblock.startswith(EASYBLOCKS)
 
     @property
     def name(self) -> str:

@@ -54,6 +54,10 @@ def test_another_version_than_the_bases_is_kept_and_told(venv: Path) -> None:
     assert told(adopted, "replaced") == ["numpy 2.4.6 replaces 1.26 of the base (`allow_base_packages`)"]
 
 
+def test_a_version_may_be_written_in_another_way(venv: Path) -> None:
+    assert of_folder(venv, {"numpy": "2.4.06.0"}, "3.12").replaced == ()
+
+
 def test_another_python_is_told(venv: Path) -> None:
     (said,) = told(of_folder(venv, BASE, "3.11"), "Python")
     assert said.endswith("is for Python 3.12, and the base has 3.11: versions may differ")

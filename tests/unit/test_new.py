@@ -124,6 +124,9 @@ def test_a_site_file_is_named_as_seen_from_the_recipe(image: Path) -> None:
     recipe, _ = read_recipe(Path("recipes/a.yml"))
     assert recipe.site == "./../mysite.yml"
     assert read_site(recipe.site, Path("recipes")).name == "mysite"
+    site = Path("mysite.yml").absolute()
+    assert ebsif_new("PyTorch", "--base", TORCH, "--site", site, "-o", "recipes/b.yml") == 0
+    assert read_recipe(Path("recipes/b.yml"))[0].site == str(site)
 
 
 def test_what_the_name_of_an_image_says_is_taken_over() -> None:

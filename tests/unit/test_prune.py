@@ -9,7 +9,8 @@ import pytest
 
 from ebsif import listing
 from ebsif.cli import main
-from tests.support.installations import make_installation, set_time
+from tests.support.installations import add_layer, make_installation, set_time
+from tests.support.records import make_record
 
 EASYCONFIG = (
     "easyblock = 'SifVenv'\nname = 'Demo'\nversion = '{}'\nsources = ['x.sif']\nchecksums = [None]\n"
@@ -73,10 +74,9 @@ def test_of_versions_that_differ_in_numbers_the_youngest_stays(
     old = place.install("1.9-cpu-20251101", 0, "a.whl")
     place.install("1.10-cpu-20251201", 30, "b.whl")
     place.install("1.10-rocm-20251201", 1, "c.whl")
-    (first, second) = found(capsys)
+    (first,) = found(capsys)
     assert (first["kind"], first["path"]) == ("installation", str(old))
     assert first["reason"] == "Demo/1.10-cpu-20251201 of 2026-12-02 is younger"
-    assert (second["kind"], Path(second["path"]).name) == ("file", "a.whl")
     assert found(capsys, "--keep", "2") == []
 
 
@@ -86,6 +86,8 @@ def test_what_is_confirmed_goes_with_its_module(place: Place, capsys: pytest.Cap
     assert main(["prune", "--yes"]) == 0
     assert [path.name for path in old.parent.iterdir()] == [new.name]
     assert place.modules() == {"1.10"}
+    assert len(list(place.sources.iterdir())) == 2
+    assert main(["prune", "--yes"]) == 0
     assert [path.name for path in place.sources.iterdir()] == ["b.whl"]
 
 
@@ -103,8 +105,8 @@ def test_without_a_terminal_nothing_is_removed_unless_it_is_said(
 def test_each_is_asked_for_on_a_terminal(
     place: Place, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    old = place.install("1.9", 0, "a.whl")
-    place.install("1.10", 1, "b.whl")
+    older, old = place.install("1.8", 0, "a.whl"), place.install("1.9", 1, "a.whl")
+    place.install("1.10", 2, "b.whl")
     asked: list[str] = []
 
     def answer(question: str) -> str:
@@ -114,9 +116,21 @@ def test_each_is_asked_for_on_a_terminal(
     monkeypatch.setattr("sys.stdin.isatty", lambda: True)
     monkeypatch.setattr("builtins.input", answer)
     assert main(["prune"]) == 0
-    assert asked[0] == f"remove {old}? [y/N] "
-    assert not old.exists()
-    assert (place.sources / "a.whl").exists()
+    assert asked == [f"remove {old}? [y/N] ", f"remove {older}? [y/N] "]
+    assert (old.exists(), older.exists()) == (False, True)
+
+
+@pytest.mark.parametrize("packed_anew", [True, False])
+def test_an_installation_that_its_user_has_filled_or_changed_stays(
+    place: Place, packed_anew: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = place.install("1.9", 0, "a.whl")
+    place.install("1.10", 1, "b.whl")
+    if packed_anew:
+        set_time(add_layer(old, make_record()), 60)
+    else:
+        (old / "user-software").mkdir()
+    assert found(capsys) == []
 
 
 def test_an_image_that_an_installation_or_an_easyconfig_uses_stays(

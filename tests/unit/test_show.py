@@ -107,3 +107,19 @@ def test_a_package_is_found_in_bases_easyconfigs_and_installations(
 def test_what_nothing_has_gives_another_status(installed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "three"]) == 1
     assert "nothing that is known has three" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("record", ["", "[]", None])
+def test_an_installation_that_cannot_be_read_does_not_keep_others_from_being_searched(
+    installed: Path, record: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if record is None:
+        written: dict[str, Any] = make_record()
+        written["predicate"]["buildDefinition"]["resolvedDependencies"] = [{"annotations": {"package": "one"}}]
+        record = json.dumps(written)
+    (installed / "layer.json").write_text(record)
+    Path("X.eb").write_text(EASYCONFIG)
+    assert main(["search", "one"]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines() == ["easyconfigs", "  One 2.0  X.eb"]
+    assert f"{installed}/layer.json" in said.err.replace("\n", "")
