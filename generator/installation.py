@@ -121,7 +121,8 @@ def read_installation(path: Path) -> Installation:
 def _said(settings: Path) -> list[tuple[str, str]]:
     """Return what an installation says of itself, kind and value; nothing where that cannot be read."""
     try:
-        lines = [line.partition(" ") for line in read_text(settings, _MAXIMUM_SIZE).splitlines()]
+        # No line breaks but the one: others may stand in a value.
+        lines = [line.partition(" ") for line in read_text(settings, _MAXIMUM_SIZE).split("\n")]
     except EbsifError:
         return []
     return [(kind, value) for kind, _, value in lines if value]

@@ -27,7 +27,8 @@ class _Intermixed(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse arguments; the method that is called here calls this one."""
-        if self._inside:
+        # The parsers of kinds of a command do so themselves.
+        if self._inside or self._subparsers:
             return super().parse_known_args(args, namespace)
         words, rest, last = list(args), [], self._last_positional()
         if last and "--" in words:
