@@ -130,7 +130,7 @@ def portable(
 
 
 def inside(output: str) -> dict[str, str]:
-    """Return the variables that `env -0` has printed, in which the runtime may name the folder of its libraries twice."""
+    """Return the variables that `env -0` has printed; the runtime may name the folder of its libraries twice."""
     found = variables(output)
     return {**found, "LD_LIBRARY_PATH": ":".join(dict.fromkeys(found["LD_LIBRARY_PATH"].split(":")))}
 
