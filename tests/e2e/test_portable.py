@@ -34,24 +34,60 @@ RUNTIMES_OWN = {
     for runtime in ("APPTAINER", "SINGULARITY")
     for name in ("BIND", "COMMAND", "CONTAINER", "ENVIRONMENT", "NAME")
 }
+ODD_VALUE = "$HOME `id` \\ \"  (two"
 MODULE = {
     "binds": ["/usr:/host-usr"],
     "host_env": {"HOST_VALUE": "from the module"},
-    "container_env": {"ODD_VALUE": "$HOME `id` \\ \"  (two", "PYTHONPATH": ""},
+    "container_env": {"ODD_VALUE": ODD_VALUE, "PYTHONPATH": ""},
     "start_env": {"JOB_NOTE": "job ${SLURM_JOB_ID:-none}"},
     "library_path": ["/opt/fabric/lib"],
 }
-# Imports a package of the layer and, where the layer sees it, one of the base.
-IMPORT = {
-    "venv": "import hello, six, sys; print(sys.prefix, six.__file__)",
-    "conda": "import hello, six, sys; print(sys.prefix, six.__file__)",
-    "bare": "import greet, sys; print(sys.prefix, greet.__name__)",
-}
-IMPORTED = {
-    "venv": "/user-software/venv/demo /opt/venv/lib/python3.11/site-packages/six.py\n",
-    "conda": "/user-software/venv/demo /opt/miniconda3/envs/pytorch/lib/python3.11/site-packages/six.py\n",
-    "bare": "/user-software/conda/envs/demo greet\n",
-}
+VENV = "/user-software/venv/demo"
+PYTEST = ["pytest", "-q", "-p", "no:cacheprovider", "-n", "1", "test_layer.py"]
+TEST = f"import sys\n\nimport hello, six\n\n\ndef test_layer():\n    assert sys.prefix == '{VENV}'\n"
+IMPORT = "import hello, six, sys; print(sys.prefix, six.__file__)"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is in the file on a kind of base.
+
+    Parameters
+    ----------
+    variables
+        Some variables, which the comparison of all of them must have seen.
+    outside
+        What is told that the file cannot carry.
+    commands
+        Commands, and what they print among other things; pytest stands for what starts processes, as torchrun does.
+    """
+
+    variables: dict[str, str]
+    outside: list[list[str]]
+    commands: list[tuple[list[str], str]]
+
+
+ON_A_PYTHON = [(["hello", "a b"], "hello ['a b']"), (["list-packages", "layer"], "hello"), (PYTEST, "1 passed")]
+OUTSIDE = [["/usr:/host-usr"], ["HOST_VALUE"], ["JOB_NOTE"]]
+FILES = {
+    "venv": Kind(
+        {"VIRTUAL_ENV": VENV, "ODD_VALUE": ODD_VALUE},
+        OUTSIDE,
+        [(["python", "-c", IMPORT], f"{VENV} /opt/venv/lib/python3.11/site-packages/six.py"), *ON_A_PYTHON],
+    ),
+    "conda": Kind(
+        {"VIRTUAL_ENV": VENV, "ODD_VALUE": ODD_VALUE, "DEMO_HOOK_VALUE": HOOK_VALUE},
+        OUTSIDE,
+        [(["python", "-c", IMPORT], f"{VENV} /opt/miniconda3/envs/pytorch/lib/python3.11/site-packages/six.py"),
+         *ON_A_PYTHON],
+    ),
+    "bare": Kind(
+        {"CONDA_PREFIX": "/user-software/conda/envs/demo"},
+        [[], [], []],
+        [(["python", "-c", "import greet, sys; print(sys.prefix)"], "/user-software/conda/envs/demo"),
+         (["list-packages", "layer"], "greet")],
+    ),
+}  # fmt: skip
 ANYONE = ["root", "user"] if os.geteuid() == 0 else ["user"]
 
 
@@ -107,7 +143,7 @@ def refuse(site: Site, kind: str, target: Path) -> str:
     return done.stderr
 
 
-@pytest.fixture(scope="module", params=["venv", "conda", "bare"])
+@pytest.fixture(scope="module", params=FILES)
 def portable(
     request: pytest.FixtureRequest,
     make_site: Callable[..., Site],
@@ -141,19 +177,12 @@ def test_the_environment_is_that_of_the_module(portable: Portable) -> None:
         alone = inside(portable.apptainer(verb, "--cleanenv", portable.file, "env", "-0"))
         differing = {name for name in {*loaded, *alone} if loaded.get(name) != alone.get(name)}
         assert {name: (loaded.get(name), alone.get(name)) for name in differing - RUNTIMES_OWN} == {}
-        # The comparison has seen what it is about.
-        assert alone["WITH_VENV"] == ":"
-        if portable.kind != "bare":
-            assert alone["ODD_VALUE"] == MODULE["container_env"]["ODD_VALUE"]  # type: ignore[index]
-            assert alone["LD_LIBRARY_PATH"].startswith("/opt/fabric/lib:")
-            assert alone["VIRTUAL_ENV"] == "/user-software/venv/demo"
-        if portable.kind == "conda":
-            assert alone["DEMO_HOOK_VALUE"] == HOOK_VALUE
+        assert {**FILES[portable.kind].variables, "WITH_VENV": ":"}.items() <= alone.items()
 
 
 def test_what_a_file_cannot_carry_is_told(portable: Portable) -> None:
     told = [portable.told[name] for name in ("binds", "host_variables", "start_variables")]
-    assert told == ([[], [], []] if portable.kind == "bare" else [["/usr:/host-usr"], ["HOST_VALUE"], ["JOB_NOTE"]])
+    assert told == FILES[portable.kind].outside
 
 
 def test_what_a_user_gives_the_container_counts_more(portable: Portable) -> None:
@@ -180,24 +209,10 @@ def alone(portable: Portable, who: str, *words: str) -> str:
 
 @pytest.mark.parametrize("who", ANYONE)
 def test_it_works_for_whoever_has_nothing_else(portable: Portable, who: str) -> None:
-    verbs = dict.fromkeys(["exec", portable.verb])
-    for verb in verbs:
-        words = ["apptainer", verb, "my.sif", "python", "-c", IMPORT[portable.kind]]
-        assert alone(portable, who, *words) == IMPORTED[portable.kind]
-    if portable.kind != "bare":
-        assert alone(portable, who, "apptainer", portable.verb, "my.sif", "hello", "a b") == "hello ['a b']\n"
-        listed = alone(portable, who, "apptainer", portable.verb, "my.sif", "list-packages", "layer")
-        assert "hello" in listed
-
-
-@pytest.mark.parametrize("who", ANYONE)
-def test_commands_of_the_base_and_their_workers_see_the_layer(portable: Portable, who: str, tmp_path: Path) -> None:
-    if portable.kind == "bare":
-        return
-    test = "def test_layer():\n    import hello, six, sys\n    assert sys.prefix == '/user-software/venv/demo'\n"
-    (portable.file.parent / "test_layer.py").write_text(test)
-    pytest_words = ["pytest", "-q", "-p", "no:cacheprovider", "-n", "1", "test_layer.py"]
-    assert "1 passed" in alone(portable, who, "apptainer", portable.verb, "my.sif", *pytest_words)
+    (portable.file.parent / "test_layer.py").write_text(TEST)
+    for verb in dict.fromkeys(["exec", portable.verb]):
+        for words, printed in FILES[portable.kind].commands:
+            assert printed in alone(portable, who, "apptainer", verb, "my.sif", *words)
 
 
 # --- what it consists of ---
