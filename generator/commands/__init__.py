@@ -26,7 +26,7 @@ COMMANDS = {
     "sign": "sign what is written down of an installed layer",
     "jobscript": "write a job script for a module",
     "feature": "write down the MPI of this machine as a feature for modules",
-    "export": "write what ebsif has made in a form that needs no ebsif",
+    "export": "write a layer as a file that other tools take",
     "pack": "put an easyconfig and all files that it needs into one archive",
     "unpack": "verify such an archive and unpack it, for a machine without network",
     "sbom": "write a CycloneDX list of what is inside",

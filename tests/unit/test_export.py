@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 
 from ebsif.cli import main
-from ebsif.commands.export import KINDS
 from ebsif.errors import EbsifError
-from ebsif.export import siffile
+from ebsif.export import KINDS, siffile
 from ebsif.export.sif import look_at
 from ebsif.export.siffile import add_objects, read_sif
 from ebsif.runtime import Runtime
