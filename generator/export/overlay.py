@@ -4,7 +4,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from ebsif import squashfs
@@ -13,9 +13,8 @@ from ebsif.errors import EbsifError, FileError
 from ebsif.inside.activation import FOLDERS_BEHIND_PATH, LAYER, RUNSCRIPTS, VARIABLE_NAME, VARIABLE_VALUE
 from ebsif.inside.squashfs import normalise_permissions
 from ebsif.inside.text import shell_words
-from ebsif.installation import InstalledLayer
+from ebsif.installation import SETTINGS, InstalledLayer
 from ebsif.jinja import templates
-from ebsif.listing import SETTINGS
 
 # The runtimes read the files of this folder by their names: this one behind those that images have, and before
 # 99-base.sh, behind which they set what a user gives a container.
@@ -50,17 +49,19 @@ class Settings:
     path: Sequence[str]
     behind: str
     libraries: Sequence[str]
-    binds: Sequence[str] = ()
-    host: Sequence[str] = ()
-    start: Sequence[str] = ()
-    gpu: str | None = field(default=None)
+    binds: Sequence[str]
+    host: Sequence[str]
+    start: Sequence[str]
+    gpu: str | None
 
 
-def sort_settings(lines: Sequence[tuple[str, str]], origin: Path) -> Settings:
+def sort_settings(said: Mapping[str, Sequence[str]], origin: Path) -> Settings:
     """Return what the settings of an installation are, each for itself.
 
     Parameters
     ----------
+    said
+        What it says of itself: values by their kind.
     origin
         The installation, for messages.
 
@@ -69,25 +70,21 @@ def sort_settings(lines: Sequence[tuple[str, str]], origin: Path) -> Settings:
     FileError
         When one of them is none that `eb` writes.
     """
-    variables = dict(_pair(value) for kind, value in lines if kind == "env")
+    variables = dict(map(_pair, said.get("env", ())))
     for name, value in variables.items():
         if not (re.fullmatch(VARIABLE_NAME, name) and re.fullmatch(VARIABLE_VALUE, value)):
             raise FileError(f"{origin / SETTINGS} sets a variable {name!r} to {value!r}, which `eb` does not write")
     behind = variables.pop(FOLDERS_BEHIND_PATH, "")
-
-    def all_of(wanted: str) -> list[str]:
-        return [value for kind, value in lines if kind == wanted]
-
     return Settings(
-        [(kind, value) for kind, value in lines if kind in _INSIDE],
-        variables,
-        all_of("path"),
-        behind,
-        all_of("library"),
-        all_of("bind"),
-        [_pair(value)[0] for value in all_of("host")],
-        [_pair(value)[0] for value in all_of("start")],
-        next(iter(all_of("gpu")), None),
+        lines=[(kind, value) for kind in _INSIDE for value in said.get(kind, ())],
+        variables=variables,
+        path=said.get("path", ()),
+        behind=behind,
+        libraries=said.get("library", ()),
+        binds=said.get("bind", ()),
+        host=[_pair(value)[0] for value in said.get("host", ())],
+        start=[_pair(value)[0] for value in said.get("start", ())],
+        gpu=next(iter(said.get("gpu", ())), None),
     )
 
 

@@ -19,8 +19,7 @@ from ebsif.export.siffile import DataObject, SifFile, read_sif
 from ebsif.files import copied, sha256, sync, temporary_folder
 from ebsif.inside.activation import LAYER, RUNSCRIPTS
 from ebsif.inside.text import shell_words
-from ebsif.installation import RECORD, InstalledLayer, find_installed
-from ebsif.listing import read_settings
+from ebsif.installation import RECORD, InstalledLayer, find_installation, find_installed, read_installation
 from ebsif.runtime import Inside, Runtime, find_runtime
 
 EXAMPLE = "ebsif export sif PyTorch-2.13.0-cpu-python-3.11-singularity-mine.eb -o pytorch.sif"
@@ -84,8 +83,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "subject",
         type=Path,
-        metavar="INSTALLATION|EASYCONFIG",
-        help="the folder of an installation, or an easyconfig (.eb), for its installation in EasyBuild's folder",
+        metavar="INSTALLATION|EASYCONFIG|MODULE",
+        help="the folder of an installation, or its easyconfig (.eb) or module, for the one in EasyBuild's folder",
     )
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help="the new SIF file")
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
@@ -93,7 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Write the file, and tell what is in it and what cannot be."""
-    made = export(find_installed(options.subject), options.output, find_runtime(), console)
+    installed = find_installed(find_installation(options.subject).path)
+    made = export(installed, options.output, find_runtime(), console)
     if options.json:
         console.json(asdict(made))
         return 0
@@ -126,7 +126,7 @@ def export(installed: InstalledLayer, target: Path, runtime: Runtime, console: C
     if target.exists():
         raise EbsifError(f"{target} is there already, and was not replaced")
     sif = read_sif(image)
-    settings = sort_settings(read_settings(installed.path), installed.path)
+    settings = sort_settings(read_installation(installed.path).settings, installed.path)
     instead = "set TMPDIR to a folder that has space for the layer"
     with temporary_folder(instead=instead) as scratch:
         labels = merged(look_at(sif, runtime, scratch), _provenance(installed, wanted))

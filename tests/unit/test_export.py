@@ -24,7 +24,7 @@ def test_every_kind_has_help_with_an_example(kind: str, capsys: pytest.CaptureFi
 def test_options_may_stand_before_and_behind(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["-o", "x.sif", "--json", "gone"], ["gone", "--json", "-o", "x.sif"]):
         assert main(["export", "sif", *words]) == 2
-        assert "there is no installation gone" in capsys.readouterr().err
+        assert "gone is no installation of a container" in capsys.readouterr().err
 
 
 def test_a_base_that_has_a_layer_already_is_refused(tmp_path: Path) -> None:
