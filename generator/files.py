@@ -141,6 +141,11 @@ def sync(path: Path) -> None:
 def copied(source: Path, target: Path, console: Console, mode: int = 0o444) -> Iterator[tuple[Path, str]]:
     """Copy a file, and give the path and the SHA256 of the copy, which gets its name, if that is free, at the end.
 
+    Parameters
+    ----------
+    mode
+        The permissions of the copy.
+
     Raises
     ------
     EbsifError

@@ -23,8 +23,8 @@ LABELS = ".singularity.d/labels.json"
 
 # Of the settings of an installation, what its scripts read in a container; the others are about the host.
 _INSIDE = ("image", "path", "library", "env", "start", "folder", "ports", "mask")
-# Scripts that start a container.
-_FOR_THE_HOST = {"start.sh", "venv-python", SETTINGS.name}
+# What starts a container of the installation, or writes down where that is.
+_FOR_THE_HOST = {"install-kernel", "start.sh", "venv-python", SETTINGS.name}
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Write the file, and tell what is in it and what cannot be."""
-    installed = find_installed(find_installation(options.subject).path)
-    made = export(installed, options.output, find_runtime(), console)
+    runtime, installed = find_runtime(), find_installed(find_installation(options.subject).path)
+    made = export(installed, options.output, runtime, console)
     if options.json:
         console.json(asdict(made))
         return 0
@@ -109,7 +109,7 @@ def run(options: argparse.Namespace, console: Console) -> int:
     }.items():
         if names:
             console.note(f"not in the file, {what}: {', '.join(names)}")
-    console.note(shell_words("apptainer", made.start_with, made.file, "python"))
+    console.note(shell_words(runtime.path.name, made.start_with, made.file, "python"))
     return 0
 
 
