@@ -10,7 +10,7 @@ import os
 import re
 import subprocess
 import tarfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, BinaryIO
 from ebsif.base.image import locate
 from ebsif.base.store import known_manifest, manifest_path
 from ebsif.console import Advance, Console
-from ebsif.easybuild import find_eb, source_paths
+from ebsif.easybuild import find_eb, software_folder, source_paths
 from ebsif.easyconfig.read import Easyconfig
 from ebsif.errors import EbsifError
 from ebsif.files import is_there, new_file, opened, sha256
+from ebsif.installation import read_installation
 from ebsif.lock.model import LockedFile
 from ebsif.lock.sources import file_folders, image_folders
 from ebsif.site import Site
@@ -140,22 +141,42 @@ def _place(file: LockedFile, folders: Sequence[Path]) -> Path | None:
 
 
 def _image(easyconfig: Easyconfig, site: Site, console: Console) -> list[Member]:
-    name = easyconfig.image
-    folders = [path for path in image_folders(easyconfig.name) if is_there(path / name, Path.is_file)]
-    path = locate(name, site, easyconfig.path.parent) or (folders[0] / name if folders else None)
-    if path is None:
+    name, wanted = easyconfig.image, easyconfig.checksum
+    there = [path for path in dict.fromkeys(_image_places(easyconfig, site)) if is_there(path, Path.is_file)]
+    if not there:
         raise EbsifError(
             f"the image {name} is not at hand: it was looked for beside the easyconfig, in the folders of the site "
-            f"{site.name}, and where EasyBuild looks"
+            f"{site.name} and of the easyconfig, where EasyBuild looks, and in the installation"
         )
-    found = sha256(path, console)
-    if easyconfig.checksum not in (None, found):
-        raise EbsifError(f"{path} has SHA256 {found}, and {easyconfig.path} says {easyconfig.checksum}")
-    members = [Member(f"{SOURCES}/{name}", path, found)]
+    found = {}
+    for path in there:
+        found[path] = sha256(path, console)
+        if wanted in (None, found[path]):
+            break
+    else:
+        others = ", ".join(f"{path} has SHA256 {digest}" for path, digest in found.items())
+        raise EbsifError(f"{others}, and {easyconfig.path} says {wanted}")
+    members = [Member(f"{SOURCES}/{name}", path, found[path])]
     beside = manifest_path(path)
     if beside.exists() and known_manifest(path):
         members.append(Member(f"{SOURCES}/{beside.name}", beside, sha256(beside, console)))
     return members
+
+
+def _image_places(easyconfig: Easyconfig, site: Site) -> Iterator[Path]:
+    """Yield where the image may lie."""
+    name = easyconfig.image
+    at_hand = locate(name, site, easyconfig.path.parent)
+    if at_hand:
+        yield at_hand
+    frozen = easyconfig.parameters.get("frozen_images")
+    for folder in frozen if isinstance(frozen, (list, tuple)) else ():
+        yield Path(os.path.expandvars(str(folder))) / name
+    for folder in image_folders(easyconfig.name):
+        yield folder / name
+    installed = read_installation(software_folder() / easyconfig.name / easyconfig.version).image
+    if installed:
+        yield installed
 
 
 def write(target: Path, members: Sequence[Member], console: Console) -> None:

@@ -36,6 +36,7 @@ def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EASYBUILD_SOURCEPATH", str(top))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("EBSIF_IMAGES", str(tmp_path / "images"))
+    monkeypatch.setenv("EASYBUILD_INSTALLPATH", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -113,6 +114,25 @@ def test_another_image_than_that_of_the_easyconfig_is_refused(easyconfig: Path, 
     (tmp_path / "x.sif").write_bytes(b"another one")
     assert main(["pack", str(easyconfig), "--with-image", "-o", "x.tar"]) == 2
     assert not (tmp_path / "x.tar").exists()
+
+
+@pytest.mark.parametrize("place", ["frozen", "easybuild", "easybuild/d/Demo", "software/Demo/1.0-bare"])
+def test_the_image_is_found_where_a_module_or_easybuild_finds_it(
+    place: str, easyconfig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EASYBUILD_INSTALLPATH_SOFTWARE", str(tmp_path / "software"))
+    monkeypatch.setenv("OURS", str(tmp_path))
+    easyconfig.write_text(easyconfig.read_text() + "frozen_images = ['$OURS/frozen']\n")
+    (tmp_path / place / "runscripts").mkdir(parents=True)
+    (tmp_path / place / "runscripts" / "container.conf").write_text("image x.sif\n")
+    (tmp_path / "x.sif").rename(tmp_path / place / "x.sif")
+    assert main(["--quiet", "pack", str(easyconfig), "--with-image", "-o", "x.tar"]) == 0
+
+
+def test_an_image_that_is_nowhere_is_named(easyconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (easyconfig.parent / "x.sif").unlink()
+    assert main(["--quiet", "pack", str(easyconfig), "--with-image", "-o", "x.tar"]) == 2
+    assert "the image x.sif is not at hand" in capsys.readouterr().err
 
 
 def test_a_file_that_changes_meanwhile_is_named(easyconfig: Path, sources: Path, tmp_path: Path) -> None:
