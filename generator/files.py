@@ -103,7 +103,9 @@ def write_atomically(target: Path, content: bytes, mode: int) -> None:
         When it cannot be written; then what was there before is still there.
     """
     with unfinished(target) as temporary:
-        _write(temporary, content, mode)
+        temporary.write_bytes(content)
+        sync(temporary)
+        temporary.chmod(mode)
         temporary.replace(target)
 
 
@@ -115,15 +117,18 @@ def write_new(target: Path, content: bytes, mode: int) -> None:
     EbsifError
         When the name is taken, or the file cannot be written; then nothing is left behind.
     """
+    with new_file(target, mode) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def new_file(target: Path, mode: int) -> Iterator[Path]:
+    """Give a temporary name for a file that gets its own name, if that is free, at the end; raises as `write_new`."""
     with unfinished(target) as temporary:
-        _write(temporary, content, mode)
+        yield temporary
+        sync(temporary)
+        temporary.chmod(mode)
         _name_new(temporary, target)
-
-
-def _write(path: Path, content: bytes, mode: int) -> None:
-    path.write_bytes(content)
-    sync(path)
-    path.chmod(mode)
 
 
 def sync(path: Path) -> None:
@@ -133,8 +138,13 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def copied(source: Path, target: Path, console: Console) -> Iterator[tuple[Path, str]]:
+def copied(source: Path, target: Path, console: Console, mode: int = 0o444) -> Iterator[tuple[Path, str]]:
     """Copy a file, and give the path and the SHA256 of the copy, which gets its name, if that is free, at the end.
+
+    Parameters
+    ----------
+    mode
+        The permissions of the copy.
 
     Raises
     ------
@@ -148,7 +158,7 @@ def copied(source: Path, target: Path, console: Console) -> Iterator[tuple[Path,
             console.warn(f"{target} will not be striped: {problem}")
         with console.progress(f"copying {source.name}", source.stat().st_size) as advance:
             found = copy_and_hash(str(source), str(temporary), advance)
-        temporary.chmod(0o444)
+        temporary.chmod(mode)
         yield temporary, found
         _name_new(temporary, target)
 

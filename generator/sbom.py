@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
+from uuid import UUID, uuid5
 
 from cyclonedx.model import HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom
@@ -62,6 +64,20 @@ def write(bom: Bom, path: Path) -> None:
     output = OutputFormat.XML if path.suffix == ".xml" else OutputFormat.JSON
     text = make_outputter(bom, output, SCHEMA).output_as_string(indent=1)
     write_atomically(path, text.encode(), 0o644)
+
+
+def fix(bom: Bom, identifier: UUID, seconds: int) -> None:
+    """Give a bill of materials its identifier and its time, so that it is the same whenever it is written.
+
+    Parameters
+    ----------
+    identifier
+        What it belongs to.
+    seconds
+        The time, since 1970.
+    """
+    bom.serial_number = uuid5(identifier, "sbom")
+    bom.metadata.timestamp = datetime.fromtimestamp(min(max(seconds, 0), 2**32), timezone.utc)
 
 
 def _complete(bom: Bom, components: Iterable[Component]) -> None:

@@ -33,6 +33,11 @@ def image_folders(software: str) -> list[Path]:
     return [path / folder for path in source_paths() for folder in within]
 
 
+def file_folders(software: str) -> list[Path]:
+    """Return the folders in which EasyBuild looks for the files of a software's extensions; raises as `source_path`."""
+    return [folder / below for folder in image_folders(software) for below in (_EXTENSIONS, "packages", "")]
+
+
 def missing_files(files: Iterable[LockedFile], folder: Path) -> list[LockedFile]:
     """Return those of the files that are not in a folder; one with another content there counts as missing."""
     quiet = Console(quiet=True)

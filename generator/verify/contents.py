@@ -1,15 +1,14 @@
 """What two layers differ in."""
 
 import os
-import shutil
 import stat
-import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from ebsif.errors import FileError, ToolError
+from ebsif import squashfs
+from ebsif.errors import FileError
 from ebsif.files import opened
 from ebsif.inside.copying import BLOCK
 from ebsif.inside.squashfs import entries
@@ -57,30 +56,8 @@ def unpack(image: Path, folder: Path) -> Contents:
     FileError
         When the file cannot be unpacked, or not all of it.
     """
-    unsquashfs = shutil.which("unsquashfs")
-    if unsquashfs is None:
-        raise ToolError("unsquashfs is not on PATH: install squashfs-tools, or ask your site for it")
-    words = [unsquashfs, "-no-progress", "-quiet", "-no-xattrs", "-dest", str(folder), str(image)]
-    done = subprocess.run(words, capture_output=True, text=True, errors="backslashreplace", check=False)
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()[:1]
-        raise FileError(f"cannot read {image}: unsquashfs says {''.join(said) or 'nothing'}")
-    modes = _opened_up(folder)
+    modes = squashfs.unpack(image, folder)
     return {path: (modes.get(path, mode), content) for path, mode, content in entries(str(folder))}
-
-
-def _opened_up(root: Path) -> dict[str, int]:
-    """Let ourselves read all in a folder of ours; return the mode that each path had where that was changed."""
-    modes = {}
-    for folder, folders, names in os.walk(root):
-        for name in folders + names:
-            path = Path(folder, name)
-            mode = path.lstat().st_mode
-            wanted = mode | (stat.S_IRWXU if stat.S_ISDIR(mode) else stat.S_IRUSR)
-            if wanted != mode and not stat.S_ISLNK(mode):
-                modes[str(path.relative_to(root))] = mode
-                path.chmod(stat.S_IMODE(wanted))
-    return modes
 
 
 def contents_of(folder: Path) -> Contents:
