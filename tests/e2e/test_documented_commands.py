@@ -13,7 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.conda import Channel
+from tests.support.conda_layer import RATTLER
+from tests.support.conda_packages import make_package
 from tests.support.documented import PAGES, README, script
+from tests.support.download import fetch_wheel
 from tests.support.generator import Desk, make_desk
 from tests.support.site import Site
 from tests.support.wheels import Wheel, make_wheel
@@ -81,6 +85,7 @@ class Reader:
             "/project/project_465000000/EasyBuild": str(self.desk.site.folder),
             "lumi-pytorch-….sif": IMAGE,
             "PyTorch/…": "PyTorch",
+            "GDAL/…": "GDAL",
             "…": "*",
         }.items():
             typed = typed.replace(shown, here)
@@ -97,18 +102,29 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def reader(machine: Machine, make_site: Callable[..., Site], pip_wheel: Wheel, hello_wheel: Wheel) -> Reader:
+def reader(
+    machine: Machine,
+    make_site: Callable[..., Site],
+    pip_wheel: Wheel,
+    hello_wheel: Wheel,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Reader:
     """Somebody who has followed the README, up to an installed module."""
     reader = Reader(make_desk(make_site, pip_wheel))
-    place = reader.desk.site
-    extensions = place.sources / "p" / "PyTorch" / "extensions"
-    extensions.mkdir(parents=True)
-    reader.desk.give(pip_wheel.path, extensions)
+    place, wheels = reader.desk.site, tmp_path_factory.mktemp("wheels")
+    fetch_wheel(RATTLER[1], RATTLER[0], wheels)
+    for software, file in {"p/PyTorch": pip_wheel.path, "g/GDAL": wheels / RATTLER[1]}.items():
+        extensions = place.sources / software / "extensions"
+        extensions.mkdir(parents=True)
+        reader.desk.give(file, extensions)
     index = place.folder / "index"
     for folder in (reader.published, reader.frozen, index, place.folder / "caches"):
         folder.mkdir()
     shutil.copy(machine.bases["venv"], reader.published / IMAGE)
     make_wheel(index, "rich")
+    gdal = {"bin/gdalinfo": "#!/bin/sh\necho GDAL 3.9\n"}
+    make_package(place.folder / "channel", "gdal", "3.9", files=gdal, executable=list(gdal))
+    Channel(place.folder / "channel").index()
     folder = reader.folder(README)
     prepare(reader, folder)
     reader.desk.give(hello_wheel.path, folder)
@@ -125,6 +141,8 @@ def prepare(reader: Reader, folder: Path) -> None:
     (folder / "my-project").mkdir(exist_ok=True)
     (folder / "my-project" / "pyproject.toml").write_text(PROJECT)
     (folder / "my-project" / "backend.py").write_text(BACKEND)
+    channel = Channel(reader.desk.site.folder / "channel")
+    (folder / "environment.yml").write_text(f"channels:\n  - {channel.url}\ndependencies:\n  - gdal\n")
     (folder / "mysite.yml").write_text("name: mysite\ndescription: the cluster of the institute\n")
     (folder / "new.sif").symlink_to(reader.desk.site.machine.bases["venv-pythonpath"])
     home = reader.desk.site.folder / "home" / ".ssh"

@@ -15,7 +15,6 @@ _COMMAND = re.compile(
 )
 
 _SLURM = "needs nodes with GPUs; of two nodes without: tests/e2e/slurm/test_frameworks.py"
-_CONDA = "needs the public channels; with one of its own: tests/e2e/test_conda_generator.py"
 _DEMO = "the demo's easyconfig, with torch: tests/e2e/test_torch.py"
 _FILLED = "needs another installation, one to fill: tests/e2e/test_commands.py"
 _WORKBENCH = "sets a machine up, or measures it for long"
@@ -31,7 +30,6 @@ NOT_RUN = {
     (r".*", r"srun .*|sbatch .*|python-distributed .*|export HF_HOME=.*"): _SLURM,
     (r".*", r"scancel .*"): "needs a job that runs: tests/e2e/slurm/test_frameworks.py",
     (r"mpi.rst", r"module load Simulation.*|ebsif feature .*"): "Cray's MPI; with MPICH: tests/e2e/slurm/test_mpi.py",
-    (r"conda.rst", r".*GDAL.*|gdalinfo .*"): _CONDA,
     (r"images.rst", r".*lumi-multitorch.*|ebsif generate .*"): "an image of 14 GB: tests/e2e/test_generator.py",
     (r"share.rst", r"lfs .*|dd .*"): "needs Lustre",
     (r"change.rst", r"pip install …|.*make-squashfs|rm -r .*|module unload PyTorch"): _FILLED,
