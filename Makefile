@@ -32,9 +32,10 @@ bench:
 	$(READY) python -m benchmarks table
 	$(READY) python -m benchmarks plot
 
-# Each time from nothing: pages made of the program itself change with that.
+# Each time from nothing: pages made of the program itself change with that, and old pages would be looked at, too.
 docs:
 	python3 -m workbench prepare --for docs
+	rm -rf docs/_build
 	$(READY) sphinx-build -W --keep-going -n -q -E -b html docs docs/_build/html
 
 prepare:

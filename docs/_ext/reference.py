@@ -75,7 +75,7 @@ def _keys(schema: Mapping[str, Any]) -> Iterator[str]:
 def _value(said: Mapping[str, Any]) -> str:
     """Return what a value may be, in words."""
     if "$ref" in said:
-        return str(said["$ref"]).rpartition("/")[2]
+        return f"`{said['$ref'].rpartition('/')[2]}`_"
     if "const" in said:
         return literal(said["const"])
     if "enum" in said:
