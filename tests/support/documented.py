@@ -10,8 +10,9 @@ PAGES = [README, *sorted((ROOT / "docs").glob("*.rst"))]
 
 # What begins a line that is a command.
 _COMMAND = re.compile(
-    r"(?:cat|cp|chmod|dd|eb|ebsif|echo|eval|export|gdalinfo|install-kernel|lfs|(?:un)?make-squashfs|make|mkdir|module|pip"
-    r"|python3?|python-distributed|rm|sbatch|scancel|singularity|source|srun|start-shell|[\w./$]+/bin/\w+)(?= |$)"
+    r"(?:apptainer|cat|cp|chmod|dd|eb|ebsif|echo|eval|export|gdalinfo|install-kernel|lfs|make|mkdir|module|pip|python3?"
+    r"|python-distributed|rm|sbatch|scancel|singularity|source|srun|start-shell|(?:un)?make-squashfs|[\w./$]+/bin/\w+)"
+    r"(?= |$)"
 )
 
 _SLURM = "needs nodes with GPUs; of two nodes without: tests/e2e/slurm/test_frameworks.py"
