@@ -1,5 +1,5 @@
 # `make demo` and `make test` set up by themselves what this machine lacks; README.rst tells what that is.
-.PHONY: help demo test fuzz bench lint prepare
+.PHONY: help demo test fuzz bench docs lint prepare
 SHELL = /bin/bash
 READY = eval "$$(python3 -m workbench env)" &&
 
@@ -11,6 +11,7 @@ help:
 	@echo 'make test     run all tests'
 	@echo 'make fuzz     give hostile texts to all that is read, for ten minutes'
 	@echo 'make bench    measure what ebsif costs, beside the same by hand, for the tables and plots of the documentation'
+	@echo 'make docs     make the documentation as pages to browse, in docs/_build/html'
 	@echo 'make lint     run all static checks'
 	@echo 'make prepare  only set up what the tests need'
 
@@ -31,6 +32,12 @@ bench:
 	$(READY) python -m benchmarks table
 	$(READY) python -m benchmarks plot
 
+# Each time from nothing: pages made of the program itself change with that, and old pages would be looked at, too.
+docs:
+	python3 -m workbench prepare --for docs
+	rm -rf docs/_build
+	$(READY) sphinx-build -W --keep-going -n -q -E -b html docs docs/_build/html
+
 prepare:
 	python3 -m workbench prepare
 
@@ -46,4 +53,3 @@ lint:
 	    easyblocks/generic/sif/runscripts/diagnose easyblocks/generic/sif/runscripts/install-kernel
 	$(READY) vermin --quiet --no-tips --violations --target=3.10- easyblocks/generic/sif/conda.py
 	shellcheck $(SHELL_FILES)
-	$(READY) sphinx-build -W -q -b html docs "$$(mktemp -d)"

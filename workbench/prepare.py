@@ -26,7 +26,9 @@ _ANOTHER_MACHINE = {
 MPI = f"/usr/lib/{os.uname().machine}-linux-gnu/libmpich.so.12"
 
 PARTS = ("runtime", "modules", "easybuild", "bases")
-PURPOSES = ("demo", "test", "bench", "lint")
+PURPOSES = ("demo", "test", "bench", "lint", "docs")
+# Nothing of these is installed or run.
+_ONLY_READ = ("lint", "docs")
 
 
 def prepare(
@@ -41,8 +43,8 @@ def prepare(
     Parameters
     ----------
     purpose
-        ``test`` for everything, ``demo`` and ``bench`` for what the demo and the benchmarks need, ``lint`` for what the
-        static checks need.
+        ``test`` for everything, ``demo`` and ``bench`` for what the demo and the benchmarks need, ``lint`` and
+        ``docs`` for what the static checks and the documentation need.
     torch
         Whether to build the bases that hold torch.
     parts
@@ -52,14 +54,14 @@ def prepare(
     """
     progress = progress or Progress()
     cache = store.cache_root()
-    wanted = [part for part in PARTS if part in (parts or PARTS) and (purpose != "lint" or part == "easybuild")]
+    wanted = [part for part in PARTS if part in (parts or PARTS) and (purpose not in _ONLY_READ or part == "easybuild")]
     os.umask(0o022)
     with store.locked(cache, progress.note):
         store.remove_unfinished(cache)
         if purpose in ("test", "bench") and os.geteuid() == 0:
             store.check_open_to_others(cache)
             _make_user(progress)
-        tools = {} if purpose == "demo" else {"shellcheck": "shellcheck"}
+        tools = {} if purpose in ("demo", "docs") else {"shellcheck": "shellcheck"}
         if purpose == "bench":
             tools["strace"] = "strace"
         if purpose == "test":
