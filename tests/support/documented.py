@@ -36,7 +36,7 @@ NOT_RUN = {
     (r"change.rst", r"pip install …|.*make-squashfs|rm -r .*|module unload PyTorch"): _FILLED,
     (r"jupyter.rst", r"install-kernel|ebsif kernel .*"): "needs ipykernel in the layer: tests/e2e/test_kernel.py",
     (r"portable.rst", r"singularity exec .*"): "SingularityCE; with Apptainer: tests/e2e/test_portable.py",
-    (r"portable.rst", r"apptainer (sif dump|sign|verify) .*|unsquashfs .*"): "a number, a key: tests/e2e/test_portable.py",
+    (r"portable.rst", r"apptainer (sif dump|sign|verify) .*|unsquashfs .*"): "a number, a key: e2e/test_portable.py",
     (r"portable.rst", r"eb --sourcepath=.*"): "names a folder elsewhere: tests/e2e/test_pack.py",
     (r"verify.rst", r".*/software/PyTorch/….*"): "the path of an installation: tests/e2e/test_verify.py",
 }  # fmt: skip
