@@ -103,7 +103,7 @@ def request(recipe: "Recipe", document: "Document", base: "Base") -> LayerReques
     if recipe.layer != "conda":
         if not recipe.has_packages:
             return None
-        wanted = pip.request(recipe, document)
+        wanted = pip.request(recipe, document, base=base.manifest)
         if base.manifest and base.manifest.python:
             wanted.check_python(base.manifest.python.version, "the base")
         return LayerRequest(wanted)

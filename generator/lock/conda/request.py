@@ -15,6 +15,7 @@ from ebsif.errors import InputError
 from ebsif.files import is_there, read_text
 from ebsif.lock.conda.environment import NODEFAULTS, CondaEnvironment, PipSection, read_environment
 from ebsif.lock.conda.foreign import MAXIMUM_SIZE, Pinned, is_conda_lock, is_explicit, read_conda_lock, read_explicit
+from ebsif.lock.conda.pixi import is_pixi, read_pixi
 from ebsif.lock.conda.virtual import virtual_packages
 from ebsif.lock.pip.line import Entry
 from ebsif.recipe import Recipe
@@ -138,6 +139,11 @@ def _environment(recipe: Recipe, written: Document, platform: str | None) -> Con
     if is_explicit(text):
         pinned, pip = read_explicit(text, path, platform)
         return CondaRequest(pinned=tuple(pinned), pip=tuple(pip))
+    if is_pixi(text):
+        pinned, pip = read_pixi(text, path, platform, recipe.pixi_environment)
+        return CondaRequest(pinned=tuple(pinned), pip=tuple(pip))
+    if recipe.pixi_environment is not None:
+        raise written.error(("pixi_environment",), f"{path.name} is no lock of pixi, whose environments have names")
     content = document.parse(text, path)
     if is_conda_lock(content):
         pinned, pip = read_conda_lock(content, platform)
