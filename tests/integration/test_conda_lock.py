@@ -416,7 +416,7 @@ def test_on_a_stack_the_packages_of_the_base_are_seen(
     lines = inline(channel.url, "numbers", pip=f"./{wheel.path.name}")
     resolved = bench.lock(lines + "stack: true\n")
     assert set(files(resolved.lock)) == {"numbers", "python", "mine"}
-    assert resolved.from_base == {"six": "1.17.0"}
+    assert resolved.summary.from_base == {"six": "1.17.0"}
     old = make_wheel(bench.folder, "old", requires=["six<1.17"])
     said = bench.refuse(inline(channel.url, "python", pip=f"./{old.path.name}") + "stack: true\n", ConflictError)
     assert "old 1.0 needs six<1.17, the base has six 1.17.0; to replace it in the layer, add six" in said
