@@ -27,7 +27,8 @@ class _Intermixed(argparse.ArgumentParser):
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse arguments; the method that is called here calls this one."""
-        if self._inside:
+        # The argparse that takes both in any order knows no subcommands: each of these is such a parser itself.
+        if self._inside or any(action.nargs == argparse.PARSER for action in self._actions):
             return super().parse_known_args(args, namespace)
         words, rest, last = list(args), [], self._last_positional()
         if last and "--" in words:

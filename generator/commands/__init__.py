@@ -20,6 +20,7 @@ COMMANDS = {
     "sign": "sign what is written down of an installed layer",
     "jobscript": "write a job script for a module",
     "feature": "write down the MPI of this machine as a feature for modules",
+    "export": "write a layer as a file that other tools take",
     "sbom": "write a CycloneDX list of what is inside",
     "schema": "print the JSON schema of recipes, sites, features or manifests",
     "completion": "print the completion script for a shell",
