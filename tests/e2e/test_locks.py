@@ -89,8 +89,8 @@ def made(
     second = make_wheel(files, "second")
     for name in ("first", "second"):
         make_wheel(files, name, "2.0")
-    with serve(files) as index:
-        desk = make_desk(make_site, pip_wheel, PIP_INDEX_URL=index.other_url)
+    with serve(files) as index, serve(tmp_path_factory.mktemp("nothing")) as default:
+        desk = make_desk(make_site, pip_wheel, PIP_INDEX_URL=default.url)
         (desk.recipes / "wheels").mkdir()
         beside = make_wheel(desk.recipes / "wheels", "beside")
         values = {"index": index.url, "files": index.files_url, "first": first.sha256, "second": second.sha256}
@@ -113,7 +113,7 @@ def test_the_versions_of_the_locks_are_installed(made: Made) -> None:
 
 def test_what_came_of_the_locks_was_told(made: Made) -> None:
     told = dict(line.split(": ", 1) for line in made.told.splitlines() if ": " in line)
-    assert told["asked for"] == "beside @ beside-1.0-py3-none-any.whl, first==1.0, six==1.17.0"
+    assert told["asked for"] == "first==1.0, six==1.17.0, beside @ beside-1.0-py3-none-any.whl"
     assert told["from the base"] == "six 1.17.0"
     assert told["in the layer (3)"] == "beside 1.0, first 1.0, second 1.0"
     assert "project itself: of the project, only what it needs is taken" in told["ignored"]

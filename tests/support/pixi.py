@@ -13,12 +13,14 @@ SIX = "six-1.17.0-py2.py3-none-any.whl"
 WHEEL = f"https://files.pythonhosted.org/packages/b7/ce/{SIX}"
 
 
-def package(name: str, place: str = f"{CHANNEL}/linux-64", sha256: str | None = SHA) -> RepoDataRecord:
+def package(
+    name: str, place: str = f"{CHANNEL}/linux-64", sha256: str | None = SHA, build: str = "h1_0"
+) -> RepoDataRecord:
     """Return version 1.0 of a package of conda, in a folder of a channel."""
     channel, _, subdir = place.rpartition("/")
     digest = bytes.fromhex(sha256) if sha256 else None
-    record = PackageRecord(name, VersionWithSource("1.0"), BuildString("h1_0"), 0, subdir, sha256=digest)
-    file = f"{name}-1.0-h1_0.conda"
+    record = PackageRecord(name, VersionWithSource("1.0"), BuildString(build), 0, subdir, sha256=digest)
+    file = f"{name}-1.0-{build}.conda"
     return RepoDataRecord(record, file, f"{place}/{file}", f"{channel}/")
 
 

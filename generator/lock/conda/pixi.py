@@ -59,7 +59,7 @@ def read_pixi(text: str, path: Path, platform: str | None, name: str | None) -> 
     for package in _packages(environment, path, platform):
         number = lines.get(package.location)
         if isinstance(package, CondaLockedBinaryPackage):
-            pinned.append(pinned_file(package.location, _sha256(package), _REMEDY, platform, path, number))
+            pinned.append(pinned_file(_url(package, path), _sha256(package), _REMEDY, platform, path, number))
         elif isinstance(package, PypiLockedPackage):
             pip.append(_entry(package, path, number))
         else:
@@ -77,6 +77,12 @@ def _packages(environment: Environment, path: Path, platform: str | None) -> lis
         message = f"the lock is for {', '.join(sorted(there)) or 'no platform'}, and the base is {platform}"
         raise InputError(path, [(None, f"{message}: add it to `platforms` of the workspace, and {_REMEDY}")])
     return environment.packages(there[platform]) or []
+
+
+def _url(package: LockedPackage, path: Path) -> str:
+    """Return where a package lies: what lies on this machine is written as a path, perhaps as seen from the lock."""
+    location = package.location
+    return location if "://" in location else (path.parent / location).absolute().as_uri()
 
 
 def _sha256(package: LockedPackage) -> str | None:

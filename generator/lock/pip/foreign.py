@@ -7,7 +7,6 @@ others need become constraints: where the base's package needs something else, t
 import re
 from collections.abc import Callable, Sequence, Set
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from packaging.pylock import is_valid_pylock_path
 from packaging.requirements import InvalidRequirement, Requirement
@@ -47,8 +46,8 @@ _OTHERS = {
     r"^environments:\s*$": "this is a lock of pixi: name it by `environment` (`ebsif new -f`)",
     r"^\[(project|build-system)\]\s*$": "this is a pyproject.toml: name it by `pyproject` (`ebsif new -p`)",
 }
-# Where the files of the default index lie.
-_PYPI_FILES = "files.pythonhosted.org"
+# Where the files of PyPI lie; those of other indexes lie beside their lists.
+_PYPI_FILES = "https://files.pythonhosted.org/"
 _URL = re.compile(r"https?://[^\s;#]+")
 _PATH = re.compile(r"[^\s;#\[\]]+\.whl")
 
@@ -267,10 +266,6 @@ def _is_default(index: str) -> bool:
 
 
 def is_of_default(url: str | None) -> bool:
-    """Tell whether a file is one of the default index, by its host: no tool writes the index that it has read."""
-    try:
-        host = urlsplit(url or "").hostname
-    except ValueError:
-        return False
-    return bool(url) and host in (_PYPI_FILES, urlsplit(default_index()).hostname)
-
+    """Tell whether a file is one of the default index, by its address: not all tools write the index they have read."""
+    beside_index = default_index().rstrip("/").rpartition("/")[0]
+    return bool(url) and str(url).startswith((_PYPI_FILES, f"{beside_index}/"))

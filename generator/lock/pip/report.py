@@ -101,7 +101,7 @@ def summary_of(
     from_base
         What is used of that.
     """
-    layer = {file.key: file for file in files}
+    layer = {file.key: file for file in sorted(files, key=lambda file: file.key)}
     replaced = {
         package.name: (package.version, layer[package.key].version)
         for package in packages
