@@ -139,6 +139,15 @@ def test_virtual_packages_are_such_and_not_those_of_the_base(tmp_path: Path, val
     assert said.startswith("recipe.yml:7: virtual_packages.")
 
 
+def test_what_is_not_taken_of_an_exported_environment_is_told(tmp_path: Path) -> None:
+    asked = ask(tmp_path, in_file(tmp_path, LIST + "name: mine\nprefix: /home/me/envs/mine\n"))
+    assert asked.ignored == {
+        "`name`": "the recipe's `conda_name` counts",
+        "`prefix`": "the environment is in the layer, not where it was exported from",
+    }
+    assert ask(tmp_path, in_file(tmp_path, LIST)).ignored == {}
+
+
 SECTION = """\
 - pip:
   - --index-url https://one.example/simple

@@ -12,6 +12,13 @@ from ebsif.values import CondaChannel, ContainerVariables, MatchSpec, StrictMode
 
 # conda's way to say that the channels which its user has configured do not count; they never do here.
 NODEFAULTS = "nodefaults"
+# What other tools read of an environment, and why nothing here does.
+WITHOUT_MEANING = {
+    "name": "the recipe's `conda_name` counts",
+    "prefix": "the environment is in the layer, not where it was exported from",
+    "platforms": "it is locked for the base",
+    "category": "all of it is installed",
+}
 # The keys of a conda-lock.yml and of a pixi.lock.
 _LOCKS = ({"package", "metadata"}, {"version", "environments", "packages"})
 

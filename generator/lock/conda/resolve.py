@@ -116,7 +116,8 @@ def _environment(
 
 def conda_summary(request: CondaRequest, files: Sequence[LockedFile]) -> Summary:
     """Return what comes of a request."""
-    return Summary(tuple(spec.text for spec in request.specs), layer={file.name: file.version for file in files})
+    layer = {file.name: file.version for file in files}
+    return Summary(tuple(spec.text for spec in request.specs), layer=layer, ignored=request.ignored)
 
 
 def _tell(request: CondaRequest, files: Sequence[LockedFile], console: Console) -> None:
