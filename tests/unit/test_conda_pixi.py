@@ -71,7 +71,7 @@ def test_without_a_base_nothing_is_chosen(tmp_path: Path) -> None:
             "",
             "a URL must not hold a password",
         ),
-        (pixi_lock(pypi="git+https://g.example/six?rev=main#abc"), "", "six comes from git 'git+https://g.example/six"),
+        (pixi_lock(pypi="git+https://g.example/six?rev=main#abc"), "", "six comes from git 'git+https://g.example/six@abc'"),
         (pixi_lock(pypi="./lib"), "", "six comes from path './lib', not any index: build a wheel of it"),
         (pixi_lock(pypi=f"https://x.example/{SIX}", sha256=None), "", "six has no SHA256 in the lock"),
         ("version: 99\nenvironments: {}\npackages: []\n", "", "pixi.lock: not a lock of pixi: found newer lockfile"),

@@ -304,17 +304,25 @@ def test_a_wheel_beside_the_lock_is_taken(ask: Ask, tmp_path: Path, file: str, t
 @pytest.mark.parametrize(
     ("file", "text", "said"),
     [
-        ("uv.lock", uv_package('git = "https://g.example/six?rev=main#abc"'), "git 'https://g.example/six?rev=main#abc'"),
+        (
+            "uv.lock",
+            uv_package('git = "https://g.example/six?subdirectory=a%20b&rev=main#abc"'),
+            "git 'git+https://g.example/six@abc#subdirectory=a b'",
+        ),
         ("uv.lock", uv_package('editable = "lib"'), "editable 'lib'"),
         ("uv.lock", uv_package('directory = "lib"'), "directory 'lib'"),
         ("uv.lock", uv_package('path = "six-1.0.tar.gz"', 'filename = "six-1.0.tar.gz"'), "path 'six-1.0.tar.gz'"),
-        ("poetry.lock", poetry_package('type = "git"\nurl = "https://g.example/six"'), "git 'https://g.example/six'"),
+        (
+            "poetry.lock",
+            poetry_package('type = "git"\nurl = "https://g.example/six"\nresolved_reference = "abc"'),
+            "git 'git+https://g.example/six@abc'",
+        ),
         ("poetry.lock", poetry_package('type = "directory"\nurl = "lib"'), "directory 'lib'"),
         ("pylock.toml", pylock_package('directory = { path = "lib" }'), "directory 'lib'"),
         (
             "pylock.toml",
             pylock_package('vcs = { type = "git", url = "https://me:word@g.example/six", commit-id = "abc" }'),
-            "git 'https://g.example/six@abc'",
+            "git 'git+https://g.example/six@abc'",
         ),
     ],
 )

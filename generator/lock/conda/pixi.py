@@ -100,8 +100,9 @@ def _entry(package: PypiLockedPackage, path: Path, number: int | None) -> Entry:
     if is_of_default(location):
         return Entry(f"{package.name}=={package.version}", path, number, hashes)
     is_url = location.startswith(("http://", "https://"))
-    kind = "url" if is_url else "git" if location.startswith("git+") else "path"
-    source = Source(kind, location.partition("#")[0])
+    source = Source("url" if is_url else "path", location.partition("#")[0])
+    if location.startswith("git+"):
+        source = Source.of_git_url(location)
     found = direct(
         Package(package.name, None, number, (File(file_of(location), *hashes),), source=source),
         Line(package.name, path, number),

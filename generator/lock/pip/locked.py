@@ -86,11 +86,24 @@ class Source:
     kind
         How the lock calls that: ``url``, ``path``, ``git``, ``directory`` and so on.
     value
-        The address or path.
+        The address or path; of a repository as pip writes it: ``git+https://…@commit#subdirectory=…``.
     """
 
     kind: str
     value: str
+
+    @classmethod
+    def of_git(cls, url: str, commit: str, subdirectory: str | None = None) -> "Source":
+        """Return a commit of a repository."""
+        return cls("git", f"git+{url}@{commit}" + (f"#subdirectory={subdirectory}" if subdirectory else ""))
+
+    @classmethod
+    def of_git_url(cls, address: str) -> "Source":
+        """Return a commit of a repository that uv and pixi write as one address, ``https://…?rev=main#commit``."""
+        url, _, commit = address.removeprefix("git+").partition("#")
+        url, _, query = url.partition("?")
+        said = dict(part.partition("=")[::2] for part in query.split("&"))
+        return cls.of_git(url, commit, unquote(said.get("subdirectory", "")) or None)
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,9 @@ def _package(toml: Toml, table: Mapping[str, Any], number: int | None, first: se
     name, version = (_text(toml, table, key, number) for key in ("name", "version"))
     source = toml.part(table, "source", dict, number)
     kind, url = (toml.part(source, key, str, number) for key in ("type", "url"))
-    elsewhere = Source(kind, url) if source and kind != _INDEX else None
+    commit, folder = (toml.part(source, key, str, number) for key in ("resolved_reference", "subdirectory"))
+    place = Source.of_git(url, commit, folder) if kind == "git" else Source(kind, url)
+    elsewhere = place if source and kind != _INDEX else None
     files = tuple(_files(toml, table, number))
     is_asked = canonicalize_name(name) in first
     return Package(name, version, number, files, url if kind == _INDEX else None, elsewhere, is_asked=is_asked)

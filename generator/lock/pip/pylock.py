@@ -115,7 +115,10 @@ def _package(written: Written, number: int | None) -> Package:
         files = (File(file_of(place), f"sha256:{digest}".lower() if digest else None),)
     elif written.vcs:
         place = written.vcs.url or written.vcs.path or ""
-        source = Source(written.vcs.type, f"{place}@{written.vcs.commit_id}")
+        kind, commit = written.vcs.type, written.vcs.commit_id
+        source = Source(kind, f"{kind}+{place}@{commit}")
+        if kind == "git":
+            source = Source.of_git(place, commit, written.vcs.subdirectory)
     elif written.directory:
         source = Source("directory", written.directory.path)
     return Package(str(written.name), version, number, files, written.index, source)

@@ -198,7 +198,7 @@ class _Graph:
         kind, value = next(iter(source.items()))
         files = tuple(self._files(table, number, value if kind == "registry" else ""))
         index = value if kind == "registry" and "://" in value else None
-        elsewhere = None if kind == "registry" else Source(kind, value)
+        elsewhere = Source.of_git_url(value) if kind == "git" else Source(kind, value) if kind != "registry" else None
         return Package(name, version, number, files, index, elsewhere)
 
     def _source(self, table: Mapping[str, Any], number: int | None) -> dict[str, str]:
