@@ -1,7 +1,7 @@
 """From a recipe to its easyconfig."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -16,9 +16,21 @@ from ebsif.easyconfig.render import render
 from ebsif.errors import EbsifError
 from ebsif.feature import Feature, asked_features
 from ebsif.files import write_atomically
-from ebsif.lock import LayerRequest, check_format, check_upgraded, digest, fetch, is_outdated, misfits, request, resolve
+from ebsif.lock import (
+    LayerRequest,
+    check_format,
+    check_upgraded,
+    digest,
+    fetch,
+    is_outdated,
+    kept_summary,
+    misfits,
+    request,
+    resolve,
+)
 from ebsif.lock.model import Lock
 from ebsif.lock.sources import image_folders, missing_files, source_path
+from ebsif.lock.summary import Summary
 from ebsif.names import easyconfig_name, module_name
 from ebsif.recipe import Recipe, read_recipe
 from ebsif.runtime import Runtime, find_runtime
@@ -106,8 +118,8 @@ class Generated:
         Its text.
     lock
         The files of its layer.
-    from_base
-        Version of each package that the recipe needs and the base has; empty when the lock was kept.
+    summary
+        What the recipe asks for, and what comes of it; None for a layer without a lock.
     warnings
         What in the layer probably does not work on the base, a sentence each.
     """
@@ -115,7 +127,7 @@ class Generated:
     plan: Plan
     text: str
     lock: Lock | None
-    from_base: Mapping[str, str] = field(default_factory=dict)
+    summary: Summary | None = None
     warnings: Sequence[str] = ()
 
     @property
@@ -216,11 +228,12 @@ def generate(
     check_upgraded(upgrade or (), plan.request, plan.locked, plan.target)
     sources = sources or source_path(plan.recipe.name)
     if plan.lock_is_current and upgrade is None and plan.locked:
+        kept = _kept(plan, plan.locked, console)
         if missing_files(plan.locked.files, sources):
             fetch(plan.locked, plan.request, plan.base, _runtime(plan), sources, console)
         _check_exceptions(plan, plan.locked)
         warnings = misfits(plan.locked, plan.request, plan.base.known(), sources, amd=plan.site.amd)
-        return _warned(Generated(plan, plan.text(plan.locked), plan.locked, warnings=warnings), console)
+        return _warned(replace(kept, warnings=warnings), console)
     previous = plan.locked if upgrade is None or upgrade else None
     if previous and is_outdated(previous):
         console.note(
@@ -240,7 +253,16 @@ def generate(
     )
     _check_exceptions(plan, resolved.lock)
     text = plan.text(resolved.lock)
-    return _warned(Generated(plan, text, resolved.lock, resolved.from_base, resolved.warnings), console)
+    return _warned(Generated(plan, text, resolved.lock, resolved.summary, resolved.warnings), console)
+
+
+def _kept(plan: Plan, lock: Lock, console: Console) -> Generated:
+    """Return the easyconfig with the lock that it has, and tell what that is."""
+    assert plan.request
+    told = kept_summary(lock, plan.request, plan.base.known())
+    for line in told.lines():
+        console.note(line)
+    return Generated(plan, plan.text(lock), lock, told)
 
 
 def _warned(made: Generated, console: Console) -> Generated:
@@ -267,7 +289,7 @@ def preview(
 ) -> Generated:
     """Make the easyconfig of a plan as `generate` does, without leaving any file behind."""
     if plan.lock_is_current and upgrade is None:
-        return Generated(plan, plan.text(plan.locked), plan.locked)
+        return _kept(plan, plan.locked, console) if plan.locked else Generated(plan, plan.text(None), None)
     return generate(plan, console, upgrade=upgrade, sources=sources, keep=False)
 
 

@@ -2,9 +2,9 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 
 from ebsif import document
 from ebsif.base.manifest import Kind
@@ -36,7 +36,7 @@ from ebsif.values import (
 FORMAT = 1
 
 # Keys that need `layer: conda`.
-_ONLY_CONDA = ("environment", "stack", "conda_name", "virtual_packages")
+_ONLY_CONDA = ("environment", "pixi_environment", "stack", "conda_name", "virtual_packages")
 
 
 def _format(value: str) -> str:
@@ -58,6 +58,28 @@ class Pyproject(StrictModel):
     """Extras of the project to have as well."""
     groups: list[PackageName] = Field(default_factory=list)
     """Dependency groups to have as well."""
+
+
+class LockFile(StrictModel):
+    """What to take of the lock of another tool."""
+
+    file: Text
+    """The file, relative to the recipe: a ``pylock.toml``, ``uv.lock`` or ``poetry.lock``."""
+    extras: list[PackageName] = Field(default_factory=list)
+    """Extras of the project to have as well."""
+    groups: list[PackageName] = Field(default_factory=list)
+    """Dependency groups to have as well."""
+    unpin: list[PackageName] = Field(default_factory=list)
+    """Packages whose version in the lock does not count: that of the base does, where it has them."""
+
+
+def _kind_of_requirements(value: Any) -> str:
+    return "[lock]" if isinstance(value, (dict, LockFile)) else "[file]"
+
+
+RequirementsOrLock = Annotated[
+    Annotated[Text, Tag("[file]")] | Annotated[LockFile, Tag("[lock]")], Discriminator(_kind_of_requirements)
+]
 
 
 class Expected(StrictModel):
@@ -110,7 +132,9 @@ class Recipe(ModuleSettings):
     """What goes on top of the base: a Python venv, an environment of conda, or nothing."""
     environment: EnvironmentOrFile | None = None
     """The environment of a conda layer: what an ``environment.yml`` holds, or a file, relative to the recipe: an
-    ``environment.yml``, a ``conda-lock.yml`` or an @EXPLICIT file."""
+    ``environment.yml``, a ``conda-lock.yml``, a ``pixi.lock`` or an @EXPLICIT file."""
+    pixi_environment: Text | None = None
+    """Which environment of a ``pixi.lock`` to have; by default that of the name ``default``."""
     stack: bool = False
     """Whether the base's own environment is active underneath a conda layer, and its Python packages are seen."""
     conda_name: EnvironmentName | None = None
@@ -119,8 +143,8 @@ class Recipe(ModuleSettings):
     """What the solver of conda is told beside what is found in the base, such as ``__cuda: 12.4``."""
     packages: list[Requirement] = Field(default_factory=list)
     """Python packages of the layer, from a package index, written as in a requirements file."""
-    requirements: list[Text] = Field(default_factory=list)
-    """Requirements files, relative to the recipe."""
+    requirements: list[RequirementsOrLock] = Field(default_factory=list)
+    """Requirements files, and locks of other tools, relative to the recipe; of a lock also what to take of it."""
     constraints: list[Text] = Field(default_factory=list)
     """Constraints files, relative to the recipe."""
     pyproject: Pyproject | None = None

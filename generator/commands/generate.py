@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ebsif.console import Console
 from ebsif.generate import Generated, eb_finds_image, generate, is_current, make_plan, preview, write
+from ebsif.lock.summary import Summary
 from ebsif.pin import pin_content
 from ebsif.slips import slips
 
@@ -37,7 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="write into the easyconfig what the layer of its installation holds, so that eb refuses another one",
     )
-    either.add_argument("--dry-run", "-n", action="store_true", help="print the easyconfig instead of writing it")
+    either.add_argument(
+        "--dry-run", "-n", action="store_true", help="only tell what would be in the layer, and print the easyconfig"
+    )
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
@@ -51,7 +54,11 @@ def run(options: argparse.Namespace, console: Console) -> int:
             console.say(f"{plan.target}: " + ("up to date" if current else "out of date; run `ebsif generate` again"))
         return 0 if current else 1
     if options.dry_run:
-        console.write(preview(plan, console, upgrade=options.upgrade, sources=options.sources).text)
+        seen = preview(plan, console, upgrade=options.upgrade, sources=options.sources)
+        if options.json:
+            console.json(as_json(seen))
+        else:
+            console.write(seen.text)
         return 0
     if options.pin_content:
         made = pin_content(plan, console)
@@ -75,10 +82,6 @@ def _recipe(path: Path) -> Path:
 def report(made: Generated, console: Console) -> None:
     """Tell what was made."""
     plan = made.plan
-    if made.from_base:
-        console.note("from the base: " + ", ".join(f"{name} {version}" for name, version in made.from_base.items()))
-    if made.lock:
-        console.note(f"in the layer: {len(made.lock.installed)} packages")
     if not plan.base.manifest:
         console.warn(f"the image {plan.base.file} is not at hand: the easyconfig has no SHA256 for it")
     elif plan.base.path is None:
@@ -99,6 +102,7 @@ def report(made: Generated, console: Console) -> None:
 def as_json(made: Generated) -> dict[str, object]:
     """Return what was made, for scripts."""
     files = made.lock.files if made.lock else ()
+    told = made.summary or Summary()
     return {
         "easyconfig": str(made.plan.target),
         "module": made.module,
@@ -106,6 +110,10 @@ def as_json(made: Generated) -> dict[str, object]:
         "base": made.plan.base.file,
         "base_sha256": made.plan.base.manifest.sha256 if made.plan.base.manifest else None,
         "packages": {file.name: file.version for file in sorted(files, key=lambda file: file.is_conda)},
-        "from_base": dict(made.from_base),
+        "asked_for": list(told.asked),
+        "from_base": dict(told.from_base),
+        "layer": dict(told.layer),
+        "replaced": {name: {"base": base, "layer": layer} for name, (base, layer) in told.replaced.items()},
+        "ignored": dict(told.ignored),
         "warnings": list(made.warnings),
     }

@@ -12,6 +12,8 @@ from ebsif.document import MAXIMUM_SIZE
 from ebsif.errors import EbsifError
 from ebsif.files import is_there, read_text, write_atomically
 from ebsif.lock.conda.environment import read_environment
+from ebsif.lock.pip.foreign import MAXIMUM_SIZE as MAXIMUM_LOCK
+from ebsif.lock.pip.foreign import is_lock
 from ebsif.lock.pip.line import Entry
 from ebsif.lock.pip.requirements import read_line
 from ebsif.names import easyconfig_name, module_name
@@ -28,15 +30,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("name", metavar="NAME", help="name of the software, as EasyBuild calls it")
     add("packages", nargs="*", metavar="PACKAGE", help="Python package to add, as in a requirements file")
     add("--base", required=True, metavar="SIF", help="the image: a path, or a name in the site's folders")
-    add("--requirements", "-r", action="append", type=Path, default=[], metavar="FILE", help="requirements file")
-    add("--pyproject", "-p", type=Path, metavar="FILE", help="pyproject.toml whose dependencies to add")
+    add(
+        "--requirements",
+        "-r",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="requirements file, or a lock of another tool: pylock.toml, uv.lock, poetry.lock",
+    )
+    add("--pyproject", "-p", type=Path, metavar="FILE", help="pyproject.toml whose dependencies to add, or its lock")
     either = parser.add_mutually_exclusive_group()
     either.add_argument(
         "--environment",
         "-f",
         type=Path,
         metavar="FILE",
-        help="environment of conda to have: an environment.yml, conda-lock.yml or @EXPLICIT file; the recipe names it",
+        help="environment of conda to have: an environment.yml, conda-lock.yml, pixi.lock or @EXPLICIT file; the "
+        "recipe names it",
     )
     either.add_argument(
         "--from-env",
@@ -89,6 +100,10 @@ def _not_there(given: str, site: Site) -> NoReturn:
 
 def _asked(options: argparse.Namespace, site: Site, image: Path, folder: Path) -> dict[str, Any]:
     """Return what the command line says, by the keys of recipes."""
+    files = [seen_from(folder, _existing(file)) for file in options.requirements]
+    project = seen_from(folder, _existing(options.pyproject)) if options.pyproject else None
+    if project and is_lock(read_text(options.pyproject, MAXIMUM_LOCK), options.pyproject):
+        files, project = [*files, project], None
     asked = {
         "name": options.name,
         "version": options.version,
@@ -97,8 +112,8 @@ def _asked(options: argparse.Namespace, site: Site, image: Path, folder: Path) -
         "site": site_from(options.site, folder),
         "base": base_from(image, site, folder),
         "packages": [_requirement(package, folder) for package in options.packages],
-        "requirements": [seen_from(folder, _existing(file)) for file in options.requirements],
-        "pyproject": {"file": seen_from(folder, _existing(options.pyproject))} if options.pyproject else None,
+        "requirements": files,
+        "pyproject": {"file": project} if project else None,
         "environment": _environment(options, folder),
     }
     return {key: value for key, value in asked.items() if value or key == "name"}

@@ -6,4 +6,5 @@ A module has the same functions as one of `ebsif.commands`, and ``EXAMPLE``. Wha
 
 KINDS = {
     "sif": "a SIF file with base, layer and activation, for a container runtime alone",
+    "pylock": "a pylock.toml (PEP 751) of the Python packages of a locked easyconfig",
 }

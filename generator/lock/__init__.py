@@ -17,8 +17,9 @@ from packaging.utils import canonicalize_name
 from ebsif.errors import EbsifError
 from ebsif.inside.packages import conda_platform
 from ebsif.lock.inputs import FORMAT, base_inputs, digest_of, format_of
-from ebsif.lock.model import Lock
+from ebsif.lock.model import PIP, Lock
 from ebsif.lock.staging import staged
+from ebsif.lock.summary import Summary
 
 if TYPE_CHECKING:
     from ebsif.base.image import Base
@@ -79,14 +80,14 @@ class Resolved:
     ----------
     lock
         The lock.
-    from_base
-        Version of each package that is asked for or depended on, and that the base has.
+    summary
+        What was asked for, and what comes of it.
     warnings
         What was passed over, and what `misfits` returns.
     """
 
     lock: Lock
-    from_base: Mapping[str, str]
+    summary: Summary
     warnings: Sequence[str]
 
 
@@ -103,7 +104,7 @@ def request(recipe: "Recipe", document: "Document", base: "Base") -> LayerReques
     if recipe.layer != "conda":
         if not recipe.has_packages:
             return None
-        wanted = pip.request(recipe, document)
+        wanted = pip.request(recipe, document, base=base.manifest)
         if base.manifest and base.manifest.python:
             wanted.check_python(base.manifest.python.version, "the base")
         return LayerRequest(wanted)
@@ -201,7 +202,26 @@ def resolve(
         lock = Lock(digest(layer, base.known()), solution.files, solution.build_packages)
         with console.waiting("looking into packages"):
             warnings = misfits(lock, layer, base.known(), folder, amd=amd)
-    return Resolved(lock, solution.from_base, [*solution.warnings, *warnings])
+    return Resolved(lock, solution.summary, [*solution.warnings, *warnings])
+
+
+def kept_summary(lock: Lock, layer: LayerRequest, base: "Manifest") -> Summary:
+    """Return what comes of a request by a lock that is there: of the base, only what is asked for is known then."""
+    from ebsif.lock.pip.report import summary_of
+    from ebsif.lock.target import markers, of_base, python_of
+
+    files = [file for file in lock.installed if not file.is_conda and file.key != PIP.key]
+    sees_base = layer.conda is None or layer.conda.stack
+    there = of_base(base) if sees_base else ()
+    keys = {canonicalize_name(name) for name in layer.pip.names} - {file.key for file in files}
+    used = {package.name: package.version for package in there if package.key in keys}
+    python = python_of(base) if layer.conda is None else None
+    pip = summary_of(layer.pip, markers(python) if python else None, there, files, used)
+    if layer.conda is None:
+        return pip
+    from ebsif.lock.conda.resolve import conda_summary
+
+    return conda_summary(layer.conda, lock.conda) + pip
 
 
 def misfits(lock: Lock, layer: LayerRequest, base: "Manifest", folder: Path, *, amd: bool) -> list[str]:

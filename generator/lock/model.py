@@ -1,13 +1,13 @@
 """The lock: every file of a layer, with its SHA256."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from packaging.utils import canonicalize_name
 
 from ebsif.errors import EbsifError
 from ebsif.inside.packages import conda_stem, is_conda_package
+from ebsif.lock.summary import Summary
 
 # All that a wheel, a source package and a package of conda can be called; never a path.
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+!~-]*")
@@ -114,15 +114,15 @@ class Solution:
     ----------
     files, build_packages
         As in `Lock`.
-    from_base
-        Version of each package that is asked for or depended on, and that the base has.
+    summary
+        What was asked for, and what comes of it.
     warnings
         A sentence for each newer release that was passed over.
     """
 
     files: tuple[LockedFile, ...]
     build_packages: tuple[str, ...]
-    from_base: Mapping[str, str]
+    summary: Summary
     warnings: tuple[str, ...] = ()
 
 

@@ -1,5 +1,6 @@
 """The Python that the wheels are for: that of an image, or of a conda environment, and what it has already."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from ebsif.errors import EbsifError
 
 # How messages call the two that may have a package already.
 BASE, CONDA = "the base", "conda"
+
+# Names of platforms that say more of them than glibc's version, by that version.
+_OLD_PLATFORMS = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
+# The oldest glibc of wheels for a machine.
+_FIRST_GLIBC = {"x86_64": 5}
+_FIRST_GLIBC_OF_OTHERS = 17
 
 
 @dataclass(frozen=True)
@@ -49,12 +56,40 @@ class Elsewhere:
     machine
         The kind of processor that it is for.
     glibc
-        Version of the C library.
+        Version of the C library; empty for another one than that of GNU.
     """
 
     version: str
     machine: str
     glibc: str
+
+
+def markers(python: Elsewhere) -> dict[str, str]:
+    """Return what environment markers are compared with, for a CPython on Linux."""
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": python.version,
+        "os_name": "posix",
+        "platform_machine": python.machine,
+        "platform_python_implementation": "CPython",
+        # Those of the kernel, which is that of whatever node it will run on.
+        "platform_release": "",
+        "platform_version": "",
+        "platform_system": "Linux",
+        "python_full_version": python.version,
+        "python_version": ".".join(python.version.split(".")[:2]),
+        "sys_platform": "linux",
+    }
+
+
+def platforms(python: Elsewhere) -> Iterator[str]:
+    """Yield the platforms that wheels may name, from the one that fits best on."""
+    yield f"linux_{python.machine}"
+    newest = int(python.glibc.split(".")[1])
+    for minor in range(newest, _FIRST_GLIBC.get(python.machine, _FIRST_GLIBC_OF_OTHERS) - 1, -1):
+        yield f"manylinux_2_{minor}_{python.machine}"
+        if minor in _OLD_PLATFORMS:
+            yield f"{_OLD_PLATFORMS[minor]}_{python.machine}"
 
 
 @dataclass(frozen=True)
@@ -110,8 +145,12 @@ def target_of(base: Base) -> Target:
         return Target(base.path, path, label, packages, needs_venv=True)
     if manifest.glibc is None:
         raise EbsifError(f"{base.file} has no glibc, so that its wheels can only be found where it can be started")
-    elsewhere = Elsewhere(manifest.python.version, manifest.machine, manifest.glibc)
-    return Target(None, path, label, packages, needs_venv=True, elsewhere=elsewhere)
+    return Target(None, path, label, packages, needs_venv=True, elsewhere=python_of(manifest))
+
+
+def python_of(base: Manifest) -> Elsewhere | None:
+    """Return what the Python of a base is, as far as that counts for packages; None when it has none."""
+    return Elsewhere(base.python.version, base.machine, base.glibc or "") if base.python else None
 
 
 def label_of(python: str, base: Manifest) -> str:

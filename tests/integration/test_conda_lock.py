@@ -27,6 +27,7 @@ from tests.support.download import fetch_wheel
 from tests.support.generator import contents
 from tests.support.index import serve as serve_wheels
 from tests.support.manifests import image_for
+from tests.support.pixi import package, pixi_lock
 from tests.support.wheels import Wheel, make_wheel
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("environment")]
@@ -297,6 +298,21 @@ def test_a_conda_lock_is_taken_as_it_is(bench: CondaBench, small: Channel) -> No
     assert files(bench.lock("environment: conda-lock.yml\n").lock) == {"left": "left-1.0-0.conda"}
 
 
+def test_a_lock_of_pixi_is_taken_as_it_is(
+    bench: CondaBench, small: Channel, capfd: pytest.CaptureFixture[str]
+) -> None:
+    found = small.package("left")
+    digest = hashlib.sha256(found.read_bytes()).hexdigest()
+    record = package("left", found.parent.as_uri(), digest, "0")
+    (bench.folder / "pixi.lock").write_text(pixi_lock({"default": [record]}, pypi=None))
+    bench.write("environment: pixi.lock\n")
+    assert main(bench.command) == 0
+    lock = read_easyconfig(bench.easyconfig).lock
+    assert lock
+    assert files(lock) == {"left": "left-1.0-0.conda"}
+    assert capfd.readouterr().err.startswith("in the layer (1): left 1.0\n")
+
+
 def test_files_of_a_lock_must_fit_the_base(bench: CondaBench, small: Channel, tmp_path: Path) -> None:
     (bench.folder / "e.txt").write_text(explicit(small.package("left"), small.package("newglibc")))
     said = bench.refuse("environment: e.txt\n")
@@ -416,7 +432,7 @@ def test_on_a_stack_the_packages_of_the_base_are_seen(
     lines = inline(channel.url, "numbers", pip=f"./{wheel.path.name}")
     resolved = bench.lock(lines + "stack: true\n")
     assert set(files(resolved.lock)) == {"numbers", "python", "mine"}
-    assert resolved.from_base == {"six": "1.17.0"}
+    assert resolved.summary.from_base == {"six": "1.17.0"}
     old = make_wheel(bench.folder, "old", requires=["six<1.17"])
     said = bench.refuse(inline(channel.url, "python", pip=f"./{old.path.name}") + "stack: true\n", ConflictError)
     assert "old 1.0 needs six<1.17, the base has six 1.17.0; to replace it in the layer, add six" in said

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -147,7 +148,7 @@ def versions(lock: Lock) -> dict[str, str]:
 def test_what_the_base_has_is_not_locked(make_bench: Callable[[str], Bench], base: str) -> None:
     resolved = make_bench(base).lock("packages: [lightning]")
     assert versions(resolved.lock) == {"lightning": "1.0", "metrics": "1.0"}
-    assert resolved.from_base == {"numpy": "2.4.6", "torch": "2.13.0+cpu"}
+    assert resolved.summary.from_base == {"numpy": "2.4.6", "torch": "2.13.0+cpu"}
 
 
 @pytest.mark.parametrize("base", ["conda", "conda-active"])
@@ -179,7 +180,7 @@ def test_a_package_that_wants_another_version_than_the_base_has_is_named(bench: 
 def test_a_package_of_the_base_may_be_replaced(bench: Bench, index: Index) -> None:
     resolved = bench.lock(f"index: {index.url}\npackages: [old]\nallow_base_packages: [six]")
     assert versions(resolved.lock) == {"old": "1.0", "six": "1.16.0"}
-    assert "six" not in resolved.from_base
+    assert "six" not in resolved.summary.from_base
 
 
 def test_requirements_that_contradict_each_other_are_named(bench: Bench, index: Index) -> None:
@@ -317,6 +318,45 @@ def test_a_file_with_another_hash_is_refused_with_its_line(bench: Bench, index: 
     with pytest.raises(InputError, match=r"r\.txt:2: many-1.0-py3-none-any.whl has SHA256 .* none of those asked for"):
         bench.lock(f"index: {index.url}\nrequirements: [r.txt]")
     assert bench.stored() == {"pip-26.3-py3-none-any.whl"}
+
+
+def test_a_hash_of_a_constraint_counts_too(bench: Bench, index: Index) -> None:
+    (bench.folder / "c.txt").write_text(f"many==2.0 --hash=sha256:{'0' * 64}\n")
+    said = bench.refuse(f"index: {index.url}\npackages: [new]\nconstraints: [c.txt]", InputError)
+    assert said.startswith("c.txt:1: many-2.0-py3-none-any.whl has SHA256 ")
+
+
+def test_what_would_come_is_told_before_anything_is_fetched(
+    bench: Bench, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "broken").mkdir()
+    make_wheel(tmp_path / "broken", "many", requires=["six"])
+    make_wheel(tmp_path / "broken", "six", "1.16.0")
+    with serve(tmp_path / "broken", cut=True, states=("sha256", "metadata")) as index:
+        lines = f"index: {index.url}\npackages: [many, six<1.17, 'never; python_version < \"3\"']\n"
+        bench.write(lines + "allow_base_packages: [six]\n")
+        assert main(bench.command) == 2
+    assert capfd.readouterr().err.splitlines()[:4] == [
+        "asked for: many, six<1.17",
+        "in the layer (2): many 1.0, six 1.16.0",
+        "replaced: six 1.17.0 of the base by 1.16.0",
+        'ignored: never; python_version < "3": its marker does not hold',
+    ]
+
+
+def test_scripts_learn_what_would_come(bench: Bench, index: Index, capfd: pytest.CaptureFixture[str]) -> None:
+    bench.write(f"index: {index.url}\npackages: [new, six]\n")
+    assert main([*bench.command, "--dry-run", "--json"]) == 0
+    told = json.loads(capfd.readouterr().out)
+    parts = ("asked_for", "from_base", "layer", "replaced", "ignored")
+    assert {part: told[part] for part in parts} == {
+        "asked_for": ["new", "six"],
+        "from_base": {"six": "1.17.0"},
+        "layer": {"many": "2.0", "new": "1.0"},
+        "replaced": {},
+        "ignored": {},
+    }
+    assert not list(bench.folder.glob("*.eb"))
 
 
 def test_a_source_package_must_be_allowed(bench: Bench, index: Index) -> None:
@@ -541,13 +581,15 @@ def test_a_lock_of_a_newer_ebsif_is_refused(bench_with_lock: Bench, capfd: pytes
 
 
 def test_unchanged_inputs_keep_the_lock_and_start_no_container(
-    bench_with_lock: Bench, index: Index, counted: CountedRuntime
+    bench_with_lock: Bench, index: Index, counted: CountedRuntime, capfd: pytest.CaptureFixture[str]
 ) -> None:
     bench = bench_with_lock
     text = bench.easyconfig.read_text()
-    assert main(bench.command) == 0
+    assert main([*bench.command, "--json"]) == 0
     assert bench.easyconfig.read_text() == text
     assert (counted.starts(), index.requests) == ([], [])
+    told = json.loads(capfd.readouterr().out)
+    assert (told["asked_for"], told["layer"]) == (["many"], {"many": "2.0"})
 
 
 def test_what_is_named_is_upgraded_though_the_inputs_are_unchanged(

@@ -18,8 +18,8 @@ from ebsif.cli import main
 from ebsif.errors import ConflictError, EbsifError
 from ebsif.lock import Resolved, request, resolve
 from ebsif.lock.model import PIP
-from ebsif.lock.pip.elsewhere import markers, options
-from ebsif.lock.target import target_of
+from ebsif.lock.pip.elsewhere import options
+from ebsif.lock.target import markers, target_of
 from ebsif.recipe import read_recipe
 from ebsif.runtime import Inside, Runtime
 from tests.support.conda_bench import QUIET
@@ -68,7 +68,7 @@ class Twice:
         """Lock twice; return what both locks hold."""
         here, there = (self.lock(base, lines) for base in (self.image, self.elsewhere))
         assert there.lock.files == here.lock.files
-        assert there.from_base == here.from_base
+        assert there.summary.from_base == here.summary.from_base
         return {file.name: file.version for file in there.lock.files if file != PIP}
 
 

@@ -35,6 +35,7 @@ NOT_RUN = {
     (r"share.rst", r"lfs .*|dd .*"): "needs Lustre",
     (r"change.rst", r"pip install …|.*make-squashfs|rm -r .*|module unload PyTorch"): _FILLED,
     (r"jupyter.rst", r"install-kernel|ebsif kernel .*"): "needs ipykernel in the layer: tests/e2e/test_kernel.py",
+    (r"locks.rst", r"ebsif new .*"): "needs locks of other tools: tests/e2e/test_locks.py",
     (r"portable.rst", r"singularity exec .*"): "SingularityCE; with Apptainer: tests/e2e/test_portable.py",
     (r"portable.rst", r"apptainer (sif dump|sign|verify) .*|unsquashfs .*"): "a number, a key: e2e/test_portable.py",
     (r"portable.rst", r"eb --sourcepath=.*"): "names a folder elsewhere: tests/e2e/test_pack.py",

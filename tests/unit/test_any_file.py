@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 import yaml
 from hypothesis import HealthCheck, example, given
 from hypothesis import strategies as st
 
 from ebsif.cli import main
+from ebsif.lock.pip.toml import parse_toml
 from tests.support.examples import at_most
 from tests.support.manifests import freeze, make_manifest
 
+LOCKS = Path(__file__).parents[1] / "support" / "locks"
 IMAGE = "demo-small-cpu-python-3.11-venv.sif"
 EASYCONFIG: dict[str, Any] = {
     "easyblock": "SifVenv",
@@ -217,6 +220,27 @@ def test_an_easyconfig_with_an_odd_line(judge: Judge, line: str, locked: bool) -
 def test_a_recipe_of_which_values_are_odd(judge: Judge, seed: int, times: int) -> None:
     recipe = mutated(unfrozen(RECIPE), seed, times)
     judge("x.yml", yaml.dump(recipe, allow_unicode=True, sort_keys=False).encode(errors="replace"))
+
+
+def as_toml(value: Any) -> Any:
+    """Return data as TOML can hold it."""
+    if isinstance(value, dict):
+        return {str(key): as_toml(item) for key, item in value.items() if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [as_toml(item) for item in value if item is not None]
+    return value.decode() if isinstance(value, bytes) else value
+
+
+@bounded
+@given(st.sampled_from(["uv.lock", "poetry.lock", "pylock.toml"]), st.integers(0, 2**32), st.integers(0, 4))
+def test_a_lock_of_another_tool_of_which_values_are_odd(
+    judge: Judge, folder: Path, name: str, seed: int, times: int
+) -> None:
+    lock = parse_toml((LOCKS / name).read_text(), LOCKS / name).data
+    text = tomli_w.dumps(as_toml(mutated(lock, seed, times)))
+    (folder / name).write_bytes(text.encode(errors="replace"))
+    recipe = f"name: Demo\nversion: 1.0\nbase: {IMAGE}\nrequirements: [{name}]\nallow_base_packages: [six]\n"
+    judge("x.yml", recipe.encode())
 
 
 @pytest.mark.parametrize(

@@ -102,7 +102,6 @@ def test_what_does_not_go_together_in_a_recipe_is_named(tmp_path: Path, text: st
         ("name: {{ x }}\n" + LIST, "1: a key must be text, and templates such as {{ x }} are not read"),
         ("channels: [x]\ndependencies:\n- pip: [six]\n", "2: packages of pip need a Python: add python to"),
         ("channels: x\ndependencies: [a]\n", "1: channels: this must be a list"),
-        ("version: 6\nenvironments: {}\npackages: []\n", "1: this is a lock of pixi: `pixi workspace export conda-env"),
         ("# platform: linux-64\na=1=b\nc-d=1.0=h_0\n", "2: this is a list by `conda list --export`: `conda env"),
         (LIST + "- b >>1\n", "4: 'b >>1' is not a package of conda, as in 'ffmpeg >=7'"),
         (LIST + "- a 1 b c\n", "4: 'a 1 b c' is not a package of conda"),
@@ -138,6 +137,15 @@ def test_what_is_wrong_in_the_recipes_own_environment_is_named_with_its_line(tmp
 def test_virtual_packages_are_such_and_not_those_of_the_base(tmp_path: Path, value: str) -> None:
     said = refuse(tmp_path, f"layer: conda\nenvironment: x\nvirtual_packages:\n  {value}\n")
     assert said.startswith("recipe.yml:7: virtual_packages.")
+
+
+def test_what_is_not_taken_of_an_exported_environment_is_told(tmp_path: Path) -> None:
+    asked = ask(tmp_path, in_file(tmp_path, LIST + "name: mine\nprefix: /home/me/envs/mine\n"))
+    assert asked.ignored == {
+        "`name`": "the recipe's `conda_name` counts",
+        "`prefix`": "the environment is in the layer, not where it was exported from",
+    }
+    assert ask(tmp_path, in_file(tmp_path, LIST)).ignored == {}
 
 
 SECTION = """\

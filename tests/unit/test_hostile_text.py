@@ -23,6 +23,7 @@ from ebsif.easyconfig.read import read_container, read_easyconfig
 from ebsif.errors import EbsifError
 from ebsif.inside.conda import PackageError, read_record, unpack
 from ebsif.listing import easyconfigs
+from ebsif.lock.conda import request as conda
 from ebsif.lock.conda.foreign import read_explicit
 from ebsif.lock.model import LockedFile
 from ebsif.lock.pip import request as pip
@@ -33,8 +34,10 @@ from ebsif.site import Family, read_site, site_names
 from tests.support.conda_packages import make_package
 from tests.support.examples import at_most
 from tests.support.manifests import freeze, make_manifest
+from tests.support.pixi import pixi_lock
 from tests.support.wheels import make_wheel
 
+LOCKS = Path(__file__).parents[1] / "support" / "locks"
 # A colour, a title of the window, a C1 control, marks of direction, and characters that nobody sees.
 OBEYED = "\x1b[31m\x1b]0;title\x07\x9b31m\u202e\u2066\u200f\u200b\u2028\x7f\r"
 EASYCONFIG = """\
@@ -115,6 +118,20 @@ def read_requirements(path: Path) -> object:
     return pip.request(*read_recipe(recipe))
 
 
+def read_lock(path: Path) -> object:
+    """Read a lock of another tool for a base."""
+    recipe = path.with_name("takes.yml")
+    parts = "" if path.name == "pylock.toml" else ", extras: [plot], groups: [dev]"
+    recipe.write_text(f"name: Demo\nversion: 1.0\nbase: demo.sif\nrequirements: [{{file: {path.name}{parts}}}]\n")
+    return pip.request(*read_recipe(recipe), base=make_manifest())
+
+
+def read_pixi_lock(path: Path) -> object:
+    recipe = path.with_name("takes.yml")
+    recipe.write_text(f"name: Demo\nversion: 1.0\nbase: demo.sif\nlayer: conda\nenvironment: {path.name}\n")
+    return conda.request(*read_recipe(recipe), "linux-64")
+
+
 def read_all(path: Path) -> object:
     """Read an easyconfig, with every property that it has."""
     found = read_container(path)
@@ -158,6 +175,8 @@ KINDS: dict[str, tuple[Callable[[Path], object], str]] = {
     "index.json": (read_conda_package, INDEX),
     "paths.json": (read_conda_package, PATHS),
     "images.txt": (read_image_name, "lumi-pytorch-rocm-6.2.4-python-3.12-pytorch-v2.7.1.sif\n"),
+    **{name: (read_lock, (LOCKS / name).read_text()) for name in ("uv.lock", "poetry.lock", "pylock.toml")},
+    "pixi.lock": (read_pixi_lock, pixi_lock()),
     "explicit.txt": (lambda path: list(read_explicit(path.read_text(errors="replace"), path, "linux-64")), EXPLICIT),
 }
 PIECES = st.one_of(

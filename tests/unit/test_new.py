@@ -95,6 +95,14 @@ def test_files_with_packages_are_named_as_seen_from_the_recipe(image: Path) -> N
     assert recipe.pyproject.file == "../pyproject.toml"
 
 
+@pytest.mark.parametrize("option", ["-r", "-p"])
+def test_a_lock_of_another_tool_is_one_of_the_requirements(image: Path, option: str) -> None:
+    Path("uv.lock").write_text("[[package]]\n")
+    assert ebsif_new("PyTorch", "--base", TORCH, option, "uv.lock") == 0
+    recipe, _ = read_recipe(Path(f"{NAME}.yml"))
+    assert (recipe.requirements, recipe.pyproject) == (["uv.lock"], None)
+
+
 def test_a_wheel_is_named_as_seen_from_the_recipe(image: Path) -> None:
     Path("recipes").mkdir()
     wheel = make_wheel(Path(), "hello").path

@@ -12,6 +12,15 @@ from ebsif.values import CondaChannel, ContainerVariables, MatchSpec, StrictMode
 
 # conda's way to say that the channels which its user has configured do not count; they never do here.
 NODEFAULTS = "nodefaults"
+# What other tools read of an environment, and why nothing here does.
+WITHOUT_MEANING = {
+    "name": "the recipe's `conda_name` counts",
+    "prefix": "the environment is in the layer, not where it was exported from",
+    "platforms": "it is locked for the base",
+    "category": "all of it is installed",
+}
+# The keys of a conda-lock.yml and of a pixi.lock.
+_LOCKS = ({"package", "metadata"}, {"version", "environments", "packages"})
 
 
 class PipSection(StrictModel):
@@ -92,10 +101,8 @@ def read_environment(text: str, path: Path) -> tuple[CondaEnvironment, Document]
 def _held_instead(data: Any) -> str | None:
     """Tell what a file of another kind is, and what to do; None for what may hold an environment."""
     words = data.split() if isinstance(data, str) else []
-    if "@EXPLICIT" in words or (isinstance(data, dict) and {"package", "metadata"} <= set(data)):
+    if "@EXPLICIT" in words or (isinstance(data, dict) and any(keys <= set(data) for keys in _LOCKS)):
         return "this is a lock: name it with `-f`"
-    if isinstance(data, dict) and {"version", "environments", "packages"} <= set(data):
-        return "this is a lock of pixi: `pixi workspace export conda-environment` writes what it is made from"
     if words and all(re.fullmatch(r"[\w.-]+=[^=]+=[^=]+", word) for word in words):
         return "this is a list by `conda list --export`: `conda env export` writes an environment that can be read"
     return None

@@ -72,7 +72,7 @@ def read_explicit(text: str, path: Path, platform: str | None) -> tuple[list[Pin
         url, _, digest = word.partition("#")
         match = _SHA256.fullmatch(digest)
         remedy = "`conda list --explicit --sha256` writes them; of pixi, take `pixi workspace export conda-environment`"
-        pinned.append(_pinned(url, match["sha256"].lower() if match else None, remedy, platform, path, number))
+        pinned.append(pinned_file(url, match["sha256"].lower() if match else None, remedy, platform, path, number))
     return pinned, pip
 
 
@@ -104,7 +104,7 @@ def read_conda_lock(written: Document, platform: str | None) -> tuple[list[Pinne
             number = written.line(("package", at))
             remedy = "lock again with a channel that lists them"
             url = str(item.get("url", ""))
-            pinned.append(_pinned(url, _sha256_of(item), remedy, platform, written.path, number))
+            pinned.append(pinned_file(url, _sha256_of(item), remedy, platform, written.path, number))
     return pinned, pip
 
 
@@ -120,9 +120,23 @@ def _entry(item: dict[str, Any], written: Document, at: int) -> Entry:
     return Entry(text, written.path, written.line(("package", at)), (f"sha256:{digest}",) if digest else ())
 
 
-def _pinned(
+def pinned_file(
     url: str, sha256: str | None, remedy: str, platform: str | None, path: Path, number: int | None
 ) -> Pinned:
+    """Return a file that a lock names by its URL.
+
+    Parameters
+    ----------
+    remedy
+        What to do when it has no SHA256.
+    platform
+        What conda calls the machine of the base; None when that is not known.
+
+    Raises
+    ------
+    InputError
+        With the line, when it cannot be used.
+    """
     def error(message: str) -> InputError:
         return InputError(path, [(number, message)])
 

@@ -13,8 +13,15 @@ from ebsif.base.manifest import Manifest
 from ebsif.document import Document, Location
 from ebsif.errors import InputError
 from ebsif.files import is_there, read_text
-from ebsif.lock.conda.environment import NODEFAULTS, CondaEnvironment, PipSection, read_environment
+from ebsif.lock.conda.environment import (
+    NODEFAULTS,
+    WITHOUT_MEANING,
+    CondaEnvironment,
+    PipSection,
+    read_environment,
+)
 from ebsif.lock.conda.foreign import MAXIMUM_SIZE, Pinned, is_conda_lock, is_explicit, read_conda_lock, read_explicit
+from ebsif.lock.conda.pixi import is_pixi, read_pixi
 from ebsif.lock.conda.virtual import virtual_packages
 from ebsif.lock.pip.line import Entry
 from ebsif.recipe import Recipe
@@ -73,6 +80,8 @@ class CondaRequest:
         The packages of the base that it may replace.
     virtual_packages
         What the solver is told of the machine, beside what the base tells.
+    ignored
+        What of the environment is not taken over, and why.
     """
 
     specs: tuple[Spec, ...] = ()
@@ -84,6 +93,7 @@ class CondaRequest:
     stack: bool = False
     allow_base_packages: tuple[str, ...] = ()
     virtual_packages: Mapping[str, str] = field(default_factory=dict)
+    ignored: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
@@ -138,6 +148,11 @@ def _environment(recipe: Recipe, written: Document, platform: str | None) -> Con
     if is_explicit(text):
         pinned, pip = read_explicit(text, path, platform)
         return CondaRequest(pinned=tuple(pinned), pip=tuple(pip))
+    if is_pixi(text):
+        pinned, pip = read_pixi(text, path, platform, recipe.pixi_environment)
+        return CondaRequest(pinned=tuple(pinned), pip=tuple(pip))
+    if recipe.pixi_environment is not None:
+        raise written.error(("pixi_environment",), f"{path.name} is no lock of pixi, whose environments have names")
     content = document.parse(text, path)
     if is_conda_lock(content):
         pinned, pip = read_conda_lock(content, platform)
@@ -157,7 +172,10 @@ def _of_environment(environment: CondaEnvironment, written: Document, inside: Lo
     if not channels:
         raise written.error(inside, "the environment names no channel: list them in `channels`, as in [conda-forge]")
     pip = tuple(_pip(environment, written, (*inside, "dependencies")))
-    return CondaRequest(tuple(spec for spec, _ in specs), tuple(channels), pip=pip, variables=environment.variables)
+    ignored = {f"`{key}`": why for key, why in WITHOUT_MEANING.items() if getattr(environment, key)}
+    return CondaRequest(
+        tuple(spec for spec, _ in specs), tuple(channels), pip=pip, variables=environment.variables, ignored=ignored
+    )
 
 
 def _specs(

@@ -19,6 +19,7 @@ from ebsif.lock.model import PIP, Lock, LockedFile, Solution
 from ebsif.lock.pip.request import PipRequest
 from ebsif.lock.pip.resolve import Wheels, fetch_wheels, resolve_wheels
 from ebsif.lock.sources import missing_files
+from ebsif.lock.summary import Summary
 from ebsif.lock.target import image_of
 from ebsif.lock.tools import provide, rattler
 from ebsif.runtime import Runtime
@@ -70,7 +71,8 @@ def resolve(
     tools = [tool, *([PIP] if wheels.files else [])]
     provide(tools, folder)
     build = tuple(sorted(file.name for file in (*tools, *wheels.build)))
-    return Solution((*tools, *files, *wheels.all), build, wheels.from_base, wheels.warnings)
+    summary = conda_summary(request, files) + wheels.summary
+    return Solution((*tools, *files, *wheels.all), build, summary, wheels.warnings)
 
 
 def fetch(
@@ -99,6 +101,7 @@ def _environment(
     platform, virtual = conda_platform(base.machine), virtual_packages(base, request.virtual_packages)
     python = base.python.minor if request.stack and base.python else None
     if request.pinned:
+        _tell(request, [pinned.file for pinned in request.pinned], console)
         download([pinned.file for pinned in request.pinned], folder, console)
         files = checked(request.pinned, folder, platform, virtual)
         _check_python(files, request, python)
@@ -106,8 +109,20 @@ def _environment(
     with console.waiting("solving the environment"):
         files = asyncio.run(Solver(request, platform, virtual).solve(kept, python))
     _check_python(files, request, python)
+    _tell(request, files, console)
     download(files, folder, console)
     return files
+
+
+def conda_summary(request: CondaRequest, files: Sequence[LockedFile]) -> Summary:
+    """Return what comes of a request."""
+    layer = {file.name: file.version for file in files}
+    return Summary(tuple(spec.text for spec in request.specs), layer=layer, ignored=request.ignored)
+
+
+def _tell(request: CondaRequest, files: Sequence[LockedFile], console: Console) -> None:
+    for line in conda_summary(request, files).lines():
+        console.note(line)
 
 
 def _check_python(files: Sequence[LockedFile], request: CondaRequest, below: str | None) -> None:

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,18 +23,12 @@ from ebsif.errors import ConflictError, EbsifError
 from ebsif.files import make_cache
 from ebsif.lock.pip.network import network_environment
 from ebsif.lock.pip.pip import DRIVE_PY, Pip, is_news
-from ebsif.lock.target import Elsewhere, Installed
+from ebsif.lock.target import Elsewhere, Installed, markers, platforms
 from ebsif.process import patience, run
 
 _PACKAGES = "packages"
 # What pip says of a package whose metadata do not name an extra.
 _NO_EXTRA = re.compile(r"WARNING: (?P<name>\S+) \S+ does not provide the extra ")
-
-# Names of platforms that say more of them than glibc's version, by that version.
-_OLD_PLATFORMS = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-# The oldest glibc of wheels for a machine.
-_FIRST_GLIBC = {"x86_64": 5}
-_FIRST_GLIBC_OF_OTHERS = 17
 
 
 @dataclass(frozen=True)
@@ -114,36 +108,8 @@ class PipElsewhere(Pip):
         return dict(report["install"][0]["metadata"])
 
 
-def markers(python: Elsewhere) -> dict[str, str]:
-    """Return what environment markers are compared with, for a CPython on Linux."""
-    return {
-        "implementation_name": "cpython",
-        "implementation_version": python.version,
-        "os_name": "posix",
-        "platform_machine": python.machine,
-        "platform_python_implementation": "CPython",
-        # Those of the kernel, which is that of whatever node it will run on.
-        "platform_release": "",
-        "platform_version": "",
-        "platform_system": "Linux",
-        "python_full_version": python.version,
-        "python_version": ".".join(python.version.split(".")[:2]),
-        "sys_platform": "linux",
-    }
-
-
 def options(python: Elsewhere) -> list[str]:
     """Return pip's options for the wheels that fit."""
     major, minor, _ = python.version.split(".")
     words = ["--python-version", python.version, "--implementation", "cp", "--abi", f"cp{major}{minor}"]
-    return words + [word for platform in _platforms(python) for word in ("--platform", platform)]
-
-
-def _platforms(python: Elsewhere) -> Iterator[str]:
-    """Yield the platforms that wheels may name, from the one that fits best on."""
-    yield f"linux_{python.machine}"
-    newest = int(python.glibc.split(".")[1])
-    for minor in range(newest, _FIRST_GLIBC.get(python.machine, _FIRST_GLIBC_OF_OTHERS) - 1, -1):
-        yield f"manylinux_2_{minor}_{python.machine}"
-        if minor in _OLD_PLATFORMS:
-            yield f"{_OLD_PLATFORMS[minor]}_{python.machine}"
+    return words + [word for platform in platforms(python) for word in ("--platform", platform)]

@@ -1,7 +1,6 @@
 """The packages of a ``pyproject.toml``: the dependencies of the project, extras and groups that are asked for."""
 
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,8 @@ from ebsif.files import read_text
 from ebsif.lock.pip.line import Entry, Line
 from ebsif.lock.pip.network import PYPI
 from ebsif.lock.pip.requirements import named_line
+from ebsif.lock.pip.toml import parse_toml
 from ebsif.recipe import Recipe
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 
@@ -81,13 +76,11 @@ def read_project(recipe: Recipe, document: Document) -> Project | None:
         return None
     path = document.path.parent / recipe.pyproject.file
     try:
-        content = tomllib.loads(read_text(path, MAXIMUM_SIZE))
+        content = parse_toml(read_text(path, MAXIMUM_SIZE), path).data
     except InputError:
         raise
     except FileError as error:
         raise document.error(("pyproject", "file"), str(error)) from error
-    except ValueError as error:
-        raise InputError(path, [(None, f"not TOML: {error}")]) from error
     project = _table(content, "project", path)
     if "dependencies" in project.get("dynamic", []):
         message = "the dependencies are dynamic, so that they are only known when the project is built"

@@ -5,14 +5,16 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from packaging.requirements import Requirement
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ebsif.errors import EbsifError
 from ebsif.inside.packages import SOURCE_SUFFIXES, is_file_of, is_wheel
 from ebsif.lock.model import PIP, LockedFile, file_name
+from ebsif.lock.pip.line import Line
 from ebsif.lock.pip.request import PipRequest
-from ebsif.lock.target import BASE, Target
+from ebsif.lock.summary import Summary
+from ebsif.lock.target import BASE, Installed, Target
 
 _BUILD_ONE = "build a wheel of it, and name that"
 
@@ -77,6 +79,52 @@ def from_base(report: Report, request: PipRequest, target: Target, files: Iterab
         for package in packages
         if package.owner == BASE and package.key in needed
     }
+
+
+def summary_of(
+    request: PipRequest,
+    environment: Mapping[str, str] | None,
+    packages: Iterable[Installed],
+    files: Iterable[LockedFile],
+    from_base: Mapping[str, str],
+) -> Summary:
+    """Return what comes of a request.
+
+    Parameters
+    ----------
+    environment
+        What environment markers are compared with; None when nobody knows.
+    packages
+        What is there already.
+    files
+        What is installed.
+    from_base
+        What is used of that.
+    """
+    layer = {file.key: file for file in sorted(files, key=lambda file: file.key)}
+    replaced = {
+        package.name: (package.version, layer[package.key].version)
+        for package in packages
+        if package.owner == BASE and package.key in layer
+    }
+    left_out = {line.text: "its marker does not hold" for line in request.requirements if not _holds(line, environment)}
+    return Summary(
+        tuple(line.text for line in request.requirements if line.text not in left_out),
+        from_base,
+        {file.name: file.version for file in layer.values()},
+        replaced,
+        {**request.ignored, **left_out},
+    )
+
+
+def _holds(line: Line, environment: Mapping[str, str] | None) -> bool:
+    if environment is None:
+        return True
+    try:
+        marker = Requirement(line.text).marker
+    except InvalidRequirement:
+        return True  # an address
+    return marker is None or marker.evaluate({**environment, "extra": ""})
 
 
 def _comparable(url: str) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -10,12 +10,15 @@ from urllib.parse import urlsplit
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from ebsif.base.manifest import Manifest
 from ebsif.document import Document
+from ebsif.lock.pip.foreign import lock_text, read_lock
 from ebsif.lock.pip.line import Entry, Line
+from ebsif.lock.pip.locked import destination_of
 from ebsif.lock.pip.options import Options
 from ebsif.lock.pip.project import read_project
 from ebsif.lock.pip.requirements import Requirements, read_entry, read_file, read_line, together
-from ebsif.recipe import Recipe
+from ebsif.recipe import LockFile, Recipe
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class PipRequest:
         The packages that may be built from source.
     python
         The versions of Python that the project of a ``pyproject.toml`` allows.
+    ignored
+        What of all that the recipe names is not taken over, and why.
     """
 
     requirements: tuple[Line, ...]
@@ -42,6 +47,7 @@ class PipRequest:
     allow_base_packages: tuple[str, ...] = ()
     allow_source: tuple[str, ...] = ()
     python: Line | None = None
+    ignored: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,32 +75,58 @@ class PipRequest:
         }
 
 
-def request(recipe: Recipe, document: Document, section: Sequence[Entry] = ()) -> PipRequest:
+def request(
+    recipe: Recipe, document: Document, section: Sequence[Entry] = (), base: Manifest | None = None
+) -> PipRequest:
     """Return all that a recipe asks pip for.
 
     Parameters
     ----------
     section
         What its environment of conda leaves to pip.
+    base
+        What is known of its base, for which packages of locks are chosen.
 
     Raises
     ------
     InputError
         With file and line, when a file is missing, or something in it cannot be used.
     """
-    def files(key: str, names: Sequence[str]) -> list[Requirements]:
-        return [read_file(Entry(name, document.path, document.line((key, at)))) for at, name in enumerate(names)]
+    def place(key: str, at: int, name: str) -> Entry:
+        return Entry(name, document.path, document.line((key, at)))
 
-    own = [Entry(text, document.path, document.line(("packages", at))) for at, text in enumerate(recipe.packages)]
-    asked = together(
-        [
-            Requirements(options=Options(recipe.index, tuple(recipe.extra_indexes))),
-            *map(read_entry, section),
-            Requirements(tuple(map(read_line, own))),
-            *files("requirements", recipe.requirements),
-            *(part.as_constraints() for part in files("constraints", recipe.constraints)),
-        ]
-    )
+    own = [place("packages", at, text) for at, text in enumerate(recipe.packages)]
+    parts = [
+        Requirements(options=Options(recipe.index, tuple(recipe.extra_indexes))),
+        *map(read_entry, section),
+        Requirements(tuple(map(read_line, own))),
+    ]
+    locks: list[tuple[str, Entry, LockFile]] = []
+    for at, named in enumerate(recipe.requirements):
+        wanted = named if isinstance(named, LockFile) else LockFile(file=named)
+        entry = place("requirements", at, wanted.file)
+        text = lock_text(entry)
+        if text is None and named != wanted.file:
+            raise document.error(("requirements", at), f"{wanted.file} is no lock, of which parts could be taken")
+        if text is None:
+            parts.append(read_file(entry))
+        elif recipe.layer == "conda":
+            raise document.error(
+                ("requirements", at),
+                f"packages of {wanted.file} are chosen for the Python of the base, and a layer of conda has its own: "
+                "take a venv, or write a requirements file, as `uv export --format requirements.txt` does",
+            )
+        else:
+            locks.append((text, entry, wanted))
+    parts += [
+        read_file(place("constraints", at, name)).as_constraints() for at, name in enumerate(recipe.constraints)
+    ]
+    named_files = {line.name for part in parts for line in part.requirements if line.name and line.is_file}
+    files = {str(canonicalize_name(name)) for name in named_files}
+    allowed = set(recipe.allow_base_packages)
+    for text, entry, wanted in locks:
+        parts.append(read_lock(text, entry, wanted, destination_of(base), allowed=allowed, named=files))
+    asked = together(parts)
     requirements = list(asked.requirements)
     project = read_project(recipe, document)
     if project:
@@ -112,6 +144,7 @@ def request(recipe: Recipe, document: Document, section: Sequence[Entry] = ()) -
         tuple(recipe.allow_base_packages),
         tuple(recipe.allow_source),
         project.python if project else None,
+        asked.ignored,
     )
 
 

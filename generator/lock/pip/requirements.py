@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -38,11 +38,14 @@ class Requirements:
         The packages to have, and what else their versions must fit.
     options
         Where they say that packages come from.
+    ignored
+        What is not taken over, and why.
     """
 
     requirements: tuple[Line, ...] = ()
     constraints: tuple[Line, ...] = ()
     options: Options = field(default_factory=Options)
+    ignored: Mapping[str, str] = field(default_factory=dict)
 
     def as_constraints(self) -> "Requirements":
         """Return what stands there as something that versions must fit."""
@@ -56,6 +59,7 @@ def together(parts: Iterable[Requirements]) -> Requirements:
         tuple(line for part in read for line in part.requirements),
         tuple(line for part in read for line in part.constraints),
         joined(part.options for part in read),
+        {what: why for part in read for what, why in part.ignored.items()},
     )
 
 

@@ -1,7 +1,7 @@
 """Locking wheels: pip's own resolver finds, where they will be installed, which files there must be."""
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -20,8 +20,9 @@ from ebsif.lock.pip.network import default_index
 from ebsif.lock.pip.passed import passed_over
 from ebsif.lock.pip.pip import Pip
 from ebsif.lock.pip.place import pip_on
-from ebsif.lock.pip.report import Report, addresses, from_base, listed_at, locked_files
+from ebsif.lock.pip.report import Report, addresses, from_base, listed_at, locked_files, summary_of
 from ebsif.lock.pip.request import PipRequest
+from ebsif.lock.summary import Summary
 from ebsif.lock.target import BASE, Installed, Target, target_of
 from ebsif.lock.tools import provide
 from ebsif.runtime import Runtime
@@ -40,13 +41,13 @@ class Wheels:
         What is installed.
     build
         What only serves to build the source packages among it.
-    from_base, warnings
+    summary, warnings
         As in `Solution`.
     """
 
     files: tuple[LockedFile, ...] = ()
     build: tuple[LockedFile, ...] = ()
-    from_base: Mapping[str, str] = field(default_factory=dict)
+    summary: Summary = field(default_factory=Summary)
     warnings: tuple[str, ...] = ()
 
     @property
@@ -69,7 +70,7 @@ def resolve(
     target = target_of(base)
     wheels = resolve_wheels(request, target, runtime, folder, console, previous=previous, upgrade=upgrade)
     build = tuple(sorted(file.name for file in wheels.build))
-    return Solution((PIP, *wheels.all), build, wheels.from_base, wheels.warnings)
+    return Solution((PIP, *wheels.all), build, wheels.summary, wheels.warnings)
 
 
 def resolve_wheels(
@@ -109,9 +110,13 @@ def resolve_wheels(
         warnings = tuple(passed_over(report, request, pip.log()))
         files = _locked_files(pip, report, request)
         _check_hashes(files, request)
+        there_already = from_base(report, request, target, files)
+        summary = summary_of(request, report["environment"], target.packages, files, there_already)
+        for line in summary.lines():
+            console.note(line)
         download(pip, files, request, folder, console, addresses(report))
         build = _build_packages(pip, files, request, folder, console)
-    return Wheels(tuple(files), tuple(build), from_base(report, request, target, files), warnings)
+    return Wheels(tuple(files), tuple(build), summary, warnings)
 
 
 def fetch(
@@ -207,9 +212,9 @@ def _write_lines(pip: Pip, name: str, lines: Iterable[str]) -> None:
 
 
 def _check_hashes(files: Iterable[LockedFile], request: PipRequest) -> None:
-    """Refuse a file that has none of the hashes which its requirement names."""
+    """Refuse a file that has none of the hashes which its requirement or constraint names."""
     locked = {file.key: file for file in files}
-    for line in request.requirements:
+    for line in (*request.requirements, *request.constraints):
         file = locked.get(canonicalize_name(line.name)) if line.name else None
         if file and line.hashes and f"sha256:{file.sha256}" not in line.hashes:
             raise line.error(f"{file.filename} has SHA256 {file.sha256}, which is none of those asked for")
