@@ -181,4 +181,4 @@ def test_the_pip_section_is_added_to_what_the_recipe_asks_pip_for(tmp_path: Path
     text = in_file(tmp_path, ENVIRONMENT, "env/environment.yml") + "packages: [own]\n"
     asked = ask(tmp_path, text)
     wanted = pip.request(*read_recipe(tmp_path / "recipe.yml"), asked.pip)
-    assert wanted.names == ("some-wheel", "own", "more")
+    assert wanted.names == ("some-wheel", "more", "own")

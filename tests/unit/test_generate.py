@@ -76,7 +76,7 @@ def test_what_the_layer_must_hold_is_open_when_its_files_change(tmp_path: Path) 
 
 def test_what_the_layer_must_hold_is_open_when_it_is_checked_in_another_way(tmp_path: Path) -> None:
     made = replace(plan(tmp_path, tmp_path / "x.sif"), content_digest="c" * 64)
-    strict = {"import_exceptions": {}}
+    strict: dict[str, dict[str, str]] = {"import_exceptions": {}}
     lenient = {"import_exceptions": {LOCK.files[0].name: "needs a GPU"}}
     before = replace(made, recipe=made.recipe.model_copy(update=lenient))
     pinned = replace(made, present=before.text(LOCK) + f"content_digest = '{'c' * 64}'\n")

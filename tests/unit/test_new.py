@@ -223,7 +223,7 @@ def test_a_version_that_nothing_tells_must_be_given(image: Path, capsys: pytest.
         (["PyTorch", "--version", "2/1"], "the command line: version: '2/1' is not a version"),
         (["PyTorch", "--date", "20251301"], "the command line: date: '20251301' is not a date"),
         (["PyTorch", "numpy 2"], "'numpy 2' is not a package with a version, as in 'numpy>=2'"),
-        (["PyTorch", "git+https://example.org/x"], "git+https://example.org/x names a version control system"),
+        (["PyTorch", "hg+https://example.org/x"], "a package comes from a repository of hg"),
         (["PyTorch", "./none-1.0-py3-none-any.whl"], "there is no file none-1.0-py3-none-any.whl"),
         (["PyTorch", "-r", "none.txt"], "there is no file none.txt"),
         (["PyTorch", "-r", "https://example.org/r.txt"], "is an address: download the file, and name that"),

@@ -186,7 +186,8 @@ if __name__ == "__main__":
     vars(prepare)["Downloader"], vars(req_command)["PackageFinder"] = Saving, Finder
     commands_dict["download"] = CommandInfo("__main__", "DownloadSeveral", "")
     # The log tells which page pip waits for, and what it could not read, when it asks for it.
-    logging.getLogger("pip._internal.index.collector").addFilter(lambda said: not said.threadName.startswith(AHEAD))
+    collector = logging.getLogger("pip._internal.index.collector")
+    collector.addFilter(lambda said: not str(said.threadName).startswith(AHEAD))
     status = main(arguments)
     if Finder.ahead:
         Finder.ahead.stop()

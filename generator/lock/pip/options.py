@@ -69,7 +69,9 @@ class Options:
 
 def joined(options: Iterable[Options]) -> Options:
     """Return all options together; of several that name an index, the last one counts."""
-    index, extra, links, pre = None, [], [], False
+    index, pre = None, False
+    extra: list[str] = []
+    links: list[str] = []
     for each in options:
         index = each.index or index
         extra += each.extra_indexes
