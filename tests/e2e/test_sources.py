@@ -173,23 +173,28 @@ def test_a_wheel_that_nobody_else_has_is_named_with_where_it_is(place: Place, el
 
 def test_what_has_moved_is_named_with_what_to_do(place: Place, elsewhere: Desk) -> None:
     zipped = Repository(place.forge.folder / "trees" / "zipped", place.forge.folder / "zipped.git")
-    tag, commit = git.git(zipped.tree, "rev-parse", "v1.2"), git.git(place.tool.tree, "rev-parse", "HEAD")
+    before = {moved: git.git(moved.tree, "rev-parse", "HEAD") for moved in (zipped, place.tool)}
+
+    def fetch() -> str:
+        return " ".join(elsewhere.login(f"eb --fetch {place.easyconfig.name} 2>&1").stdout.split())
+
+    def forget(name: str) -> None:
+        for path in elsewhere.site.sources.rglob(f"{name}-*"):
+            path.unlink()
+
+    forget("zipped")
     zipped.commit({"more.py": ""})
     git.git(zipped.tree, "tag", "--force", "v1.2")
+    zipped.push()
+    assert "its tag was moved, or its forge packs it in another way" in fetch()
+    forget("course-tool")
     git.git(place.tool.tree, "commit", "--quiet", "--amend", "--message", "Rewritten")
-    zipped.push()
-    (file,) = (file for file in read_easyconfig(place.easyconfig).files if file.name == "course-tool")
-    archive = place.sources / file.filename
-    shutil.copy(archive, elsewhere.site.sources)
-    said = elsewhere.login(f"eb --fetch {place.easyconfig.name} 2>&1").stdout
-    assert "its tag was moved, or its forge packs it in another way" in " ".join(said.split())
-    for path in (elsewhere.site.sources / archive.name, *elsewhere.site.sources.rglob("zipped-*.zip")):
-        path.unlink()
     place.tool.push()
-    said = elsewhere.login(f"eb --fetch {place.easyconfig.name} 2>&1").stdout
-    assert f"The commit {commit} of {place.forge.url}/course-tool.git cannot be had" in " ".join(said.split())
+    address = f"{place.forge.url}/course-tool.git"
+    assert f"The commit {before[place.tool]} of {address} cannot be had" in fetch()
     # As it was, for the next version of EasyBuild.
-    git.git(zipped.tree, "tag", "--force", "v1.2", tag)
-    git.git(place.tool.tree, "reset", "--quiet", "--hard", commit)
-    zipped.push()
-    place.tool.push()
+    for moved, commit in before.items():
+        git.git(moved.tree, "reset", "--quiet", "--hard", commit)
+    git.git(zipped.tree, "tag", "--force", "v1.2")
+    for moved in before:
+        moved.push()
