@@ -23,7 +23,7 @@ from easybuild.easyblocks.generic._sifactivation import LAYER, layer_pythonpath,
 from easybuild.easyblocks.generic._sifcopy import copy_and_hash
 from easybuild.easyblocks.generic._sifpackages import MINIMUM_PYTHON, SOURCE_SUFFIXES, canonical, is_file_of, is_wheel
 from easybuild.easyblocks.generic._sifpackages import version_variables
-from easybuild.easyblocks.generic._siftext import files_path
+from easybuild.easyblocks.generic._siftext import FOLDER_WITHIN, files_path
 from easybuild.easyblocks.generic.siflayer import LAYER_PY, WHEELS, SifLayer, show_version
 from easybuild.easyblocks.generic.stagedeasyblock import list_folder
 from easybuild.framework.easyconfig import CUSTOM
@@ -47,8 +47,6 @@ INSTALL_OPTIONS = ['--no-index', '--find-links', WHEELS, '--no-deps', '--only-bi
 BUILD_OPTIONS = ['--no-index', '--find-links', WHEELS, '--no-deps', '--no-cache-dir']
 
 
-# A folder in a source package.
-START_DIR = r'(?!(.*/)?\.\.?(/|$))[A-Za-z0-9_.+][A-Za-z0-9_.+-]*(/[A-Za-z0-9_.+][A-Za-z0-9_.+-]*)*'
 # What tells the version of a source package that somebody has released.
 RELEASED = 'PKG-INFO'
 
@@ -104,7 +102,7 @@ class SifPython(SifLayer):
         self.check_packages('import_exceptions')
         for ext in self.cfg.get_ref('exts_list'):
             if 'start_dir' in ext[2]:
-                self.check_texts('exts_list', [ext[2]['start_dir']], START_DIR,
+                self.check_texts('exts_list', [ext[2]['start_dir']], FOLDER_WITHIN,
                                  "the path of a folder in the source package of %s" % ext[0])
         self.check_texts('import_exceptions', self.cfg['import_exceptions'].values(), r'.*\S.*',
                          "the reason for which a package is not imported")
@@ -124,8 +122,8 @@ class SifPython(SifLayer):
             if not commit:
                 raise
             raise EasyBuildError("The commit %s of %s/%s.git cannot be had: %s. If git can log in there, its branch "
-                                 "was rewritten, or the repository is gone: copy %s from the sources of somebody who has "
-                                 "it, or lock what is there now (`ebsif generate --upgrade`).",
+                                 "was rewritten, or the repository is gone: copy %s from the sources of somebody who "
+                                 "has it, or lock what is there now (`ebsif generate --upgrade`).",
                                  commit.get('commit'), commit.get('url'), commit.get('repo_name'),
                                  getattr(err, 'msg', err), source['filename'],
                                  exit_code=EasyBuildExit.FAIL_DOWNLOAD) from err

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from ebsif.inside.text import FOLDER_WITHIN
+
 # EasyBuild joins what it clones into a line for a shell: no character in these means anything there, and none begins an
 # option.
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_.~+-]*"
@@ -12,7 +14,6 @@ _CLONED_FROM = re.compile(
 )
 _CLONED = re.compile(rf"{_NAME}(?<!\.git)")
 _COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_FOLDER = re.compile(r"[A-Za-z0-9_.+][A-Za-z0-9_.+-]*")
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,6 @@ def subfolder(path: str) -> str:
     ValueError
         When it is none, or leads out of that.
     """
-    if not all(_FOLDER.fullmatch(part) and part not in (".", "..") for part in path.split("/")):
+    if not re.fullmatch(FOLDER_WITHIN, path):
         raise ValueError(f"{path!r} is not the path of a folder in a source package: letters, digits and any of /_.+-")
     return path

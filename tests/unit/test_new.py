@@ -126,6 +126,17 @@ def test_a_site_file_is_named_as_seen_from_the_recipe(image: Path) -> None:
     assert read_site(recipe.site, Path("recipes")).name == "mysite"
 
 
+def test_what_lies_on_this_machine_is_named_as_seen_from_the_recipe(image: Path) -> None:
+    for folder in ("lib", "recipes"):
+        Path(folder).mkdir()
+    for file in ("lib/setup.py", "x-1.0.tar.gz"):
+        Path(file).touch()
+    asked = ["./lib[a] ; python_version > '3'", "./x-1.0.tar.gz", "git+https://example.org/o/x#subdirectory=y"]
+    assert ebsif_new("PyTorch", *asked, "--base", TORCH, "-o", "recipes/a.yml") == 0
+    recipe, _ = read_recipe(Path("recipes/a.yml"))
+    assert recipe.packages == ['./../lib[a] ; python_version > "3"', "./../x-1.0.tar.gz", asked[2]]
+
+
 def test_what_the_name_of_an_image_says_is_taken_over() -> None:
     file = "lumi-tensorflow-rocm-6.2.0-python-3.10-tensorflow-2.16.1-horovod-0.28.1-dockerhash-8c75f24cfffc.sif"
     base = Base(file, None, make_manifest(python="3.10.14"), read_name(file, read_site("lumi").families))
