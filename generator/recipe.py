@@ -142,7 +142,7 @@ class Recipe(ModuleSettings):
     virtual_packages: dict[VirtualPackageName, VirtualPackageVersion] = Field(default_factory=dict)
     """What the solver of conda is told beside what is found in the base, such as ``__cuda: 12.4``."""
     packages: list[Requirement] = Field(default_factory=list)
-    """Python packages of the layer, from a package index, written as in a requirements file."""
+    """Python packages of the layer, from a package index, an address or a folder, written as in a requirements file."""
     requirements: list[RequirementsOrLock] = Field(default_factory=list)
     """Requirements files, and locks of other tools, relative to the recipe; of a lock also what to take of it."""
     constraints: list[Text] = Field(default_factory=list)

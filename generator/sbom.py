@@ -19,6 +19,7 @@ from ebsif import __version__
 from ebsif.base.manifest import Manifest
 from ebsif.easyconfig.read import Easyconfig
 from ebsif.files import write_atomically
+from ebsif.lock.commit import Commit
 from ebsif.lock.model import LockedFile
 
 _CONDA_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -107,7 +108,7 @@ def _packages(versions: Mapping[str, str], place: str) -> list[Component]:
 
 
 def _locked(file: LockedFile) -> Component:
-    purl = _conda_purl(file) if file.is_conda else _pypi_purl(file.name, file.version)
+    purl = _conda_purl(file) if file.is_conda else _pypi_purl(file.name, file.version, file.commit)
     component = _component(file.name, file.version, purl, "layer")
     component.hashes.update(_hashes(file.sha256))
     return component
@@ -123,10 +124,11 @@ def _component(name: str, version: str, purl: PackageURL | None, place: str) -> 
     )
 
 
-def _pypi_purl(name: str, version: str) -> PackageURL | None:
-    """Return the package URL of a Python package; None for a name that no index can have."""
+def _pypi_purl(name: str, version: str, commit: Commit | None = None) -> PackageURL | None:
+    """Return the package URL of a Python package, with its commit if it has one; None for a name that none can have."""
+    place = {"vcs_url": f"git+{commit.address}@{commit.commit}"} if commit else None
     try:
-        return PackageURL(type="pypi", name=str(canonicalize_name(name, validate=True)), version=version)
+        return PackageURL("pypi", name=str(canonicalize_name(name, validate=True)), version=version, qualifiers=place)
     except InvalidName:
         return None
 

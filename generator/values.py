@@ -32,6 +32,9 @@ _TOKEN = re.compile(r"\?|/(?=[A-Za-z0-9]{16,}(?:/|$))[A-Za-z]*\d+[A-Za-z]+\d")
 _CHANNEL_BEFORE = re.compile(r"(?P<channel>[^\[]*?):[^:/\[]*:")
 _CHANNEL_BEHIND = re.compile(r"[\[,]\s*channel\s*=\s*(?P<quote>['\"]?)(?P<channel>[^'\",\]]*)(?P=quote)")
 
+# How a folder is named so that changes of it count at once, which no layer can have.
+_EDITABLE = re.compile(r"(-e|--editable)[ =]")
+
 # Characters that no name and no path may have, for use in a class of characters.
 _ODD = r"\x00-\x1f\x7f"
 
@@ -159,7 +162,7 @@ def _machine(value: str) -> str:
 
 def _requirement(value: str) -> str:
     value = _one_line(value).strip()
-    if not value or value.startswith("-"):
+    if not value or (value.startswith("-") and not _EDITABLE.match(value)):
         raise ValueError(f"{value!r} is not a package: options of pip belong into a requirements file")
     return value
 

@@ -15,7 +15,7 @@ Files of packages, by their names, and what pip sees of its surroundings when it
 Used by ebsif, too: needs nothing but the standard library.
 """
 import re
-from typing import List, Tuple, Union
+from typing import Dict, List, Tuple, Union
 
 # The options of pip, each of which an image may set by a variable.
 PIP_OPTIONS = """
@@ -48,7 +48,13 @@ MINIMUM_PYTHON = [3, 8]
 # Nearly every environment of conda with a Python has these, and no package needs those of the image.
 CONDA_OWN_PACKAGES = {'pip', 'setuptools', 'wheel'}
 
-SOURCE_SUFFIXES = ('.tar.gz', '.zip')
+SOURCE_SUFFIXES = ('.tar.gz', '.tar.xz', '.zip')
+# What a file of a commit has at the end of its name, since two of them may have the same version.
+COMMIT = re.compile(r'-g[0-9a-f]{12}$')
+
+# How build backends are told the version that they would ask git for.
+VERSION_VARIABLES = ('PBR_VERSION', 'PDM_BUILD_SCM_VERSION', 'POETRY_DYNAMIC_VERSIONING_BYPASS',
+                     'SETUPTOOLS_SCM_PRETEND_VERSION', 'UV_DYNAMIC_VERSIONING_BYPASS')
 CONDA_SUFFIXES = ('.conda', '.tar.bz2')
 
 # How conda calls the machines that `uname -m` calls otherwise.
@@ -118,7 +124,12 @@ def is_file_of(filename: str, name: str, version: str) -> bool:
         candidates = [[part.replace('_', '-') for part in filename.split('-')[:2]]]
     else:
         # Names have dashes where the file is older than PEP 625, and versions may have them.
-        stem = next(filename[:-len(suffix)] for suffix in SOURCE_SUFFIXES if filename.endswith(suffix))
+        stem = COMMIT.sub('', next(filename[:-len(suffix)] for suffix in SOURCE_SUFFIXES if filename.endswith(suffix)))
         candidates = [[stem[:at.start()], stem[at.end():]] for at in re.finditer('-', stem)]
     return (canonical(name), normal_version(version)) in [(canonical(one), normal_version(other))
                                                           for one, other in candidates]
+
+
+def version_variables(version: str) -> Dict[str, str]:
+    """Variables that tell a build the version of a package that takes it from git."""
+    return dict.fromkeys(VERSION_VARIABLES, version)

@@ -27,6 +27,8 @@ BIND = r'/[^,\x00-\x1f\x7f]*'
 CPU_MASK = r'0x[1-9a-f][0-9a-f]*'
 COMMAND_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
 ENVIRONMENT_NAME = r'[A-Za-z0-9_][A-Za-z0-9_.+-]*'
+# A folder within a source package.
+FOLDER_WITHIN = r'(?!(.*/)?\.\.?(/|$))[A-Za-z0-9_.+][A-Za-z0-9_.+-]*(/[A-Za-z0-9_.+][A-Za-z0-9_.+-]*)*'
 MODULE_NAME = r'[^\s\x00-\x1f\x7f]+'
 SHA256 = r'[0-9a-f]{64}'
 

@@ -287,6 +287,8 @@ class SifLayer(SifContainer):
             annotations = {'package': ext['name'], 'version': ext['version']}
             if not is_conda_package(source_name(ext)) and self.is_build_package(ext['name']):
                 annotations['buildOnly'] = True
+            if ext['options'].get('start_dir'):
+                annotations['startDir'] = ext['options']['start_dir']
             # Without the first, it is not copied: the layer is there.
             sha256 = ext.get('sha256') or ext['options']['checksums'][0]
             files.append(resource(source_name(ext), sha256, **annotations))
@@ -461,13 +463,13 @@ class SifLayer(SifContainer):
         """Bind specifications for the layer while it is made."""
         return ['%s:%s' % (self.layer_dir, LAYER)]
 
-    def run_or_fail(self, command, what, binds=None, limit=None):
+    def run_or_fail(self, command, what, binds=None, limit=None, env=None):
         """Run a command in the container with the layer, and return its output; fail with what it says."""
         if binds is None:
             binds = self.layer_in_work() + ['%s:%s:ro' % (self.wheels_dir, WHEELS)]
         binds = binds + ['%s:%s:ro' % (files_path('layer.py'), LAYER_PY)]
-        res = self.run_in_container(command, binds=binds, env=dict(PYTHON_ENV, **INSTALL_ENV), scratch=self.scratch_dir,
-                                    limit=limit)
+        res = self.run_in_container(command, binds=binds, env=dict(PYTHON_ENV, **dict(INSTALL_ENV, **(env or {}))),
+                                    scratch=self.scratch_dir, limit=limit)
         self.log.debug("%s: %s", what, res.output)
         if limit and res.exit_code in (TIMED_OUT, KILLED):
             raise EasyBuildError("%s in the container has not ended in %d seconds. It said: %s. If it is only slow, "

@@ -22,13 +22,15 @@ import re
 from easybuild.easyblocks.generic._sifactivation import LAYER, layer_pythonpath, with_layer_pythonpath
 from easybuild.easyblocks.generic._sifcopy import copy_and_hash
 from easybuild.easyblocks.generic._sifpackages import MINIMUM_PYTHON, SOURCE_SUFFIXES, canonical, is_file_of, is_wheel
-from easybuild.easyblocks.generic._siftext import files_path
+from easybuild.easyblocks.generic._sifpackages import version_variables
+from easybuild.easyblocks.generic._siftext import FOLDER_WITHIN, files_path
 from easybuild.easyblocks.generic.siflayer import LAYER_PY, WHEELS, SifLayer, show_version
 from easybuild.easyblocks.generic.stagedeasyblock import list_folder
 from easybuild.framework.easyconfig import CUSTOM
 from easybuild.tools.build_log import EasyBuildError, EasyBuildExit
 from easybuild.tools.config import build_option
-from easybuild.tools.filetools import copy_file, mkdir, read_file, write_file
+from easybuild.tools.filetools import compute_checksum, copy_file, mkdir, read_file, write_file
+from easybuild.tools.run import RunShellCmdError
 from easybuild.tools.utilities import trace_msg
 
 # The module in the layer that extends what Python imports: venv, and mpi4py.
@@ -44,6 +46,9 @@ INSTALL_OPTIONS = ['--no-index', '--find-links', WHEELS, '--no-deps', '--only-bi
                    '--require-hashes']
 BUILD_OPTIONS = ['--no-index', '--find-links', WHEELS, '--no-deps', '--no-cache-dir']
 
+
+# What tells the version of a source package that somebody has released.
+RELEASED = 'PKG-INFO'
 
 # Seconds after which the build of a source package is taken to hang: compilers work for hours. A site may set another
 # number in a file for `eb --hooks`.
@@ -95,6 +100,10 @@ class SifPython(SifLayer):
         super().check_parameters()
         self.check_packages('import_check')
         self.check_packages('import_exceptions')
+        for ext in self.cfg.get_ref('exts_list'):
+            if 'start_dir' in ext[2]:
+                self.check_texts('exts_list', [ext[2]['start_dir']], FOLDER_WITHIN,
+                                 "the path of a folder in the source package of %s" % ext[0])
         self.check_texts('import_exceptions', self.cfg['import_exceptions'].values(), r'.*\S.*',
                          "the reason for which a package is not imported")
         if self.cfg['base_python'] is not None:
@@ -102,6 +111,32 @@ class SifPython(SifLayer):
                              "the absolute path of the image's Python")
 
     # Steps
+
+    def fetch_source(self, source, checksum=None, extension=False, **kwargs):
+        """Also tell what has happened where a commit or a tag is not any more what it was."""
+        moves = source if extension and isinstance(source, dict) else {}
+        commit = moves.get('git_config') or {}
+        try:
+            found = super().fetch_source(source, checksum=checksum, extension=extension, **kwargs)
+        except (EasyBuildError, RunShellCmdError) as err:
+            if not commit:
+                raise
+            raise EasyBuildError("The commit %s of %s/%s.git cannot be had: %s. If git can log in there, its branch "
+                                 "was rewritten, or the repository is gone: copy %s from the sources of somebody who "
+                                 "has it, or lock what is there now (`ebsif generate --upgrade`).",
+                                 commit.get('commit'), commit.get('url'), commit.get('repo_name'),
+                                 getattr(err, 'msg', err), source['filename'],
+                                 exit_code=EasyBuildExit.FAIL_DOWNLOAD) from err
+        if (commit or moves.get('download_filename')) and checksum and os.path.exists(found['path']):
+            sha256 = compute_checksum(found['path'], checksum_type='sha256')
+            if sha256 not in checksum and not build_option('ignore_checksums'):
+                why = ("a filter in the configuration of git changes files" if commit else
+                       "its tag was moved, or its forge packs it in another way than before")
+                raise EasyBuildError("Checksum verification for %s failed: the easyconfig says %s, and it has SHA256 "
+                                     "%s. If it was fetched just now, %s, and `ebsif generate --upgrade` locks what is "
+                                     "there now; else remove it, to fetch it again.", found['path'],
+                                     ' or '.join(checksum), sha256, why, exit_code=EasyBuildExit.FAIL_CHECKSUM)
+        return found
 
     def probe_python(self, python, wheels=()):
         """What a Python of the container is and has, and which of the wheels it cannot use."""
@@ -227,11 +262,14 @@ class SifPython(SifLayer):
         binds = ['%s:%s:ro' % bind for bind in ((self.layer_dir, LAYER), (self.wheels_dir, WHEELS),
                                                 (self.sources_dir, SOURCES))]
         binds += ['%s:%s' % (build_dir, BUILD), '%s:%s' % (built_dir, BUILT)]
-        source = os.path.join(BUILD, folder)
+        start_dir = ext['options'].get('start_dir') or ''
         archive = os.path.join(SOURCES, os.path.basename(ext['src']))
-        self.run_layer_py(self.build_python, ['unpack', archive, source], binds=binds)
+        self.run_layer_py(self.build_python, ['unpack', archive, os.path.join(BUILD, folder)], binds=binds)
+        # What comes from a repository may take its version from there.
+        released = os.path.exists(os.path.join(build_dir, folder, start_dir, RELEASED))
         command = [self.build_python, LAYER_PY, 'pip', self.installer, 'wheel'] + BUILD_OPTIONS
-        self.run_or_fail(command + ['--wheel-dir', BUILT, source], what, binds=binds, limit=BUILD_SECONDS)
+        self.run_or_fail(command + ['--wheel-dir', BUILT, os.path.join(BUILD, folder, start_dir)], what, binds=binds,
+                         limit=BUILD_SECONDS, env={} if released else version_variables(ext['version']))
         names = sorted(os.listdir(built_dir))
         if len(names) != 1 or not is_wheel(names[0]) or not is_file_of(names[0], ext['name'], ext['version']):
             raise EasyBuildError("%s has made %s, where a wheel of that package and version was expected.",

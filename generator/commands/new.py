@@ -131,14 +131,18 @@ def _environment(options: argparse.Namespace, folder: Path) -> str | dict[str, A
 
 
 def _requirement(package: str, folder: Path) -> str:
-    """Return a package as it is written in the recipe: a wheel on this machine is named as seen from there."""
+    """Return a package as it is written in the recipe: what lies on this machine is named as seen from there."""
     # Read as if it stood in a file in the current folder.
     line = read_line(Entry(package, Path("the command line")))
-    if line.file is None:
+    path = line.local
+    if path is None:
         return package
-    file = seen_from(folder, line.file)
-    end = package[package.index(".whl") + len(".whl") :]
-    return (file if line.file.is_absolute() else f"./{file}") + end
+    there = seen_from(folder, path)
+    named = there if path.is_absolute() else f"./{there}"
+    if line.source:
+        extras = f"[{','.join(line.source.extras)}]" if line.source.extras else ""
+        return named + extras + (f" ; {line.source.marker}" if line.source.marker else "")
+    return named + package[package.index(".whl") + len(".whl") :]
 
 
 def _existing(file: Path) -> Path:

@@ -4,7 +4,7 @@ import ast
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from ebsif.errors import EbsifError, InputError
 from ebsif.files import read_text
 from ebsif.inside.provenance import DECIDING
+from ebsif.lock.commit import read_commit, subfolder
 from ebsif.lock.model import Lock, LockedFile, file_name
 
 # Larger than any easyconfig; what is larger is something else.
@@ -163,8 +164,8 @@ class Easyconfig:
                 self._refuse("exts_list", "each entry must be a name, a version, and a dictionary with 'sources' and "
                                           "'checksums'")
         filename, sha256, url = (_first(options.get(key)) for key in ("sources", "checksums", "source_urls"))
-        if isinstance(filename, dict):
-            filename = filename.get("filename")
+        source = filename if isinstance(filename, dict) else {"filename": filename}
+        filename = source.get("filename")
         if isinstance(sha256, dict):
             sha256 = sha256.get(filename)
         # EasyBuild knows the address that a constant stands for.
@@ -176,14 +177,22 @@ class Easyconfig:
         if self.digest and not (filename and sha256):
             self._refuse("exts_list", f"{name} is not as ebsif writes it: remove the file, and run `ebsif generate` "
                                       "again")
+        remote, commit, start_dir = source.get("download_filename"), source.get("git_config"), options.get("start_dir")
         if self.digest:
             try:
-                file_name(filename, "the lock")
-            except EbsifError as error:
+                for one in (filename, *([] if remote is None else [remote])):
+                    file_name(str(one), "the lock")
+                commit = None if commit is None else read_commit(commit)
+                start_dir = None if start_dir is None else subfolder(str(start_dir))
+            except (EbsifError, ValueError) as error:
                 self._refuse("exts_list", str(error))
         if not (url is None or _is_url(url)):
             self._refuse("exts_list", f"the first of the source_urls of {name} must be a URL")
-        return LockedFile(name, version, filename or "", sha256 or "", url)
+        found = LockedFile(name, version, filename or "", sha256 or "", url)
+        if not self.digest:
+            return found
+        is_own = "download_instructions" in options
+        return replace(found, remote_name=remote, commit=commit, start_dir=start_dir, is_own=is_own)
 
     def _first(self, parameter: str) -> Any:
         return _first(self.parameters.get(parameter))

@@ -13,7 +13,7 @@ from ebsif.errors import EbsifError
 from ebsif.inside.activation import CONDA_ENVS, VENVS
 from ebsif.jinja import templates
 from ebsif.lock import LayerRequest
-from ebsif.lock.model import Lock
+from ebsif.lock.model import Lock, LockedFile
 from ebsif.names import module_name, version_suffix
 from ebsif.recipe import Recipe
 from ebsif.settings import ModuleSettings, merged
@@ -23,6 +23,11 @@ from ebsif.site import Site
 _EASYBLOCKS = {"venv": "SifVenv", "conda": "SifConda", "none": "SifContainer"}
 _ENVIRONMENTS = {"venv": VENVS, "conda": CONDA_ENVS}
 _PACKAGE = "ebsif.easyconfig"
+# What EasyBuild says where it does not find such a file.
+_OWN = (
+    "It was built from a folder of whoever made this easyconfig, and is nowhere else to be had: copy it from their "
+    "folder of sources, or run `ebsif generate` where that folder is."
+)
 
 
 def render(
@@ -84,6 +89,7 @@ def render(
             usage=texts.get_template("usage.j2").render(about).strip(),
             checksum=base.manifest.sha256 if base.manifest and recipe.verify_base else None,
             content_digest=content_digest,
+            options={file.filename: _options(file) for file in (lock.files if lock else ())},
             groups=[
                 {Literal(name): value for name, value in group.items()}
                 for group in _groups(recipe, site, base, lock, request, features)
@@ -115,6 +121,24 @@ def _groups(
         _module(recipe, site, base, request.variables if request else {}, features),
         _layer(recipe, lock, request),
     ]
+
+
+def _options(file: LockedFile) -> dict[Literal, Any]:
+    """Return what EasyBuild is told of a file."""
+    source: str | dict[str, Any] = file.filename
+    if file.commit:
+        source = {"filename": file.filename, "git_config": file.commit.config()}
+    elif file.remote_name:
+        source = {"filename": file.filename, "download_filename": file.remote_name}
+    options = {
+        # No index has one that was built here, though it may have another of its name.
+        "source_urls": [] if file.is_own else [file.source_url] if file.source_url else None,
+        "sources": [source],
+        "checksums": [file.sha256],
+        "start_dir": file.start_dir,
+        "download_instructions": _OWN if file.is_own else None,
+    }
+    return {Literal(name): value for name, value in options.items() if value is not None}
 
 
 def _environment_path(recipe: Recipe) -> str | None:

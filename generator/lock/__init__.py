@@ -52,14 +52,21 @@ class LayerRequest:
         # What the base has, or a marker leaves out, is not.
         locked = {file.key for file in lock.installed if not file.is_conda}
         specs = self.conda.specs if self.conda else ()
-        return [*(spec.text for spec in specs), *(name for name in self.pip.names if canonicalize_name(name) in locked)]
+        names = [name for name in self.pip.names if canonicalize_name(name) in locked]
+        known = {canonicalize_name(name) for name in names}
+        names += [file.name for file in lock.installed if file.is_named_by_place and file.key not in known]
+        return [*(spec.text for spec in specs), *names]
 
     def imported(self, lock: Lock) -> list[str]:
         """Return the packages that are asked for and in the layer, by name: each of them must work."""
         urls = {PurePosixPath(urlsplit(line.text).path).name for line in self.pip.requirements if not line.name}
         asked = {name.lower() for name in self.conda_packages}
         asked |= {canonicalize_name(line.name) for line in self.pip.requirements if line.name}
-        return [file.name for file in lock.installed if file.key in asked or quote(file.filename) in urls]
+        return [
+            file.name
+            for file in lock.installed
+            if file.key in asked or file.is_named_by_place or quote(file.filename) in urls
+        ]
 
     @property
     def conda_packages(self) -> list[str]:

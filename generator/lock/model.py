@@ -7,6 +7,7 @@ from packaging.utils import canonicalize_name
 
 from ebsif.errors import EbsifError
 from ebsif.inside.packages import conda_stem, is_conda_package
+from ebsif.lock.commit import Commit
 from ebsif.lock.summary import Summary
 
 # All that a wheel, a source package and a package of conda can be called; never a path.
@@ -29,6 +30,14 @@ class LockedFile:
         Its SHA256.
     source_url
         The folder to download it from; None for the default package index, and for a file that lies beside the recipe.
+    remote_name
+        What it is called there, when that is not its name.
+    commit
+        What it is made of, when that is a repository.
+    start_dir
+        The folder in it that the package is built in, when that is not the top.
+    is_own
+        Whether it was made of a folder of the user, so that it is nowhere else to be had.
     """
 
     name: str
@@ -36,6 +45,15 @@ class LockedFile:
     filename: str
     sha256: str
     source_url: str | None = None
+    remote_name: str | None = None
+    commit: Commit | None = None
+    start_dir: str | None = None
+    is_own: bool = False
+
+    @property
+    def is_named_by_place(self) -> bool:
+        """Whether somebody has asked for exactly this one, by where it is."""
+        return bool(self.remote_name or self.commit or self.is_own)
 
     @property
     def key(self) -> str:

@@ -87,9 +87,10 @@ def stored(file: LockedFile, folder: Path) -> Iterator[Path]:
         digest = sha256(temporary, Console(quiet=True))
         if digest != file.sha256:
             origin = f" from {file.source_url}" if file.source_url else ""
+            hint = f"; `ebsif generate --upgrade {file.name}` takes what is there now" if file.remote_name else ""
             raise EbsifError(
                 f"{file.filename}{origin} has SHA256 {digest}, not {file.sha256}: the download broke off, or the file "
-                "was changed"
+                f"was changed{hint}"
             )
         sync(temporary)
         temporary.chmod(0o644)

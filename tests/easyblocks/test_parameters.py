@@ -123,6 +123,14 @@ def refusal(
         ("venv_name", "../x", "is not a name for a venv"),
         ("exts_list", [("hello", "1.0")], "must be a name, a version, and a dictionary"),
         ("exts_list", [("hello", "1.0", {"sources": [HELLO]})], "has no checksum"),
+        *(
+            (
+                "exts_list",
+                [("hello", "1.0", {"sources": [HELLO], "checksums": ["0" * 64], "start_dir": folder})],
+                "is not the path of a folder in the source package of hello",
+            )
+            for folder in ("../x", "/etc", "a/../../b", "$(id)", "-x", "a\nb")
+        ),
         ("sources", [], "the first source must be the container image"),
         ("sources", ["../x.sif"], "is not the name of an image file"),
     ],

@@ -394,6 +394,20 @@ def test_what_the_recipe_asks_pip_for_is_added_to_the_pip_section(bench: CondaBe
     assert lock.files[-1].source_url == index.files_url
 
 
+def test_a_pip_section_may_name_an_index_and_a_local_version_from_there(
+    bench: CondaBench, channel: Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = bench.folder / "index" / "other"
+    other.mkdir(parents=True)
+    wheel = make_wheel(other, "torch", "2.4.1+rocm6.0")
+    with serve_wheels(other.parent) as index:
+        monkeypatch.setenv("PIP_INDEX_URL", index.url)
+        section = f"--extra-index-url {index.other_url}, torch==2.4.1+rocm6.0"
+        lock = bench.lock(inline(channel.url, "python", pip=section)).lock
+    (file,) = (file for file in lock.pip if file.name == "torch")
+    assert (file.filename, file.source_url) == (wheel.path.name, f"{index.files_url}/other")
+
+
 def test_a_wheel_that_contradicts_a_package_of_conda_is_named_with_both_sides(
     bench: CondaBench, channel: Channel
 ) -> None:

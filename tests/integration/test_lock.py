@@ -20,7 +20,7 @@ from ebsif.base.store import manifest_of
 from ebsif.cli import main
 from ebsif.easyconfig.read import read_easyconfig
 from ebsif.errors import ConflictError, EbsifError, InputError
-from ebsif.lock import LayerRequest, digest, fetch, request, resolve
+from ebsif.lock import LayerRequest, Resolved, digest, fetch, request, resolve
 from ebsif.lock.model import PIP, Lock, LockedFile
 from ebsif.recipe import read_recipe
 from ebsif.runtime import Runtime
@@ -61,6 +61,10 @@ class Bench(CondaBench):
 
     def fetch(self, lock: Lock) -> None:
         fetch(lock, self.request(), self.base, self.runtime, self.sources, QUIET)
+
+    def resolve(self) -> Resolved:
+        runtime = self.runtime if self.base.path else None
+        return resolve(self.request(), self.base, runtime, self.sources, QUIET)
 
     def request(self) -> LayerRequest:
         found = request(*read_recipe(self.recipe), self.base)
@@ -269,6 +273,12 @@ def test_a_wheel_named_by_its_url_has_a_source_url(bench: Bench, index: Index) -
     lock = bench.lock(f"packages: ['many @ {index.files_url}/many-1.0-py3-none-any.whl']").lock
     assert file_of(lock, "many").source_url == index.files_url
     assert "many-1.0-py3-none-any.whl" in bench.stored()
+
+
+def test_a_page_of_links_is_a_place_of_files_too(bench: Bench, index: Index) -> None:
+    (bench.folder / "r.txt").write_text(f"--find-links {index.url}/more/\nmore\nplain\n")
+    lock = bench.lock("requirements: [r.txt]").lock
+    assert (file_of(lock, "more").source_url, file_of(lock, "plain").source_url) == (index.files_url, None)
 
 
 def test_of_an_extra_index_its_files_alone_have_a_source_url(bench: Bench, index: Index) -> None:

@@ -120,7 +120,7 @@ def serve(folder: Path, *, cut: bool = False, states: Container[str] = ()) -> It
     """
     requests: list[str] = []
     handler = type("Handler", (_Handler,), {"folder": folder, "requests": requests, "cut": cut, "states": states})
-    with _serving(handler) as address:
+    with serving(handler) as address:
         yield Index(folder, address, requests)
 
 
@@ -158,12 +158,13 @@ def answering(answer: Callable[[str, Message], Answer]) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             """Say nothing."""
 
-    with _serving(Handler) as address:
+    with serving(Handler) as address:
         yield address
 
 
 @contextmanager
-def _serving(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+def serving(handler: type[http.server.BaseHTTPRequestHandler]) -> Iterator[str]:
+    """Give the address at which a handler answers."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         # Asked often whether to end, so that ending takes no half second.
         thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

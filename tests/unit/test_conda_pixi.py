@@ -6,6 +6,8 @@ import pytest
 
 from ebsif.lock.model import LockedFile
 from ebsif.lock.pip import request as pip
+from ebsif.lock.pip.git import Repository
+from ebsif.lock.pip.source import Source
 from ebsif.recipe import read_recipe
 from tests.support.environments import ask, in_file, refuse
 from tests.support.pixi import CHANNEL, SHA, SIX, WHEEL, package, pixi_lock
@@ -55,6 +57,20 @@ def test_a_wheel_beside_the_lock_is_taken(tmp_path: Path) -> None:
     assert (line.file, line.hashes) == (wheel.path, (f"sha256:{SHA}",))
 
 
+def test_what_is_built_of_a_repository_is_taken(tmp_path: Path) -> None:
+    asked = ask(tmp_path, lock(tmp_path, pixi_lock(pypi="git+https://g.example/o/six?subdirectory=a%20b&rev=main#abc")))
+    (line,) = pip.request(*read_recipe(tmp_path / "recipe.yml"), asked.pip).requirements
+    assert (line.name, line.source) == ("six", Source(Repository("https://g.example/o", "six", "abc", "a b")))
+
+
+def test_a_folder_beside_the_lock_is_built(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "setup.py").touch()
+    asked = ask(tmp_path, lock(tmp_path, pixi_lock(pypi="./lib")))
+    (line,) = pip.request(*read_recipe(tmp_path / "recipe.yml"), asked.pip).requirements
+    assert line.local == tmp_path / "lib"
+
+
 def test_without_a_base_nothing_is_chosen(tmp_path: Path) -> None:
     asked = ask(tmp_path, lock(tmp_path, pixi_lock()), platform=None)
     assert (asked.pinned, asked.pip) == ((), ())
@@ -71,8 +87,8 @@ def test_without_a_base_nothing_is_chosen(tmp_path: Path) -> None:
             "",
             "a URL must not hold a password",
         ),
-        (pixi_lock(pypi="git+https://g.example/six?rev=main#abc"), "", "six comes from git 'git+https://g.example/six@abc'"),
-        (pixi_lock(pypi="./lib"), "", "six comes from path './lib', not any index: build a wheel of it"),
+        (pixi_lock(pypi="git+https://me:word@g.example/six#abc"), "", "the address of six must not hold a password"),
+        (pixi_lock(pypi="./lib"), "", "there is no file or folder "),
         (pixi_lock(pypi=f"https://x.example/{SIX}", sha256=None), "", "six has no SHA256 in the lock"),
         ("version: 99\nenvironments: {}\npackages: []\n", "", "pixi.lock: not a lock of pixi: found newer lockfile"),
         ("version: 6\nenvironments: []\npackages: []\n", "", "pixi.lock: not a lock of pixi: "),

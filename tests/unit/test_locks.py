@@ -9,7 +9,9 @@ import pytest
 
 from ebsif.base.manifest import Manifest
 from ebsif.errors import InputError
+from ebsif.lock.pip.git import Repository
 from ebsif.lock.pip.request import PipRequest, request
+from ebsif.lock.pip.source import Archive, Origin, Source
 from ebsif.recipe import read_recipe
 from tests.support.manifests import make_manifest
 from tests.support.wheels import make_wheel
@@ -302,41 +304,57 @@ def test_a_wheel_beside_the_lock_is_taken(ask: Ask, tmp_path: Path, file: str, t
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "said"),
+    ("file", "text", "expected"),
     [
         (
             "uv.lock",
-            uv_package('git = "https://g.example/six?subdirectory=a%20b&rev=main#abc"'),
-            "git 'git+https://g.example/six@abc#subdirectory=a b'",
+            uv_package('git = "https://g.example/o/six?subdirectory=a%20b&rev=main#abc"'),
+            Repository("https://g.example/o", "six", "abc", "a b"),
         ),
-        ("uv.lock", uv_package('editable = "lib"'), "editable 'lib'"),
-        ("uv.lock", uv_package('directory = "lib"'), "directory 'lib'"),
-        ("uv.lock", uv_package('path = "six-1.0.tar.gz"', 'filename = "six-1.0.tar.gz"'), "path 'six-1.0.tar.gz'"),
         (
             "poetry.lock",
-            poetry_package('type = "git"\nurl = "https://g.example/six"\nresolved_reference = "abc"'),
-            "git 'git+https://g.example/six@abc'",
+            poetry_package('type = "git"\nurl = "https://g.example/o/six"\nresolved_reference = "abc"'),
+            Repository("https://g.example/o", "six", "abc"),
         ),
-        ("poetry.lock", poetry_package('type = "directory"\nurl = "lib"'), "directory 'lib'"),
-        ("pylock.toml", pylock_package('directory = { path = "lib" }'), "directory 'lib'"),
         (
             "pylock.toml",
-            pylock_package('vcs = { type = "git", url = "https://me:word@g.example/six", commit-id = "abc" }'),
-            "git 'git+https://g.example/six@abc'",
+            pylock_package('vcs = { type = "git", url = "https://g.example/o/six", commit-id = "abc" }'),
+            Repository("https://g.example/o", "six", "abc"),
+        ),
+        (
+            "poetry.lock",
+            poetry_package('type = "url"\nurl = "https://x.example/six-1.0.tar.gz"').replace(WHEEL, "six-1.0.tar.gz"),
+            Archive("https://x.example/six-1.0.tar.gz"),
         ),
     ],
 )
-def test_what_has_no_file_with_a_sha256_is_refused_with_its_line(
-    ask: Ask, tmp_path: Path, file: str, text: str, said: str
+def test_what_is_built_of_a_repository_or_an_archive_is_taken(
+    ask: Ask, tmp_path: Path, file: str, text: str, expected: Origin
 ) -> None:
     (tmp_path / file).write_text(text)
-    number = next(at for at, line in enumerate(text.splitlines()) if line == 'name = "six"')
-    assert refused(ask, tmp_path, file) == (
-        f"{file}:{number}: six comes from {said}, not any index: build a wheel of it, and add that to `packages`"
-    )
+    (line,) = ask(file).requirements
+    assert line.source == Source(expected)
     wheel = make_wheel(tmp_path, "six")
     (line,) = ask(file, f"packages: [./{wheel.path.name}]\n").requirements
     assert line.file == wheel.path
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("uv.lock", uv_package('editable = "my lib; #"')),
+        ("uv.lock", uv_package('directory = "my lib; #"')),
+        ("poetry.lock", poetry_package('type = "directory"\nurl = "my lib; #"')),
+        ("pylock.toml", pylock_package('directory = { path = "my lib; #" }')),
+    ],
+)
+def test_a_folder_beside_the_lock_is_built(ask: Ask, tmp_path: Path, file: str, text: str) -> None:
+    folder = tmp_path / "my lib; #"
+    folder.mkdir()
+    (folder / "pyproject.toml").touch()
+    (tmp_path / file).write_text(text)
+    (line,) = ask(file).requirements
+    assert (line.name, line.text, line.local) == ("six", "six @ my lib; #", folder)
 
 
 @pytest.mark.parametrize(
@@ -349,6 +367,11 @@ def test_what_has_no_file_with_a_sha256_is_refused_with_its_line(
          "six has no SHA256 in the lock"),
         ("uv.lock", uv_package(f'registry = "{INDEX}"').replace('"1.0"', '"1.0 --pre"'), "is not a package with a v"),
         ("uv.lock", uv_package(f'registry = "{INDEX}"').replace('"1.0"', '"1.0\\n--pre"'), "is not a package with a v"),
+        ("uv.lock", uv_package('git = "https://me:word@g.example/six#abc"'), "the address of six must not hold a password"),
+        ("uv.lock", uv_package('git = "https://g.example/six; x#abc"'), "is not the address of a repository"),
+        ("uv.lock", uv_package('directory = "lib"'), "there is no file or folder "),
+        ("pylock.toml", pylock_package('vcs = { type = "hg", url = "https://g.example/six", commit-id = "abc" }'),
+         "six comes from a repository of hg"),
         ("uv.lock", uv_package("registry = 1"), "the package does not say where it comes from"),
         ("uv.lock", UV + 'dependencies = [{ name = "six" }]\n', "no package six for this base: lock again"),
         ("uv.lock", UV + 'dependencies = [{ name = "six", marker = "os" }]\n', "'os' is no environment marker: "),

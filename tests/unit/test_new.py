@@ -137,6 +137,17 @@ def test_a_site_file_is_named_as_seen_from_the_recipe(image: Path) -> None:
     assert read_recipe(Path("recipes/b.yml"))[0].site == str(site)
 
 
+def test_what_lies_on_this_machine_is_named_as_seen_from_the_recipe(image: Path) -> None:
+    for folder in ("lib", "recipes"):
+        Path(folder).mkdir()
+    for file in ("lib/setup.py", "x-1.0.tar.gz"):
+        Path(file).touch()
+    asked = ["./lib[a] ; python_version > '3'", "./x-1.0.tar.gz", "git+https://example.org/o/x#subdirectory=y"]
+    assert ebsif_new("PyTorch", *asked, "--base", TORCH, "-o", "recipes/a.yml") == 0
+    recipe, _ = read_recipe(Path("recipes/a.yml"))
+    assert recipe.packages == ['./../lib[a] ; python_version > "3"', "./../x-1.0.tar.gz", asked[2]]
+
+
 def test_what_the_name_of_an_image_says_is_taken_over() -> None:
     file = "lumi-tensorflow-rocm-6.2.0-python-3.10-tensorflow-2.16.1-horovod-0.28.1-dockerhash-8c75f24cfffc.sif"
     base = Base(file, None, make_manifest(python="3.10.14"), read_name(file, read_site("lumi").families))
@@ -234,7 +245,7 @@ def test_a_version_that_nothing_tells_must_be_given(image: Path, capsys: pytest.
         (["PyTorch", "--version", "2/1"], "the command line: version: '2/1' is not a version"),
         (["PyTorch", "--date", "20251301"], "the command line: date: '20251301' is not a date"),
         (["PyTorch", "numpy 2"], "'numpy 2' is not a package with a version, as in 'numpy>=2'"),
-        (["PyTorch", "git+https://example.org/x"], "git+https://example.org/x names a version control system"),
+        (["PyTorch", "hg+https://example.org/x"], "a package comes from a repository of hg"),
         (["PyTorch", "./none-1.0-py3-none-any.whl"], "there is no file none-1.0-py3-none-any.whl"),
         (["PyTorch", "-r", "none.txt"], "there is no file none.txt"),
         (["PyTorch", "-r", "https://example.org/r.txt"], "is an address: download the file, and name that"),

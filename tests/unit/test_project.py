@@ -6,6 +6,7 @@ import pytest
 
 from ebsif.errors import InputError
 from ebsif.lock.pip.request import PipRequest, request
+from ebsif.lock.pip.tree import Tree
 from ebsif.recipe import read_recipe
 from tests.support.wheels import make_wheel
 
@@ -84,14 +85,15 @@ def test_the_python_that_a_project_needs_must_be_there(tmp_path: Path) -> None:
     [
         (
             '[tool.uv.sources]\nhelper = {git = "https://me:secret@example.org/helper"}\n',
-            "pyproject.toml:5: helper comes from git 'https://example.org/helper' ([tool.uv.sources]), not any index: "
-            "build a wheel of it, and add that to `packages`",
+            "pyproject.toml:5: the address of a package must not hold a password",
         ),
-        ("[tool.uv.sources]\nhelper = [{workspace = true}]\n", "build a wheel of it, and add that to `packages`"),
-        ('[tool.uv.sources]\nhelper = {path = "../helper", editable = true}\n', "build a wheel of it"),
         (
-            '[tool.uv.sources]\nHelper = {url = "https://example.org/helper-1.0-py3-none-any.whl"}\n',
-            "add 'Helper @ https://example.org/helper-1.0-py3-none-any.whl' to `packages`",
+            "[tool.uv.sources]\nhelper = [{workspace = true}]\n",
+            "pyproject.toml:5: helper comes from the workspace, which has no member of that name",
+        ),
+        (
+            '[tool.uv.sources]\nhelper = {path = "../helper", editable = true}\n',
+            "pyproject.toml:5: there is no file or folder ../helper, where helper comes from",
         ),
         (
             '[[tool.uv.index]]\nname = "own"\nurl = "https://example.org/own/"\nexplicit = true\n'
@@ -101,7 +103,7 @@ def test_the_python_that_a_project_needs_must_be_there(tmp_path: Path) -> None:
         ),
         (
             '[tool.poetry.dependencies]\nhelper = {version = "1", path = "../helper"}\n',
-            "helper comes from path '../helper' ([tool.poetry.dependencies])",
+            "pyproject.toml:5: there is no file or folder ../helper, where helper comes from",
         ),
         (
             '[[tool.poetry.source]]\nname = "own"\nurl = "https://example.org/own"\n',
@@ -113,6 +115,59 @@ def test_what_does_not_come_from_an_index_of_the_recipe_is_refused(tmp_path: Pat
     found = refused(tmp_path, HELPER + tables)
     assert said in found
     assert "secret" not in found
+
+
+@pytest.mark.parametrize(
+    ("tables", "texts"),
+    [
+        (
+            '[tool.uv.sources]\nHelper = {url = "https://example.org/helper-1.0-py3-none-any.whl"}\n',
+            ["helper @ https://example.org/helper-1.0-py3-none-any.whl"],
+        ),
+        (
+            '[tool.uv.sources]\nhelper = {git = "https://example.org/o/x", tag = "v1", subdirectory = "py"}\n',
+            ["helper @ git+https://example.org/o/x@v1#subdirectory=py"],
+        ),
+        (
+            '[tool.poetry.dependencies]\nhelper = {git = "git@example.org:o/x.git", branch = "main"}\n',
+            ["helper @ git+ssh://git@example.org/o/x.git@main"],
+        ),
+        (
+            "[tool.uv.sources]\nhelper = [{path = 'lib', marker = \"sys_platform == 'linux'\"}]\n",
+            ["helper @ lib ; sys_platform == \"linux\""],
+        ),
+        ('[tool.poetry.dependencies]\nhelper = {path = "lib", develop = true}\n', ["helper @ lib"]),
+    ],
+)
+def test_what_a_tool_takes_from_elsewhere_is_taken_from_there(tmp_path: Path, tables: str, texts: list[str]) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "setup.py").write_text("")
+    wanted = ask(tmp_path, HELPER + tables)
+    assert [line.text for line in wanted.requirements] == ["helper", *texts]
+
+
+def test_versions_and_extras_of_a_project_count_wherever_its_packages_come_from(tmp_path: Path) -> None:
+    text = '[project]\ndependencies = ["helper[b,a]>=2 ; python_version > \'3\'"]\n'
+    wanted = ask(tmp_path, text + '[tool.uv.sources]\nhelper = {git = "https://example.org/o/x"}\n')
+    assert [line.text for line in wanted.requirements] == [
+        'helper[a,b]>=2; python_version > "3"',
+        'helper[a,b] @ git+https://example.org/o/x ; python_version > "3"',
+    ]
+
+
+def test_members_of_a_workspace_are_found_by_name(tmp_path: Path) -> None:
+    text = '[tool.uv.workspace]\nmembers = ["packages/*"]\n[tool.uv.sources]\nhelper = {workspace = true}\n'
+    (tmp_path / "pyproject.toml").write_text(text)
+    for name in ("helper", "mine"):
+        (tmp_path / "packages" / name).mkdir(parents=True)
+        (tmp_path / "packages" / name / "pyproject.toml").write_text(f'[project]\nname = "{name}"\n')
+    mine = tmp_path / "packages" / "mine"
+    for table in ("", "[tool.uv.sources]\nhelper = {workspace = true}\n"):
+        # The sources of a workspace are those of each member.
+        _, line = ask(mine, HELPER + table).requirements
+        assert line.source
+        assert line.source.origin == Tree(tmp_path / "packages" / "helper", mine / "recipe.yml")
+        assert line.text == "helper @ helper"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The text of an easyconfig: what a maintainer of EasyBuild reads."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from ebsif.base.manifest import Manifest
 from ebsif.easyconfig.quoting import WIDTH
 from ebsif.easyconfig.read import Constant, read_easyconfig
 from ebsif.easyconfig.render import render
-from ebsif.errors import EbsifError
+from ebsif.errors import EbsifError, InputError
 from ebsif.lock import LayerRequest
+from ebsif.lock.commit import Commit
 from ebsif.lock.model import Lock, LockedFile
 from ebsif.recipe import Recipe
 from ebsif.site import Site
@@ -77,6 +79,63 @@ def test_the_default_index_is_named_by_easybuilds_constant_only(parameters: Any)
 
 def test_a_file_from_elsewhere_repeats_its_place(parameters: Any) -> None:
     assert parameters(recipe(), site(), base(), LOCK)["exts_list"][1][2]["source_urls"] == ["https://example.org/wheels"]
+
+
+BUILT = Lock(
+    "b" * 64,
+    (
+        LockedFile(
+            "from-git",
+            "1.0",
+            "from-git-1.0-g000000000000.tar.xz",
+            "1" * 64,
+            commit=Commit("https://example.org/o", "from-git", "0" * 40, recursive=True),
+            start_dir="python/one",
+        ),
+        LockedFile("packed", "1.0", "packed-1.0.tar.gz", "2" * 64, "https://example.org/p/archive", "v1.0.tar.gz"),
+        LockedFile("own", "1.0", "own-1.0-0_abc-py3-none-any.whl", "3" * 64, is_own=True),
+    ),
+)
+
+
+def test_what_is_built_is_named_in_the_manner_of_easybuild_and_read_back(tmp_path: Path) -> None:
+    path = tmp_path / "x.eb"
+    path.write_text(render(recipe(), "x.yml", site(), base(), BUILT))
+    found = read_easyconfig(path)
+    assert found.lock == BUILT
+    from_git, packed, own = (options for _, _, options in found.parameters["exts_list"])
+    assert from_git["sources"] == [
+        {
+            "filename": "from-git-1.0-g000000000000.tar.xz",
+            "git_config": {
+                "url": "https://example.org/o",
+                "repo_name": "from-git",
+                "commit": "0" * 40,
+                "recursive": True,
+            },
+        }
+    ]
+    assert packed["sources"] == [{"filename": "packed-1.0.tar.gz", "download_filename": "v1.0.tar.gz"}]
+    assert own["download_instructions"].startswith("It was built from a folder of whoever made this easyconfig")
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("https://example.org/o", "https://example.org/$(id)"),
+        ("'repo_name': 'from-git'", "'repo_name': '--upload-pack=id'"),
+        (f"'{'0' * 40}'", "'main'"),
+        ("'recursive': True", "'extra_config_params': ['core.sshCommand=id']"),
+        ("python/one", "../one"),
+        ("'v1.0.tar.gz'", "'../v1.0.tar.gz'"),
+        ("'v1.0.tar.gz'", "'v1.0.tar.gz\\n--index-url=x'"),
+    ],
+)
+def test_what_ebsif_would_not_write_is_refused_with_its_line(tmp_path: Path, before: str, after: str) -> None:
+    path = tmp_path / "x.eb"
+    path.write_text(render(recipe(), "x.yml", site(), base(), BUILT).replace(before, after))
+    with pytest.raises(InputError, match=r"x\.eb:\d+: exts_list: "):
+        read_easyconfig(path).lock  # noqa: B018
 
 
 def test_the_activation_comes_from_the_manifest(parameters: Any) -> None:

@@ -46,7 +46,10 @@ def lock(filename: str, name: str, version: str) -> list[LockedFile]:
         ),
         ("v2.8.3.tar.gz", "v2.8.3.tar.gz is not called as flash_attn 2.8.3, which it is by its metadata: build a "),
         ("2.8.3.zip", "2.8.3.zip is not called as flash_attn 2.8.3"),
-        ("flash_attn-2.8.3.tar.bz2", "flash_attn-2.8.3.tar.bz2 is no file that can be installed (.whl, .tar.gz, .zip)"),
+        (
+            "flash_attn-2.8.3.tar.bz2",
+            "flash_attn-2.8.3.tar.bz2 is no file that can be installed (.whl, .tar.gz, .tar.xz, .zip)",
+        ),
         ("flash_attn-2.8.3.tgz", "flash_attn-2.8.3.tgz is no file that can be installed"),
     ],
 )

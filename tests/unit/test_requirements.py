@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from ebsif.errors import InputError
+from ebsif.lock.pip.git import Repository
 from ebsif.lock.pip.request import PipRequest, request
+from ebsif.lock.pip.source import Archive, Source
+from ebsif.lock.pip.tree import Tree
 from ebsif.recipe import read_recipe
 from tests.support.wheels import make_wheel
 
@@ -95,7 +98,7 @@ def test_without_such_options_a_lock_stays_as_it_was(ask: Ask) -> None:
 
 @pytest.mark.parametrize("text", ["--pre", "-r more.txt", "'# six'"])
 def test_packages_of_the_recipe_are_packages(ask: Ask, text: str) -> None:
-    assert "package: options of pip belong into a requirements file" in error(ask, f"packages: [{text}]")
+    assert "is not a package: options of pip belong into a requirements file" in error(ask, f"packages: [{text}]")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +149,65 @@ def test_a_local_wheel_may_stand_in_the_recipe(ask: Ask, tmp_path: Path) -> None
     assert ask(f"packages: [./{wheel.path.name}]").names == ("my-hello",)
 
 
+def source(wanted: PipRequest) -> Source | None:
+    (line,) = wanted.requirements
+    return line.source
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "extras", "marker"),
+    [
+        ("hello[b,a] @ {} ; python_version > '3'", "hello", ("a", "b"), 'python_version > "3"'),
+        ("{}", None, (), ""),
+        ("-e {}#egg=hello[a]", "hello", ("a",), ""),
+    ],
+)
+@pytest.mark.parametrize("place", ["requirements", "packages"])
+def test_a_repository_may_be_named_in_each_way_of_pip(
+    ask: Ask, place: str, text: str, name: str | None, extras: tuple[str, ...], marker: str
+) -> None:
+    written = text.format("git+https://example.org/o/x.git@v1")
+    lines = {"requirements": "requirements: [r.txt]", "packages": f'packages: ["{written}"]'}
+    wanted = ask(lines[place], r_txt=written)
+    assert wanted.requirements[0].name == name
+    assert source(wanted) == Source(Repository("https://example.org/o", "x", "v1"), extras, marker)
+
+
+@pytest.mark.parametrize(
+    ("text", "archive"),
+    [
+        ("https://example.org/x/archive/v1.0.tar.gz", Archive("https://example.org/x/archive/v1.0.tar.gz")),
+        (
+            "hello @ https://example.org/x/archive/v1.0.zip#subdirectory=py",
+            Archive("https://example.org/x/archive/v1.0.zip", "py"),
+        ),
+    ],
+)
+def test_an_archive_may_be_named_by_its_address(ask: Ask, text: str, archive: Archive) -> None:
+    assert source(ask("requirements: [r.txt]", r_txt=text)) == Source(archive)
+
+
+@pytest.mark.parametrize("form", [".", "-e .", "../mine", "{uri}", "hello @ {uri}", "-e file://{path}"])
+def test_a_folder_may_be_named_in_each_way_of_pip(ask: Ask, tmp_path: Path, form: str) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text('[project]\nname = "hello"\n')
+    (folder / "r.txt").write_text(form.format(uri=folder.as_uri(), path=folder))
+    wanted = ask("requirements: [mine/r.txt]")
+    found = source(wanted)
+    assert found
+    assert isinstance(found.origin, Tree)
+    assert (found.origin.folder.resolve(), wanted.names) == (folder, ("hello",))
+
+
+def test_a_folder_is_compared_by_what_is_in_it(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "setup.py").write_text("1")
+    first = ask("packages: ['.[a]']").inputs()
+    assert ask("packages: ['.[a]']\nbinds: [/scratch]").inputs() == first
+    (tmp_path / "setup.py").write_text("2")
+    assert ask("packages: ['.[a]']").inputs() != first
+
+
 PYPROJECT = """
 [project]
 name = "x"
@@ -188,16 +250,16 @@ dev = ["My.Project[Plot]", "pytest"]
     [
         ("six\nfoo[bar\n", "r.txt:2: pip cannot read 'foo[bar'"),
         ("six\n--unknown\n", "r.txt:2: "),
-        ("-e .\n", "r.txt:1: '-e .' is a source tree"),
-        (".\n", "r.txt:1: '.' is a source tree"),
-        (
-            "foo @ git+https://example.org/x.git\n",
-            "r.txt:1: git+https://example.org/x.git names a version control system",
-        ),
-        (
-            "git+ssh://git@example.org/x.git\n",
-            "r.txt:1: git+ssh://git@example.org/x.git names a version control system",
-        ),
+        ("-e .\n", "r.txt:1: there is no Python project in "),
+        (".\n", "r.txt:1: there is no Python project in "),
+        ("six\n./lib\n", "r.txt:2: there is no file or folder "),
+        ("hg+https://example.org/x\n", "r.txt:1: a package comes from a repository of hg, and EasyBuild makes source"),
+        ("foo @ svn+https://example.org/x\n", "r.txt:1: a package comes from a repository of svn"),
+        ("foo @ git+https://me:word@example.org/x.git\n", "r.txt:1: the address of a package must not hold a password"),
+        ("foo @ git+ssh://me:word@example.org/x.git\n", "r.txt:1: the address of a package must not hold a password"),
+        ("git+https://example.org/$(id)/x.git\n", "r.txt:1: EasyBuild cannot clone https://example.org/$(id)/x.git"),
+        ("git+ssh://git@example.org:o/x.git\n", "r.txt:1: EasyBuild cannot clone ssh://git@example.org:o/x.git"),
+        ("git+https://example.org/o/x.git#subdirectory=../..\n", "r.txt:1: '../..' is not the path of a folder"),
         ("-r r.txt\n", "the file includes itself"),
         (
             "six\n-r https://example.org/r.txt\n",
@@ -218,13 +280,11 @@ dev = ["My.Project[Plot]", "pytest"]
         ("six\n./gone-1.0-py3-none-any.whl\n", "r.txt:2: there is no file "),
         (f"six --hash=sha512:{SHA}\n", "r.txt:1: a lock has SHA256 only"),
         (
-            "foo @ https://example.org/foo-1.0.tar.gz\n",
-            "r.txt:1: https://example.org/foo-1.0.tar.gz is not a wheel: add foo",
+            "https://example.org/foo-1.0.tar.bz2\n",
+            "r.txt:1: foo-1.0.tar.bz2 is neither a wheel nor an archive (.tar.gz, .tgz, .zip, .tar.xz): forges have ",
         ),
-        (
-            "https://example.org/foo-1.0.tar.gz\n",
-            "r.txt:1: https://example.org/foo-1.0.tar.gz is not a wheel: write it as",
-        ),
+        ("foo @ https://example.org/tarball/main\n", "r.txt:1: main is neither a wheel nor an archive"),
+        ("https://example.org/foo-1.0.tar.gz?x=1\n", "r.txt:1: the address of a package must not have a question mark"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_locked_is_refused_with_its_line(ask: Ask, text: str, expected: str) -> None:
@@ -237,14 +297,11 @@ def test_what_cannot_be_locked_is_refused_with_its_line(ask: Ask, text: str, exp
         ("requirements: [gone.txt]", "recipe.yml:4: there is no file "),
         ("constraints: [gone.txt]\npackages: [six]", "recipe.yml:4: there is no file "),
         ("packages:\n- six\n- 'numpy=>2'", "recipe.yml:6: 'numpy=>2' is not a package with a version"),
-        (
-            "packages: ['x @ git+https://example.org/x']",
-            "recipe.yml:4: git+https://example.org/x names a version control",
-        ),
+        ("packages: ['x @ hg+https://example.org/x']", "recipe.yml:4: a package comes from a repository of hg"),
         ("packages: [./gone-1.0-py3-none-any.whl]", "recipe.yml:4: there is no file "),
         ("packages: [./odd.whl]", "recipe.yml:4: './odd.whl' is not a package with a version"),
         ("requirements: ['https://example.org/r.txt']", "recipe.yml:4: https://example.org/r.txt is an address"),
-        ("packages: ['git+https://example.org/x']", "recipe.yml:4: git+https://example.org/x names a version control"),
+        ("packages: [./lib]", "recipe.yml:4: there is no file or folder "),
         ("packages: ['six --pre']", "recipe.yml:4: 'six --pre' is not a package with a version"),
         ("pyproject: {file: gone.toml}", "recipe.yml:4: cannot read "),
         ("pyproject: {extras: [nope]}", "pyproject.toml: there is no extra 'nope'; there are: Plot_All"),

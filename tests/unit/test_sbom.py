@@ -9,6 +9,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 
 from ebsif import sbom
 from ebsif.easyconfig.read import read_easyconfig
+from ebsif.lock.commit import Commit
 from ebsif.lock.model import LockedFile
 from tests.support.locked import LOCKED
 from tests.support.manifests import make_manifest
@@ -72,3 +73,10 @@ def test_an_image_lists_its_packages(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["/", "", "a/b"])
 def test_a_package_of_conda_has_no_url_by_a_name_that_no_channel_can_have(name: str) -> None:
     assert sbom._conda_purl(LockedFile(name, "1.0", "x-1.0-0.conda", "0" * 64)) is None
+
+
+def test_a_package_from_git_names_its_commit() -> None:
+    commit = Commit("https://example.org/o", "x", "a" * 40)
+    purl = sbom._locked(LockedFile("x", "1.0", "x-1.0-gaaaaaaaaaaaa.tar.xz", "0" * 64, commit=commit)).purl
+    assert purl
+    assert purl.qualifiers == {"vcs_url": f"git+https://example.org/o/x.git@{commit.commit}"}

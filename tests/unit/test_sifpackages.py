@@ -25,6 +25,13 @@ def test_names_old_and_new_are_of_the_package(filename: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "filename", ["foo-bar-1.0-g0123456789ab.tar.xz", "foo_bar-1.0-0_1a2b3c4d-py3-none-any.whl", "foo-bar-1.0.tar.xz"]
+)
+def test_names_that_tell_a_commit_or_a_folder_are_of_the_package(filename: str) -> None:
+    assert is_file_of(filename, "foo-bar", "1.0")
+
+
+@pytest.mark.parametrize(
     "filename",
     ["foo_bar-1.1-py3-none-any.whl", "foo-1.0-py3-none-any.whl", "foo_bar-1.0.1.tar.gz", "foo-1.0.tar.gz", "1.0.zip"],
 )

@@ -107,4 +107,4 @@ def _entry(package: PypiLockedPackage, path: Path, number: int | None) -> Entry:
         Package(package.name, None, number, (File(file_of(location), *hashes),), source=source),
         Line(package.name, path, number),
     )
-    return Entry(found.text if is_url else source.value, path, number, hashes)
+    return Entry(source.value if found.local else found.text, path, number, hashes)

@@ -1,7 +1,7 @@
 """Runs in the container: prints what the build backend of a source package asks for, as a line of JSON.
 
-Its arguments are the wheel of pip, the source package, a folder with the packages that it names itself, its backend,
-and where that lies in it, as JSON.
+Its arguments are the wheel of pip, the source package, the folder in it that is built, a folder with the packages that
+it names itself, its backend, and where that lies in it, as JSON.
 """
 
 import json
@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-installer, archive, packages, backend, backend_path = sys.argv[1:]
+installer, archive, start_dir, packages, backend, backend_path = sys.argv[1:]
 sys.path.insert(0, installer)
 from pip._vendor.pyproject_hooks import BuildBackendHookCaller  # noqa: E402
 
@@ -31,5 +31,5 @@ def run(
 with tempfile.TemporaryDirectory() as folder:
     shutil.unpack_archive(archive, folder)
     (source,) = Path(folder).iterdir()
-    hooks = BuildBackendHookCaller(str(source), backend, json.loads(backend_path), run)
+    hooks = BuildBackendHookCaller(str(source / start_dir), backend, json.loads(backend_path), run)
     print(json.dumps(hooks.get_requires_for_build_wheel()))

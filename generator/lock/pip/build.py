@@ -4,12 +4,14 @@ import json
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from lzma import LZMAError
+from pathlib import Path, PurePosixPath
 
 from ebsif.document import MAXIMUM_SIZE
 from ebsif.errors import EbsifError
+from ebsif.inside.packages import version_variables
 from ebsif.lock.model import LockedFile
 from ebsif.lock.pip.messages import backend_stuck
 from ebsif.lock.pip.pip import Pip
@@ -43,8 +45,13 @@ class BuildSystem:
     path: tuple[str, ...] = ()
 
 
-def build_system(archive: Path) -> BuildSystem:
+def build_system(archive: Path, start_dir: str | None = None) -> BuildSystem:
     """Return what a source package says of how it is built.
+
+    Parameters
+    ----------
+    start_dir
+        The folder in it that the package lies in; None for the top.
 
     Raises
     ------
@@ -52,7 +59,7 @@ def build_system(archive: Path) -> BuildSystem:
         When the file is no source package.
     """
     try:
-        text = _pyproject(archive)
+        text = _pyproject(archive, start_dir)
         table = (tomllib.loads(text) if text else {}).get("build-system", {})
         default = BuildSystem()
         return BuildSystem(
@@ -60,12 +67,12 @@ def build_system(archive: Path) -> BuildSystem:
             table.get("build-backend", default.backend),
             tuple(table.get("backend-path", default.path)),
         )
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, ValueError) as error:
+    except (OSError, EOFError, LZMAError, tarfile.TarError, zipfile.BadZipFile, ValueError) as error:
         raise EbsifError(f"{archive} is not a source package: {error}") from error
 
 
 def backend_requirements(
-    pip: Pip, archives: Iterable[LockedFile], wheels: Iterable[LockedFile], folder: Path
+    pip: Pip, archives: Sequence[LockedFile], wheels: Iterable[LockedFile], folder: Path
 ) -> set[str]:
     """Return the packages that the build backends of source packages ask for only when they run.
 
@@ -90,35 +97,32 @@ def backend_requirements(
     if names:
         pip.run(["install", "--no-index", "--no-deps", "--no-compile", "--target", installed, *names])
     found: set[str] = set()
-    for archive in sorted((pip.folder / _SOURCES).iterdir()):
-        system = build_system(archive)
-        arguments = [pip.inside(f"{_SOURCES}/{archive.name}"), installed, system.backend, json.dumps(system.path)]
+    for archive in sorted(archives, key=lambda file: file.filename):
+        system = build_system(pip.folder / _SOURCES / archive.filename, archive.start_dir)
+        place = [pip.inside(f"{_SOURCES}/{archive.filename}"), archive.start_dir or ""]
         try:
-            done = pip.script(_SCRIPT, arguments)
+            words = [*place, installed, system.backend, json.dumps(system.path)]
+            done = pip.script(_SCRIPT, words, version_variables(archive.version))
         except StuckError as error:
-            raise backend_stuck(archive.name, error.seconds) from error
+            raise backend_stuck(archive.filename, error.seconds) from error
         if done.returncode != 0:
             reason = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
             raise EbsifError(
-                f"{archive.name} cannot be locked from source, because its build backend {system.backend} does not "
+                f"{archive.filename} cannot be locked from source, because its build backend {system.backend} does not "
                 f"tell what it needs: {reason}; look for a version with a wheel, or build one"
             )
         found |= set(json.loads(done.stdout.splitlines()[-1]))
     return found
 
 
-def _pyproject(archive: Path) -> str | None:
-    """Return the text of the ``pyproject.toml`` at the top of an archive."""
+def _pyproject(archive: Path, start_dir: str | None) -> str | None:
+    """Return the text of the ``pyproject.toml`` of an archive."""
+    wanted = PurePosixPath(start_dir or "", "pyproject.toml").parts
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as packed:
-            found = [name for name in packed.namelist() if _is_top(name)]
+            found = [name for name in packed.namelist() if PurePosixPath(name).parts[1:] == wanted]
             return packed.open(found[0]).read(MAXIMUM_SIZE).decode() if found else None
     with tarfile.open(archive) as packed:
-        members = [member for member in packed.getmembers() if _is_top(member.name)]
+        members = [member for member in packed.getmembers() if PurePosixPath(member.name).parts[1:] == wanted]
         file = packed.extractfile(members[0]) if members else None
         return file.read(MAXIMUM_SIZE).decode() if file else None
-
-
-def _is_top(name: str) -> bool:
-    parts = Path(name).parts
-    return len(parts) == 2 and parts[1] == "pyproject.toml"

@@ -82,6 +82,6 @@ def _download(pip: Pip, files: Sequence[LockedFile], request: PipRequest, addres
 
 def _requirement(file: LockedFile, addresses: Mapping[str, str]) -> str:
     """Return how a requirements file names exactly this file."""
-    at_source = f"{file.source_url}/{quote(file.filename)}" if file.source_url else None
+    at_source = f"{file.source_url}/{quote(file.remote_name or file.filename)}" if file.source_url else None
     address = addresses.get(file.filename, at_source)
     return f"{file.name} @ {address}" if address else f"{file.name}=={file.version}"

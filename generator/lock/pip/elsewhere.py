@@ -22,7 +22,8 @@ from packaging.version import InvalidVersion, Version
 from ebsif.errors import ConflictError, EbsifError
 from ebsif.files import make_cache
 from ebsif.lock.pip.network import network_environment
-from ebsif.lock.pip.pip import DRIVE_PY, Pip, is_news
+from ebsif.lock.pip.pip import DRIVE_PY, NO_VARIABLES, Pip, is_news
+from ebsif.lock.pip.report import metadata_text
 from ebsif.lock.target import Elsewhere, Installed, markers, platforms
 from ebsif.process import patience, run
 
@@ -46,18 +47,22 @@ class PipElsewhere(Pip):
         for package in {package.key: package for package in reversed(self.target.packages)}.values():
             self._stand_in(package, {})
 
-    def start(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    def start(
+        self, arguments: Sequence[str], env: Mapping[str, str] = NO_VARIABLES
+    ) -> "subprocess.CompletedProcess[str]":
         """Run pip, and return how it ended."""
         # Without what is installed on this machine.
         sources = str(self.sources) if self.sources else None
         settings = self.settings(sources, self.inside(_PACKAGES), markers(self._python))
         words = [sys.executable, "-I", "-S", str(DRIVE_PY), settings, *arguments, *options(self._python)]
         words += ["--cache-dir", str(make_cache("pip"))]
-        env = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
-        env |= network_environment(self.folder, PurePosixPath(self.folder))
-        return run(words, env, seconds=patience(), is_news=is_news)
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
+        own |= {**env, **network_environment(self.folder, PurePosixPath(self.folder))}
+        return run(words, own, seconds=patience(), is_news=is_news)
 
-    def script(self, script: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    def script(
+        self, script: Path, arguments: Sequence[str], env: Mapping[str, str] = NO_VARIABLES
+    ) -> "subprocess.CompletedProcess[str]":
         """Refuse to build: that needs the Python of the base."""
         raise EbsifError(f"source packages can only be locked where the image is ({self.target.label})")
 
@@ -90,10 +95,7 @@ class PipElsewhere(Pip):
         folder = self.folder / _PACKAGES / f"{name}-{version}.dist-info"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        fields = [("Metadata-Version", "2.1"), ("Name", package.name), ("Version", package.version)]
-        fields += [("Provides-Extra", extra) for extra in metadata.get("provides_extra", [])]
-        fields += [("Requires-Dist", requirement) for requirement in metadata.get("requires_dist", [])]
-        text = "".join(f"{key}: {' '.join(value.split())}\n" for key, value in fields)
+        text = metadata_text(package.name, package.version, metadata)
         (folder / "METADATA").write_text(text, encoding="utf-8")
 
     def _metadata(self, package: Installed, indexes: Sequence[str]) -> Mapping[str, Any]:

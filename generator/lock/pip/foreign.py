@@ -23,7 +23,7 @@ from ebsif.lock.pip.network import PYPI, default_index
 from ebsif.lock.pip.options import Options
 from ebsif.lock.pip.poetry import is_poetry, read_poetry
 from ebsif.lock.pip.pylock import is_pylock, read_pylock
-from ebsif.lock.pip.requirements import Requirements, read_line
+from ebsif.lock.pip.requirements import Requirements, placed_line, read_line
 from ebsif.lock.pip.toml import Toml, parse_toml
 from ebsif.lock.pip.uv import is_uv, read_uv
 from ebsif.recipe import LockFile
@@ -49,6 +49,9 @@ _OTHERS = {
 # Where the files of PyPI lie; those of other indexes lie beside their lists.
 _PYPI_FILES = "https://files.pythonhosted.org/"
 _URL = re.compile(r"https?://[^\s;#]+")
+_REPOSITORY = re.compile(r"[a-z]+\+[^\s;]+")
+# What locks call a file or a folder.
+_ON_DISK = ("path", "file", "directory", "editable")
 _PATH = re.compile(r"[^\s;#\[\]]+\.whl")
 
 
@@ -197,7 +200,12 @@ def _line(package: Package, place: Line, destination: Destination) -> Line:
 
 
 def _name(package: Package) -> str:
-    return f"{package.name}[{','.join(package.extras)}]" if package.extras and package.is_asked else package.name
+    """Return a package as a requirement names it, or a constraint, which has no extras."""
+    return _with_extras(package) if package.is_asked else package.name
+
+
+def _with_extras(package: Package) -> str:
+    return f"{package.name}[{','.join(package.extras)}]" if package.extras else package.name
 
 
 def _checked(text: str, package: Package, place: Line) -> Line:
@@ -228,7 +236,7 @@ def direct(package: Package, place: Line) -> Line:
     Raises
     ------
     InputError
-        With the line, for what has no file with a SHA256.
+        With the line, for a file without a SHA256, and for what nothing can be built of.
     """
     assert package.source
     kind, value = package.source.kind, package.source.value
@@ -236,10 +244,13 @@ def direct(package: Package, place: Line) -> Line:
         return _at(value, None, package, place, package.hashes)
     if kind in ("path", "file") and value.endswith(".whl"):
         return _at(None, value, package, place, package.hashes)
-    shown = re.sub(r"//[^/@]*@", "//", value)
-    raise place.error(
-        f"{package.name} comes from {kind} {shown!r}, not any index: build a wheel of it, and add that to `packages`"
-    )
+    _checked(package.name, package, place)
+    entry = Entry(_with_extras(package), place.path, place.number, package.hashes)
+    if kind in _ON_DISK:
+        return placed_line(entry, (place.path.parent / value).resolve().as_uri(), value)
+    if _REPOSITORY.fullmatch(value):
+        return placed_line(entry, value, value)
+    raise place.error(f"{package.name} comes from {kind}, and {value!r} is not the address of a repository")
 
 
 def _at(url: str | None, path: str | None, package: Package, place: Line, hashes: Sequence[str]) -> Line:
@@ -247,16 +258,15 @@ def _at(url: str | None, path: str | None, package: Package, place: Line, hashes
     if not hashes:
         raise place.error(f"{package.name} has no SHA256 in the lock, so that its file cannot be taken")
     _checked(package.name, package, place)
-    extras = f"[{','.join(package.extras)}]" if package.extras else ""
     if url:
         found = _URL.match(url)
         if found is None or url[found.end() :][:1] not in ("", "#"):
             raise place.error(f"{url!r} is not the URL of a file")
-        text = f"{package.name}{extras} @ {found[0]}"
+        text = f"{_with_extras(package)} @ {found[0]}"
     else:
         if path is None or not _PATH.fullmatch(path):
             raise place.error(f"{path!r} is not the path of a wheel that can be taken over: add it to `packages`")
-        text = (path if path.startswith("/") else f"./{path}") + extras
+        text = (path if path.startswith("/") else f"./{path}") + _with_extras(package).removeprefix(package.name)
     return read_line(Entry(text, place.path, place.number, tuple(hashes)))
 
 

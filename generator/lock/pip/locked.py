@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from packaging.markers import InvalidMarker, Marker, UndefinedComparison, UndefinedEnvironmentName
 from packaging.tags import Tag, compatible_tags, cpython_tags, create_compatible_tags_selector
@@ -95,7 +95,8 @@ class Source:
     @classmethod
     def of_git(cls, url: str, commit: str, subdirectory: str | None = None) -> "Source":
         """Return a commit of a repository."""
-        return cls("git", f"git+{url}@{commit}" + (f"#subdirectory={subdirectory}" if subdirectory else ""))
+        within = f"#subdirectory={quote(subdirectory)}" if subdirectory else ""
+        return cls("git", f"git+{url}@{commit}{within}")
 
     @classmethod
     def of_git_url(cls, address: str) -> "Source":

@@ -1,5 +1,6 @@
 """What pip of a known version does, with no setting of the user but their way to the network."""
 
+import hashlib
 import json
 import subprocess
 from abc import ABC, abstractmethod
@@ -19,6 +20,7 @@ from ebsif.process import StuckError
 # What runs pip, wherever that is.
 DRIVE_PY = Path(__file__).with_name("drive.py")
 
+NO_VARIABLES: Mapping[str, str] = {}
 _REPORT, _LOG, _DOWNLOADS = "report.json", "pip.log", "downloads"
 # What pip writes while a build backend does, whatever that is.
 _WAITS = "still running..."
@@ -47,8 +49,15 @@ class Pip(ABC):
         """Return the path by which pip sees a file in the folder."""
 
     @abstractmethod
-    def start(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    def start(
+        self, arguments: Sequence[str], env: Mapping[str, str] = NO_VARIABLES
+    ) -> "subprocess.CompletedProcess[str]":
         """Run pip, and return how it ended.
+
+        Parameters
+        ----------
+        env
+            Variables for what it builds.
 
         Raises
         ------
@@ -57,8 +66,15 @@ class Pip(ABC):
         """
 
     @abstractmethod
-    def script(self, script: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    def script(
+        self, script: Path, arguments: Sequence[str], env: Mapping[str, str] = NO_VARIABLES
+    ) -> "subprocess.CompletedProcess[str]":
         """Run a script of ours with the Python that pip runs with; its first argument is the file of pip.
+
+        Parameters
+        ----------
+        env
+            Variables for it.
 
         Raises
         ------
@@ -75,10 +91,15 @@ class Pip(ABC):
 
     def arrived(self, file: LockedFile) -> Path | None:
         """Return where a file lies that pip has downloaded, if it has."""
-        found = list((self.folder / _DOWNLOADS).glob(f"*/{file.filename}"))
+        found = list((self.folder / _DOWNLOADS).glob(f"*/{file.remote_name or file.filename}"))
         # Several indexes may have different files of a name.
         right = [path for path in found if len(found) == 1 or sha256(path, Console(quiet=True)) == file.sha256]
         return right[0] if right else None
+
+    def downloaded(self, address: str) -> Path:
+        """Return the file that pip has downloaded from an address."""
+        folder = self.folder / _DOWNLOADS / hashlib.sha256(address.encode()).hexdigest()
+        return next(folder.iterdir())
 
     def learn(self, indexes: Sequence[str]) -> bool:
         """Find out what the last report lacked to be right, and return whether there was anything.
@@ -90,13 +111,17 @@ class Pip(ABC):
         """
         return False
 
-    def report(self, arguments: Sequence[str], lines: Sequence[Line] = ()) -> dict[str, Any]:
+    def report(
+        self, arguments: Sequence[str], lines: Sequence[Line] = (), env: Mapping[str, str] = NO_VARIABLES
+    ) -> dict[str, Any]:
         """Resolve without installing, and return pip's report.
 
         Parameters
         ----------
         lines
             The requirements and constraints, with their places, for error messages.
+        env
+            Variables for what it builds.
 
         Raises
         ------
@@ -105,7 +130,7 @@ class Pip(ABC):
         EbsifError
             When pip cannot do its work.
         """
-        self.run(["install", "--dry-run", "--report", self.inside(_REPORT), *arguments], lines)
+        self.run(["install", "--dry-run", "--report", self.inside(_REPORT), *arguments], lines, env)
         return dict(json.loads((self.folder / _REPORT).read_text(encoding="utf-8")))
 
     def log(self) -> Iterator[str]:
@@ -115,14 +140,16 @@ class Pip(ABC):
             with path.open(encoding="utf-8", errors="replace") as lines:
                 yield from lines
 
-    def run(self, arguments: Sequence[str], lines: Sequence[Line] = ()) -> None:
+    def run(
+        self, arguments: Sequence[str], lines: Sequence[Line] = (), env: Mapping[str, str] = NO_VARIABLES
+    ) -> None:
         """Run a command of pip; raises as `report` does."""
         (self.folder / _LOG).unlink(missing_ok=True)
         arguments = [*arguments, "--log", self.inside(_LOG)]
         # Not --quiet, which would hide the reasons of a conflict.
         options = ["--no-input", "--disable-pip-version-check", "--progress-bar", "raw"]
         try:
-            done = self.start([*arguments, *options])
+            done = self.start([*arguments, *options], env)
         except StuckError as error:
             raise stuck(self.log(), error.seconds) from error
         if done.returncode != 0:

@@ -13,7 +13,7 @@ from ebsif.inside.packages import PYTHON_ENV
 from ebsif.lock.model import PIP
 from ebsif.lock.pip.elsewhere import PipElsewhere
 from ebsif.lock.pip.network import NETRC, network_environment
-from ebsif.lock.pip.pip import DRIVE_PY, Pip, is_news
+from ebsif.lock.pip.pip import DRIVE_PY, NO_VARIABLES, Pip, is_news
 from ebsif.lock.staging import sources_of, taken
 from ebsif.lock.target import Target
 from ebsif.process import nothing_is_news, patience
@@ -33,17 +33,21 @@ class _PipInContainer(Pip):
     def inside(self, name: str) -> str:
         return str(_INSIDE / name)
 
-    def start(self, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    def start(
+        self, arguments: Sequence[str], env: Mapping[str, str] = NO_VARIABLES
+    ) -> "subprocess.CompletedProcess[str]":
         command = [self._python, _DRIVE_PY, self.settings(_SOURCES), *arguments, "--cache-dir", _CACHE]
-        env = network_environment(self.folder, _INSIDE)
+        env = {**env, **network_environment(self.folder, _INSIDE)}
         return self._runtime.run(self._image, command, self._surroundings(env, is_news))
 
-    def script(self, script: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    def script(
+        self, script: Path, arguments: Sequence[str], env: Mapping[str, str] = NO_VARIABLES
+    ) -> "subprocess.CompletedProcess[str]":
         shutil.copy(script, self.folder)
         command = [self._python, self.inside(script.name), self.inside(PIP.filename), *arguments]
         # What it runs needs no network, and so none of the user's secrets.
         (self.folder / NETRC).unlink(missing_ok=True)
-        return self._runtime.run(self._image, command, self._surroundings({}, mode="ro"))
+        return self._runtime.run(self._image, command, self._surroundings(env, mode="ro"))
 
     @property
     def _python(self) -> str:
@@ -56,9 +60,9 @@ class _PipInContainer(Pip):
         self._runtime.output(self._image, command, self._surroundings({}))
 
     def _surroundings(
-        self, network: Mapping[str, str], is_news: Callable[[str], bool] = nothing_is_news, mode: str = "rw"
+        self, more: Mapping[str, str], is_news: Callable[[str], bool] = nothing_is_news, mode: str = "rw"
     ) -> Inside:
-        env = {**PYTHON_ENV, **network}
+        env = {**PYTHON_ENV, **more}
         # Build backends, which run there, must not change what runs after them.
         binds = [f"{self.folder}:{_INSIDE}:{mode}", f"{self.folder / PIP.filename}:{_INSIDE / PIP.filename}:ro"]
         binds += [f"{make_cache('pip')}:{_CACHE}:{mode}", *self.target.binds, f"{DRIVE_PY}:{_DRIVE_PY}:ro"]

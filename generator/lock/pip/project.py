@@ -17,16 +17,10 @@ from ebsif.lock.pip.line import Entry, Line
 from ebsif.lock.pip.network import PYPI
 from ebsif.lock.pip.requirements import named_line
 from ebsif.lock.pip.toml import parse_toml
+from ebsif.lock.pip.toolsources import placed, sources
 from ebsif.recipe import Recipe
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
-
-# What a tool may say of where a package comes from, and what to do instead.
-_SOURCES = {
-    **dict.fromkeys(("git", "path", "workspace", "file", "develop"), "build a wheel of it, and add that to `packages`"),
-    "url": "add '{name} @ {value}' to `packages`",
-    **dict.fromkeys(("index", "source"), "add the address of that index to `extra_indexes`"),
-}
 
 
 @dataclass(frozen=True)
@@ -39,33 +33,19 @@ class Project:
         The packages.
     python
         The versions of Python that it allows, with their place; None for all.
-    sources
-        The packages that its tools take from elsewhere than an index of the recipe: line and message, by name.
-    path
-        The file.
     """
 
     lines: tuple[Line, ...]
     python: Line | None
-    sources: Mapping[str, tuple[int | None, str]]
-    path: Path
-
-    def check_sources(self, named: Set[str]) -> None:
-        """Refuse packages of other sources: an index may have a stranger's of the same name.
-
-        Parameters
-        ----------
-        named
-            The packages whose file the recipe names.
-        """
-        for line in self.lines:
-            key = canonicalize_name(line.name or "")
-            if key in self.sources and key not in named:
-                raise InputError(self.path, [self.sources[key]])
 
 
-def read_project(recipe: Recipe, document: Document) -> Project | None:
+def read_project(recipe: Recipe, document: Document, named: Set[str]) -> Project | None:
     """Return what the ``pyproject.toml`` of a recipe asks for; None when it names none.
+
+    Parameters
+    ----------
+    named
+        The packages whose file the recipe names itself, wherever the project's own tools take them from.
 
     Raises
     ------
@@ -96,12 +76,13 @@ def read_project(recipe: Recipe, document: Document) -> Project | None:
     tools = _table(content, "tool", path)
     indexes = {url.rstrip("/") for url in (recipe.index, *recipe.extra_indexes, PYPI) if url}
     _check_indexes(tools, indexes, path)
-    return Project(
-        tuple(_without_itself(lines, project, set(recipe.pyproject.extras), path)),
-        _python(project, path),
-        dict(_sources(tools, indexes, path)),
-        path,
-    )
+    elsewhere = sources(content, path)
+    names = {str(item.get("name")): _url(item) for item in _indexes(tools, path)}
+    found: list[Line] = []
+    for line in _without_itself(lines, project, set(recipe.pyproject.extras), path):
+        key = canonicalize_name(line.name or "")
+        found += placed(line, () if key in named else elsewhere.get(key, ()), names, indexes)
+    return Project(tuple(found), _python(project, path))
 
 
 def _without_dependencies(content: Mapping[str, Any], path: Path) -> tuple[int | None, str]:
@@ -133,33 +114,6 @@ def _python(project: Mapping[str, Any], path: Path) -> Line | None:
     except InvalidSpecifier as error:
         raise line.error(f"requires-python: {text!r} is not a range of versions, as in '>=3.11'") from error
     return line
-
-
-def _sources(
-    tools: Mapping[str, Any], indexes: Set[str], path: Path
-) -> Iterator[tuple[str, tuple[int | None, str]]]:
-    """Yield the packages that uv or Poetry take from elsewhere than an index of the recipe, with line and message.
-
-    Parameters
-    ----------
-    indexes
-        Those of the recipe.
-    """
-    uv, poetry = _table(tools, "uv", path), _table(tools, "poetry", path)
-    addresses = {item.get("name"): _url(item) for item in _indexes(tools, path)}
-    found = {("tool.uv.sources", name): table for name, table in _table(uv, "sources", path).items()}
-    found |= {("tool.poetry.dependencies", name): table for name, table in _table(poetry, "dependencies", path).items()}
-    for (where, name), tables in found.items():
-        for table in tables if isinstance(tables, list) else [tables]:
-            kind = next((key for key in _SOURCES if isinstance(table, dict) and key in table), None)
-            if kind is None:
-                continue
-            value = _CREDENTIALS.sub("//", str(table[kind]))
-            url = addresses.get(table[kind], "") if kind in ("index", "source") else ""
-            if not url or url not in indexes:
-                hint = _SOURCES[kind].format(name=name, value=value) + (f" ({url})" if url else "")
-                message = f"{name} comes from {kind} {value!r} ([{where}]), not any index: {hint}"
-                yield canonicalize_name(name), (_line_of(f"{name} =", path), message)
 
 
 def _check_indexes(tools: Mapping[str, Any], indexes: Set[str], path: Path) -> None:

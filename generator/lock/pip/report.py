@@ -44,20 +44,28 @@ def listed_at(index: str, log: Iterable[str]) -> set[str]:
     return found
 
 
-def locked_files(report: Report, request: PipRequest, listed: Set[str]) -> list[LockedFile]:
+def locked_files(
+    report: Report, request: PipRequest, listed: Set[str], ready: Mapping[str, LockedFile] | None = None
+) -> list[LockedFile]:
     """Return the files in a report, but for pip itself.
 
     Parameters
     ----------
     listed
         The addresses of files that the default package index lists; only those of named indexes are compared with it.
+    ready
+        Those that other files stand for in the report, by the name by which packages are compared.
 
     Raises
     ------
     EbsifError
         When one has no SHA256, or `eb` would not find it by its name.
     """
-    files = [_locked_file(item, _is_elsewhere(item, request, listed)) for item in report["install"]]
+    files = [
+        (ready or {}).get(canonicalize_name(item["metadata"]["name"]))
+        or _locked_file(item, _is_elsewhere(item, request, listed))
+        for item in report["install"]
+    ]
     return [file for file in files if file.key != PIP.key]
 
 
@@ -172,3 +180,12 @@ def dependencies(item: Mapping[str, Any], environment: Mapping[str, str]) -> Ite
         marker = requirement.marker
         if marker is None or any(marker.evaluate({**environment, "extra": extra}) for extra in extras):
             yield requirement
+
+
+def metadata_text(name: str, version: str, metadata: Mapping[str, Any]) -> str:
+    """Return what a report says of a package as the package itself would say it, as far as pip needs it to resolve."""
+    fields = [("Metadata-Version", "2.1"), ("Name", name), ("Version", version)]
+    fields += [("Requires-Python", metadata["requires_python"])] if metadata.get("requires_python") else []
+    fields += [("Provides-Extra", extra) for extra in metadata.get("provides_extra", [])]
+    fields += [("Requires-Dist", requirement) for requirement in metadata.get("requires_dist", [])]
+    return "".join(f"{key}: {' '.join(value.split())}\n" for key, value in fields)

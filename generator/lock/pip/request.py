@@ -1,11 +1,10 @@
 """What a recipe asks pip for: its own packages, requirements files as pip reads them, and ``pyproject.toml``."""
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -18,6 +17,8 @@ from ebsif.lock.pip.locked import destination_of
 from ebsif.lock.pip.options import Options
 from ebsif.lock.pip.project import read_project
 from ebsif.lock.pip.requirements import Requirements, read_entry, read_file, read_line, together
+from ebsif.lock.pip.source import Archive
+from ebsif.lock.pip.tree import Tree
 from ebsif.recipe import LockFile, Recipe
 
 
@@ -128,12 +129,10 @@ def request(
         parts.append(read_lock(text, entry, wanted, destination_of(base), allowed=allowed, named=files))
     asked = together(parts)
     requirements = list(asked.requirements)
-    project = read_project(recipe, document)
-    if project:
-        project.check_sources({canonicalize_name(line.name) for line in requirements if line.name and line.is_file})
-        requirements += project.lines
-    for line in requirements:
-        _check_format(line, recipe)
+    placed = {canonicalize_name(line.name) for line in requirements if line.name and line.is_file}
+    project = read_project(recipe, document, placed)
+    requirements += project.lines if project else ()
+    requirements = [_beside(document.path, line) for line in requirements]
     if recipe.has_packages and not requirements:
         key = "requirements" if recipe.requirements else "pyproject"
         raise document.error((key,), "no package is named there: to get a layer that you fill yourself, leave that out")
@@ -149,17 +148,15 @@ def request(
 
 
 def _compared(line: Line) -> str:
-    """Return a requirement as it is compared; of a file on this machine, its content counts."""
-    hashes = [f"sha256:{hashlib.sha256(line.file.read_bytes()).hexdigest()}"] if line.file else line.hashes
-    return " ".join([line.text, *sorted(hashes)])
+    """Return a requirement as it is compared; of what lies on this machine, its content counts."""
+    origin = line.source.origin if line.source else None
+    file = origin.place if isinstance(origin, Archive) and isinstance(origin.place, Path) else line.file
+    hashes = [f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}"] if file else line.hashes
+    return " ".join([line.text, *sorted([f"tree:{origin.digest()}"] if isinstance(origin, Tree) else hashes)])
 
 
-def _check_format(line: Line, recipe: Recipe) -> None:
-    """Refuse a URL of a source package, which pip would build without further ado."""
-    url = re.search(r"https?://[^\s;#]+", line.text)
-    if url is None or urlsplit(url[0]).path.endswith(".whl"):
-        return
-    if line.name is None:
-        raise line.error(f"{url[0]} is not a wheel: write it as 'name @ URL', and add the name to `allow_source`")
-    if canonicalize_name(line.name) not in recipe.allow_source:
-        raise line.error(f"{url[0]} is not a wheel: add {line.name} to `allow_source`")
+def _beside(recipe: Path, line: Line) -> Line:
+    """Return a requirement, whose folder may have the recipe in it, which is no part of its project."""
+    if line.source is None or not isinstance(line.source.origin, Tree):
+        return line
+    return replace(line, source=replace(line.source, origin=replace(line.source.origin, recipe=recipe)))

@@ -20,9 +20,10 @@ from ebsif.errors import InputError
 from ebsif.files import is_there, temporary_folder
 from ebsif.lock.pip.line import Entry, Line, check_url
 from ebsif.lock.pip.options import Options, joined, read_options
+from ebsif.lock.pip.source import REMOTE, Source, read_origin
+from ebsif.lock.pip.tree import Tree
 
 _REASON = re.compile(r"^(Invalid requirement: |: |pip_requirements_parser: error: )+")
-_REMOTE = re.compile(r"https?:/")
 # name=version=build, as `conda list --export` writes it.
 _OF_CONDA = re.compile(r"[\w.-]+=[\w.!+]+(=\w+)?")
 _INCLUDED = 100  # files that a requirements file may include, together
@@ -130,10 +131,25 @@ def read_line(entry: Entry) -> Line:
         said = _reason(wrong)
         raise line.error(f"{entry.text!r} is not a package with a version, as in 'numpy>=2': {said}")
     if not read.requirements:
-        raise line.error(f"{entry.text!r} is no package: options of pip belong into a requirements file")
+        raise line.error(f"{entry.text!r} is not a package: options of pip belong into a requirements file")
     (found,) = read.requirements
     converted = _converted(found, line)
     return replace(converted, hashes=(*entry.hashes, *converted.hashes))
+
+
+def placed_line(entry: Entry, place: str, shown: str, marker: str = "") -> Line:
+    """Read a package that comes from a place, an address or a ``file:`` URL; raises as `read_line` does.
+
+    Parameters
+    ----------
+    entry
+        The package, perhaps with extras.
+    shown
+        The place as a person sees it, which is the same on all machines.
+    """
+    text = f"{entry.text} @ {place}" + (f" ; {marker}" if marker else "")
+    found = read_line(replace(entry, text=text))
+    return replace(found, text=found.text.replace(place, shown))
 
 
 def named_line(entry: Entry) -> Line:
@@ -195,7 +211,7 @@ def _check_nesting(entry: Entry, path: Path, above: list[Path], seen: "Counter[P
     """
     if not is_there(path, Path.is_file):
         message = f"there is no file {entry.path.parent / entry.text}"
-        if _REMOTE.match(entry.text):
+        if REMOTE.match(entry.text):
             message = f"{entry.text} is an address: download the file, and name that"
         raise InputError(entry.path, [(entry.number, message)])
     seen[path] += 1
@@ -218,25 +234,27 @@ def _place(entry: InstallRequirement) -> Line:
 def _converted(entry: InstallRequirement, line: Line) -> Line:
     """Return a requirement that the library has read, given its text and place."""
     url = str(entry.link.url) if entry.link else ""
+    hashes, extras, marker = _hashes(entry, line), sorted(entry.extras), str(entry.marker or "")
     if url:
         check_url(url, line)
-    is_here = bool(url) and not _REMOTE.match(url)
-    if entry.is_editable or (is_here and not entry.is_wheel):
-        if entry.name and not is_there(line.path.parent / urlsplit(url).path):
+        is_folder = url.startswith("file:") and not entry.is_wheel
+        if entry.name and is_folder and not is_there(Path(unquote(urlsplit(url).path))):
             raise line.error(
                 f"{url} is where somebody has built {entry.name}, as packages of conda say, and is not there: write "
                 f"{entry.name}==VERSION; `pip list --format=freeze` lists all so"
             )
-        raise line.error(f"{line.text!r} is a source tree, which cannot be locked: build a wheel of it, and name that")
-    hashes = _hashes(entry, line)
-    extras, marker = sorted(entry.extras), str(entry.marker or "")
-    if is_here:
-        local = _local(url, line, extras=extras, marker=marker)
-        return replace(local, hashes=hashes or local.hashes)
-    if url:
-        name = f"{entry.name}[{','.join(extras)}]" if extras else entry.name
-        text = f"{name} @ {url}" if entry.name else url
-        return replace(line, text=text + (f" ; {marker}" if marker else ""), name=entry.name, hashes=hashes)
+        try:
+            origin = read_origin(url, line.path.parent)
+        except ValueError as error:
+            raise line.error(str(error)) from error
+        if origin is None and not REMOTE.match(url):
+            local = _local(url, line, extras=extras, marker=marker)
+            return replace(local, hashes=hashes or local.hashes)
+        package = entry.name or (origin.name if isinstance(origin, Tree) else None)
+        name = f"{package}[{','.join(extras)}]" if extras else package
+        text = (f"{name} @ {url}" if package else url) + (f" ; {marker}" if marker else "")
+        source = Source(origin, tuple(extras), marker) if origin else None
+        return replace(line, text=text, name=package, hashes=hashes, source=source)
     text = str(entry.req) + (f" ; {marker}" if marker and ";" not in str(entry.req) else "")
     return replace(line, text=text, name=entry.name, hashes=hashes)
 

@@ -20,6 +20,7 @@ from ebsif.lock.pip.network import default_index
 from ebsif.lock.pip.passed import passed_over
 from ebsif.lock.pip.pip import Pip
 from ebsif.lock.pip.place import pip_on
+from ebsif.lock.pip.prepare import prepare, restore
 from ebsif.lock.pip.report import Report, addresses, from_base, listed_at, locked_files, summary_of
 from ebsif.lock.pip.request import PipRequest
 from ebsif.lock.summary import Summary
@@ -100,15 +101,18 @@ def resolve_wheels(
         When the package index cannot be reached, or the files cannot be written.
     """
     there = _constraints(request, target)
-    kept = _kept(previous, {*(canonicalize_name(name) for name in upgrade), *there})
     provide([PIP], folder)
     with pip_on(target, runtime, folder, local_indexes(request)) as pip:
+        ready = prepare(pip, request, folder, console)
+        request = ready.request
+        kept = _kept(previous, {*(canonicalize_name(name) for name in upgrade), *there, *ready.files})
         with console.waiting("resolving packages"):
             report = _report(pip, request, list(there.values()), kept)
             while pip.learn(request.options.words()):
                 report = _report(pip, request, list(there.values()), kept)
         warnings = tuple(passed_over(report, request, pip.log()))
-        files = _locked_files(pip, report, request)
+        files = _locked_files(pip, report, request, ready.files)
+        files += _instead_of_base(ready.files, files, request, target)
         _check_hashes(files, request)
         there_already = from_base(report, request, target, files)
         summary = summary_of(request, report["environment"], target.packages, files, there_already)
@@ -136,8 +140,10 @@ def fetch_wheels(
 ) -> None:
     """Put the wheels of a lock into a folder; raises as `resolve_wheels` does."""
     provide([PIP], folder)
+    wanted = list(files)
     with pip_on(target, runtime, folder, local_indexes(request)) as pip:
-        download(pip, files, request, folder, console)
+        restore(pip, wanted, request, folder, console)
+        download(pip, wanted, request, folder, console)
 
 
 def _constraints(request: PipRequest, target: Target) -> dict[str, str]:
@@ -182,14 +188,31 @@ def _report(pip: Pip, request: PipRequest, of_base: list[str], kept: list[str]) 
     return pip.report(arguments, [*request.requirements, *request.constraints])
 
 
-def _locked_files(pip: Pip, report: Report, request: PipRequest) -> list[LockedFile]:
+def _locked_files(
+    pip: Pip, report: Report, request: PipRequest, ready: Mapping[str, LockedFile]
+) -> list[LockedFile]:
     """Return the files in the last report of pip, each with its address where the default index does not list it."""
     default = default_index()
     elsewhere = request.options.elsewhere
     # An extra index that is this user's default one need not be that of others.
     if not elsewhere or default.rstrip("/") in {url.rstrip("/") for url in elsewhere}:
-        return locked_files(report, request, frozenset())
-    return locked_files(report, request, listed_at(default, pip.log()))
+        return locked_files(report, request, frozenset(), ready)
+    return locked_files(report, request, listed_at(default, pip.log()), ready)
+
+
+def _instead_of_base(
+    ready: Mapping[str, LockedFile], files: Sequence[LockedFile], request: PipRequest, target: Target
+) -> list[LockedFile]:
+    """Return the files that pip leaves out, since there is something of that name and version already."""
+    left_out = [file for key, file in ready.items() if key not in {other.key for other in files}]
+    for file in left_out:
+        there = target.find(file.name)
+        if file.key not in request.allow_base_packages:
+            raise ConflictError(
+                f"{there.owner if there else BASE} has {file.name} {file.version}, too: to replace it in the layer, "
+                f"add {file.key} to `allow_base_packages`"
+            )
+    return left_out
 
 
 def _write_requirements(pip: Pip, request: PipRequest) -> None:
@@ -232,7 +255,8 @@ def _build_packages(
     if not archives:
         return []
     _write_lines(pip, _CONSTRAINTS, [f"{file.name}=={file.version}" for file in files])
-    needed = {requirement for archive in archives for requirement in build_system(folder / archive.filename).requires}
+    systems = [build_system(folder / archive.filename, archive.start_dir) for archive in archives]
+    needed = {requirement for system in systems for requirement in system.requires}
     found = _build_closure(pip, needed, request, folder, console)
     with console.waiting("asking build backends what they need"):
         asked = backend_requirements(pip, archives, found, folder)
@@ -254,6 +278,6 @@ def _build_closure(
         if not needed:
             return []
         report = pip.report(arguments)
-        found = _locked_files(pip, report, request)
+        found = _locked_files(pip, report, request, {})
     download(pip, found, request, folder, console, addresses(report))
     return found
