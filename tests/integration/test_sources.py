@@ -89,7 +89,7 @@ def test_a_repository_becomes_a_source_file_of_its_commit(bench: Bench, server: 
         "course-tool", "1.0", name, sha256, commit=Commit(server.url, "course-tool", commit)
     )
     assert resolved.lock.build_packages == ("setuptools",)
-    assert resolved.from_base == {"six": "1.17.0"}
+    assert resolved.summary.from_base == {"six": "1.17.0"}
     assert bench.stored() == {file.filename for file in resolved.lock.files}
     assert "plain" in versions(resolved.lock)
 

@@ -58,9 +58,9 @@ def test_a_wheel_beside_the_lock_is_taken(tmp_path: Path) -> None:
 
 
 def test_what_is_built_of_a_repository_is_taken(tmp_path: Path) -> None:
-    asked = ask(tmp_path, lock(tmp_path, pixi_lock(pypi="git+https://g.example/o/six?subdirectory=a%20b&rev=main#abc")))
+    asked = ask(tmp_path, lock(tmp_path, pixi_lock(pypi="git+https://g.example/o/six?subdirectory=a%2Fb&rev=main#abc")))
     (line,) = pip.request(*read_recipe(tmp_path / "recipe.yml"), asked.pip).requirements
-    assert (line.name, line.source) == ("six", Source(Repository("https://g.example/o", "six", "abc", "a b")))
+    assert (line.name, line.source) == ("six", Source(Repository("https://g.example/o", "six", "abc", "a/b")))
 
 
 def test_a_folder_beside_the_lock_is_built(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_the_python_that_a_project_needs_must_be_there(tmp_path: Path) -> None:
     [
         (
             '[tool.uv.sources]\nhelper = {git = "https://me:secret@example.org/helper"}\n',
-            "pyproject.toml:5: the address of a package must not hold a password",
+            "pyproject.toml:5: the address of helper must not hold a password",
         ),
         (
             "[tool.uv.sources]\nhelper = [{workspace = true}]\n",

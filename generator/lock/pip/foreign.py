@@ -23,7 +23,7 @@ from ebsif.lock.pip.network import PYPI, default_index
 from ebsif.lock.pip.options import Options
 from ebsif.lock.pip.poetry import is_poetry, read_poetry
 from ebsif.lock.pip.pylock import is_pylock, read_pylock
-from ebsif.lock.pip.requirements import Requirements, placed_line, read_line
+from ebsif.lock.pip.requirements import Requirements, placed_line, read_line, url_on_disk
 from ebsif.lock.pip.toml import Toml, parse_toml
 from ebsif.lock.pip.uv import is_uv, read_uv
 from ebsif.recipe import LockFile
@@ -247,7 +247,7 @@ def direct(package: Package, place: Line) -> Line:
     _checked(package.name, package, place)
     entry = Entry(_with_extras(package), place.path, place.number, package.hashes)
     if kind in _ON_DISK:
-        return placed_line(entry, (place.path.parent / value).resolve().as_uri(), value)
+        return placed_line(entry, url_on_disk(place.path.parent / value, entry), value)
     if _REPOSITORY.fullmatch(value):
         return placed_line(entry, value, value)
     raise place.error(f"{package.name} comes from {kind}, and {value!r} is not the address of a repository")

@@ -137,6 +137,20 @@ def read_line(entry: Entry) -> Line:
     return replace(converted, hashes=(*entry.hashes, *converted.hashes))
 
 
+def url_on_disk(path: Path, entry: Entry) -> str:
+    """Return the ``file:`` URL of a file or folder that a package comes from.
+
+    Raises
+    ------
+    InputError
+        When it is not there.
+    """
+    if not is_there(path):
+        message = f"there is no file or folder {path}, where {entry.text} comes from"
+        raise InputError(entry.path, [(entry.number, message)])
+    return path.resolve().as_uri()
+
+
 def placed_line(entry: Entry, place: str, shown: str, marker: str = "") -> Line:
     """Read a package that comes from a place, an address or a ``file:`` URL; raises as `read_line` does.
 
@@ -236,7 +250,7 @@ def _converted(entry: InstallRequirement, line: Line) -> Line:
     url = str(entry.link.url) if entry.link else ""
     hashes, extras, marker = _hashes(entry, line), sorted(entry.extras), str(entry.marker or "")
     if url:
-        check_url(url, line)
+        check_url(url, replace(line, name=entry.name))
         is_folder = url.startswith("file:") and not entry.is_wheel
         if entry.name and is_folder and not is_there(Path(unquote(urlsplit(url).path))):
             raise line.error(

@@ -1,7 +1,7 @@
 """Locking wheels: pip's own resolver finds, where they will be installed, which files there must be."""
 
 import shutil
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote

@@ -11,9 +11,9 @@ from packaging.utils import canonicalize_name
 
 from ebsif.document import MAXIMUM_SIZE
 from ebsif.errors import FileError, InputError
-from ebsif.files import is_there, read_text
+from ebsif.files import read_text
 from ebsif.lock.pip.line import Entry, Line
-from ebsif.lock.pip.requirements import placed_line
+from ebsif.lock.pip.requirements import placed_line, url_on_disk
 from ebsif.lock.pip.toml import parse_toml
 from ebsif.lock.pip.tree import Tree
 
@@ -111,10 +111,8 @@ def _place_of(name: str, told: Told) -> tuple[str, str]:
     if told.kind == "url":
         return str(value) + within, str(value) + within
     folder = _member(name, told) if told.kind == "workspace" else told.path.parent / str(value)
-    if not is_there(folder):
-        raise InputError(told.path, [(told.number, f"there is no file or folder {folder}, where {name} comes from")])
     shown = f"{folder.name}{within}" if told.kind == "workspace" else f"{value}{within}"
-    return shown, folder.resolve().as_uri() + within
+    return shown, url_on_disk(folder, Entry(name, told.path, told.number)) + within
 
 
 def _check_index(line: Line, told: Told, indexes: Mapping[str, str], allowed: Set[str]) -> None:
