@@ -145,6 +145,9 @@ def prepare(reader: Reader, folder: Path) -> None:
     (folder / "environment.yml").write_text(f"channels:\n  - {channel.url}\ndependencies:\n  - gdal\n")
     (folder / "mysite.yml").write_text("name: mysite\ndescription: the cluster of the institute\n")
     (folder / "new.sif").symlink_to(reader.desk.site.machine.bases["venv-pythonpath"])
+    library = reader.desk.site.folder / "home" / "my-library" / "src"
+    library.mkdir(parents=True, exist_ok=True)
+    (library / "my_library.py").touch()
     home = reader.desk.site.folder / "home" / ".ssh"
     if not home.exists():
         home.mkdir()

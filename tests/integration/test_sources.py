@@ -90,6 +90,7 @@ def test_a_repository_becomes_a_source_file_of_its_commit(bench: Bench, server: 
     )
     assert resolved.lock.build_packages == ("setuptools",)
     assert resolved.summary.from_base == {"six": "1.17.0"}
+    assert resolved.summary.asked == (f"course-tool @ git+{server.url}/course-tool.git@v1.0",)
     assert bench.stored() == {file.filename for file in resolved.lock.files}
     assert "plain" in versions(resolved.lock)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from packaging.markers import Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
@@ -128,10 +129,13 @@ def summary_of(
 def _holds(line: Line, environment: Mapping[str, str] | None) -> bool:
     if environment is None:
         return True
-    try:
-        marker = Requirement(line.text).marker
-    except InvalidRequirement:
-        return True  # an address
+    if line.source:
+        marker = Marker(line.source.marker) if line.source.marker else None
+    else:
+        try:
+            marker = Requirement(line.text).marker
+        except InvalidRequirement:
+            return True  # the address of a wheel
     return marker is None or marker.evaluate({**environment, "extra": ""})
 
 

@@ -103,7 +103,7 @@ def resolve_wheels(
     there = _constraints(request, target)
     provide([PIP], folder)
     with pip_on(target, runtime, folder, local_indexes(request)) as pip:
-        ready = prepare(pip, request, folder, console)
+        asked, ready = request, prepare(pip, request, folder, console)
         request = ready.request
         kept = _kept(previous, {*(canonicalize_name(name) for name in upgrade), *there, *ready.files})
         with console.waiting("resolving packages"):
@@ -115,7 +115,7 @@ def resolve_wheels(
         files += _instead_of_base(ready.files, files, request, target)
         _check_hashes(files, request)
         there_already = from_base(report, request, target, files)
-        summary = summary_of(request, report["environment"], target.packages, files, there_already)
+        summary = summary_of(asked, report["environment"], target.packages, files, there_already)
         for line in summary.lines():
             console.note(line)
         download(pip, files, request, folder, console, addresses(report))
