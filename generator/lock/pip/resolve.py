@@ -83,6 +83,7 @@ def resolve_wheels(
     *,
     previous: Lock | None,
     upgrade: Sequence[str],
+    by: str = "",
 ) -> Wheels:
     """Find the files that must be installed for a Python, and put them into a folder, with pip's own.
 
@@ -92,6 +93,8 @@ def resolve_wheels(
         A lock whose versions to keep where that is possible.
     upgrade
         Packages whose versions not to keep.
+    by
+        As in `Summary.lines`.
 
     Raises
     ------
@@ -100,7 +103,7 @@ def resolve_wheels(
     EbsifError
         When the package index cannot be reached, or the files cannot be written.
     """
-    there = _constraints(request, target)
+    asked, there = request, _constraints(request, target)
     provide([PIP], folder)
     with pip_on(target, runtime, folder, local_indexes(request)) as pip:
         ready = prepare(pip, request, folder, console)
@@ -115,8 +118,8 @@ def resolve_wheels(
         files += _instead_of_base(ready.files, files, request, target)
         _check_hashes(files, request)
         there_already = from_base(report, request, target, files)
-        summary = summary_of(request, report["environment"], target.packages, files, there_already)
-        for line in summary.lines():
+        summary = summary_of(asked, report["environment"], target.packages, files, there_already)
+        for line in summary.lines(by):
             console.note(line)
         download(pip, files, request, folder, console, addresses(report))
         build = _build_packages(pip, files, request, folder, console)
