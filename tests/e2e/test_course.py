@@ -1,5 +1,6 @@
 """A course's exercises: each of its files, unchanged, to an installed module; and a venv that a learner fills."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,6 +118,11 @@ def installed(desk: Desk, machine: Machine, modules: dict[str, Module]) -> Calla
 def test_from_each_file_to_a_module(installed: Callable[[str], Module], file: str) -> None:
     program, printed = TRIED[file]
     assert installed(file).python(program) == printed
+
+
+def test_check_finds_nothing_wrong_with_them(installed: Callable[[str], Module], desk: Desk) -> None:
+    findings = json.loads(desk.run("check", *(installed(file).easyconfig for file in FILES), "--json"))
+    assert {finding["level"] for finding in findings} == {"ok"}
 
 
 def test_exact_pins_are_what_is_installed(installed: Callable[[str], Module]) -> None:
