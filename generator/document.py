@@ -171,6 +171,8 @@ def _message(model: type[BaseModel], details: dict[str, Any]) -> str:
         return f"unknown key '{name}': {hint}"
     if details["type"] == "list_type":
         return f"{name}: this must be a list, with each item behind `- ` on a line of its own, or in brackets: [a, b]"
+    if details["type"] == "string_type" and isinstance(details["input"], (bool, dict)):
+        return f"{name}: this must be text: put it in quotes"
     if details["type"] == "missing":
         return f"the key '{name}' is missing"
     reason = re.sub(r"^(Value error|Assertion failed), ", "", details["msg"])

@@ -1,5 +1,6 @@
 """Reading, hashing, copying and writing files: a file is written whole, or not at all."""
 
+import codecs
 import errno
 import hashlib
 import os
@@ -79,7 +80,7 @@ def read_text(path: Path, maximum: int) -> str:
     Raises
     ------
     InputError
-        When it is larger, or no UTF-8.
+        When it is larger, or neither UTF-8 nor UTF-16 that says so.
     FileError
         When it cannot be read.
     """
@@ -87,9 +88,11 @@ def read_text(path: Path, maximum: int) -> str:
         content = file.read(maximum + 1)
     if len(content) > maximum:
         raise InputError(path, [(None, f"the file is larger than {maximum} bytes: is it the right one?")])
+    # Windows writes both, before UTF-8 and as the way to tell UTF-16.
+    encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
         # Universal newlines, as in Python's text mode.
-        return content.decode().replace("\r\n", "\n").replace("\r", "\n")
+        return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise InputError(path, [(None, "the file is not UTF-8 text")]) from error
 

@@ -66,6 +66,7 @@ def prepare(
             tools["strace"] = "strace"
         if purpose == "test":
             tools["patchelf"] = "patchelf"  # the tests of conda environments make a relocatable Python
+            tools["openssl"] = "openssl"  # hosts of the internet, which tests have on this machine, have certificates
             tools |= _ANOTHER_MACHINE
             if os.geteuid() == 0:
                 tools |= _SLURM | {MPI: "libmpich12"}

@@ -116,6 +116,10 @@ class SifPython(SifLayer):
         """Also tell what has happened where a commit or a tag is not any more what it was."""
         moves = source if extension and isinstance(source, dict) else {}
         commit = moves.get('git_config') or {}
+        remote = moves.get('download_filename') or moves.get('filename', '')
+        if '+' in remote and not commit:
+            # EasyBuild does not quote it, and a bucket of S3, as PyTorch's index is, takes it for a space.
+            source = dict(moves, download_filename=remote.replace('+', '%2B'))
         try:
             found = super().fetch_source(source, checksum=checksum, extension=extension, **kwargs)
         except (EasyBuildError, RunShellCmdError) as err:

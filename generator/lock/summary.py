@@ -38,12 +38,19 @@ class Summary:
             {**self.ignored, **other.ignored},
         )
 
-    def lines(self) -> list[str]:
-        """Return a line for each part that there is something to say of."""
+    def lines(self, by: str = "") -> list[str]:
+        """Return a line for each part that there is something to say of.
+
+        Parameters
+        ----------
+        by
+            Who brings it, where another one brings the rest.
+        """
+        asked, layer = (f"asked of {by}", f"in the layer, by {by}") if by else ("asked for", "in the layer")
         parts = {
-            "asked for": list(self.asked),
+            asked: list(self.asked),
             "from the base": [f"{name} {version}" for name, version in self.from_base.items()],
-            f"in the layer ({len(self.layer)})": [f"{name} {version}" for name, version in self.layer.items()],
+            f"{layer} ({len(self.layer)})": [f"{name} {version}" for name, version in self.layer.items()],
             "replaced": [f"{name} {base} of the base by {layer}" for name, (base, layer) in self.replaced.items()],
             "ignored": [f"{what}: {why}" for what, why in self.ignored.items()],
         }

@@ -121,6 +121,12 @@ def test_what_hooks_extend_is_extended(place: Site, kind: str) -> None:
     assert inside(place, kind, 'printf %s "$LD_LIBRARY_PATH"') == f"{PREFIX}/lib:/.singularity.d/libs"
 
 
+def test_a_folder_of_ones_own_goes_before_what_hooks_put_into_pythonpath(place: Site, kind: str) -> None:
+    own = 'export APPTAINERENV_PYTHONPATH="/own:$APPTAINERENV_PYTHONPATH"'
+    out = place.output(kind, f"""{own}; python -c 'import os; print(os.environ["PYTHONPATH"])'""")
+    assert out == f"/own:{PREFIX}/share/hooked/python\n"
+
+
 def test_what_hooks_write_when_they_run_first_is_in_the_layer(place: Site, kind: str) -> None:
     assert inside(place, kind, f"cat {PREFIX}/share/hooked/first") == "of the first time\n"
 

@@ -145,14 +145,13 @@ def prepare(reader: Reader, folder: Path) -> None:
     (folder / "environment.yml").write_text(f"channels:\n  - {channel.url}\ndependencies:\n  - gdal\n")
     (folder / "mysite.yml").write_text("name: mysite\ndescription: the cluster of the institute\n")
     (folder / "new.sif").symlink_to(reader.desk.site.machine.bases["venv-pythonpath"])
-    library = reader.desk.site.folder / "home" / "my-library" / "src"
-    library.mkdir(parents=True, exist_ok=True)
-    (library / "my_library.py").touch()
-    home = reader.desk.site.folder / "home" / ".ssh"
-    if not home.exists():
-        home.mkdir()
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / "id_ed25519"], check=True)
-    key = (home / "id_ed25519.pub").read_text()
+    home = reader.desk.site.folder / "home"
+    if not (home / ".ssh").exists():
+        (home / ".ssh").mkdir()
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / ".ssh" / "id_ed25519"], check=True)
+        (home / "my-library" / "src").mkdir(parents=True)
+        (home / "my-library" / "src" / "my_library.py").touch()
+    key = (home / ".ssh" / "id_ed25519.pub").read_text()
     (folder / "allowed_signers").write_text(f'me@example.org namespaces="ebsif-layer" {key}')
 
 

@@ -204,7 +204,7 @@ def test_packages_of_pip_on_top_are_refused_where_that_machine_is_not(foreign: C
     [
         ("nosuch", "have no nosuch (recipe.yml:8): is the name right?"),
         ("shared >2", "have no shared >2 (recipe.yml:8); the newest are: 1.0, 2.0"),
-        ("shared=2.0=h9", "(recipe.yml:8); the newest are: 2.0=0"),
+        ("shared=2.0=h9", "(recipe.yml:8); the newest are: 2.0=0; leave the build out to take any"),
     ],
 )
 def test_a_package_that_is_not_there_is_named(bench: CondaBench, small: Channel, package: str, end: str) -> None:

@@ -76,7 +76,7 @@ def make_package(
     index: dict[str, Any] = {
         "arch": None if subdir == "noarch" else _ARCH[subdir],
         "build": build,
-        "build_number": int(build.rpartition("_")[2]),
+        "build_number": int(number) if (number := build.rpartition("_")[2]).isdigit() else 0,
         "constrains": list(constrains),
         "depends": list(depends),
         "license": "GPL-2.0-only",
@@ -117,6 +117,7 @@ def make_python_package(
     version: str,
     text: str,
     *,
+    build: str = "py_0",
     module: str | None = None,
     depends: Sequence[str] = ("python >=3.8",),
     entry_points: Sequence[str] = (),
@@ -143,7 +144,7 @@ def make_python_package(
     record = [path.removeprefix(f"{_SITE}/") for path in (*files, f"{dist}/RECORD")]
     files[f"{dist}/RECORD"] = "".join(f"{path},,\n" for path in record)
     return make_package(
-        channel, name, version, build="py_0", depends=depends, files=files, noarch="python", entry_points=entry_points
+        channel, name, version, build=build, depends=depends, files=files, noarch="python", entry_points=entry_points
     )
 
 

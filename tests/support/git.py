@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from tests.support.index import serving
@@ -95,11 +95,12 @@ class _Forge(http.server.BaseHTTPRequestHandler):
         self._backend(self.rfile.read(int(self.headers["Content-Length"])))
 
     def _archive(self, path: str) -> None:
-        """Send the archive of a tag or commit, at ``/NAME/archive/REF.tar.gz``."""
+        """Send the archive of a branch, tag or commit, at ``/NAME/archive/REF.tar.gz``."""
         name, ref = path.strip("/").split("/archive/")
         suffix = ".zip" if ref.endswith(".zip") else ".tar.gz"
         ref = ref.removesuffix(suffix)
-        words = ["git", "archive", f"--format={suffix[1:]}", f"--prefix={name}-{ref}/", ref]
+        top = f"{PurePosixPath(name).name}-{PurePosixPath(ref).name}"
+        words = ["git", "archive", f"--format={suffix[1:]}", f"--prefix={top}/", ref]
         done = subprocess.run(words, cwd=self.folder / f"{name}.git", capture_output=True, check=False)
         if done.returncode != 0:
             self.send_error(HTTPStatus.NOT_FOUND)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from email.message import Message
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import quote, unquote_plus
 
 from packaging.utils import canonicalize_name
 
@@ -63,13 +63,19 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.requests.append(self.path)
-        _, kind, name = unquote(self.path).rstrip("/").split("/", 2)
-        if kind == "files" and name.endswith(_METADATA):
-            self._send(_metadata(self.folder / name.removesuffix(_METADATA)), "text/plain")
+        # As in a bucket of S3, where PyTorch has its own.
+        path = unquote_plus(self.path).strip("/")
+        if path.startswith("files/"):
+            name = path.removeprefix("files/")
+            file = self.folder / name.removesuffix(_METADATA)
+            if not file.is_file():
+                self.send_error(HTTPStatus.NOT_FOUND)
+            elif name.endswith(_METADATA):
+                self._send(_metadata(file), "text/plain")
+            else:
+                self._send(file.read_bytes(), "application/octet-stream", cut=self.cut)
             return
-        if kind == "files":
-            self._send((self.folder / name).read_bytes(), "application/octet-stream", cut=self.cut)
-            return
+        kind, _, name = path.rpartition("/")
         folder = Path("" if kind == "simple" else kind)
         names = [file.name for file in sorted((self.folder / folder).iterdir()) if file.is_file()]
         files = [file for file in names if canonicalize_name(file.split("-")[0]) == name]
@@ -81,7 +87,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         digest = f"#sha256={_sha256((self.folder / file).read_bytes())}" if "sha256" in self.states else ""
         has_metadata = "metadata" in self.states and file.suffix == ".whl"
         more = f' data-core-metadata="sha256={_sha256(_metadata(self.folder / file))}"' if has_metadata else ""
-        return f'<a href="/files/{file}{digest}"{more}>{file.name}</a>'
+        return f'<a href="/files/{quote(str(file))}{digest}"{more}>{file.name}</a>'
 
     def _send(self, content: bytes, kind: str, *, cut: bool = False) -> None:
         self.send_response(200)

@@ -61,8 +61,26 @@ def test_the_channel_of_a_package_is_one_of_the_environment(tmp_path: Path, spec
 
 @pytest.mark.parametrize(("one", "other"), [("numpy=1.26", "numpy 1.26.*"), ("a>=1,<2", "A  >=1,<2")])
 def test_ways_to_write_the_same_are_the_same(tmp_path: Path, one: str, other: str) -> None:
-    specs = ask(tmp_path, inline(f"channels: [x]\ndependencies: ['{one}', '{other}']")).specs
-    assert specs[0].canonical == specs[1].canonical
+    asked = [ask(tmp_path, inline(f"channels: [x]\ndependencies: ['{text}']")) for text in (one, other)]
+    assert asked[0].specs[0].canonical == asked[1].specs[0].canonical
+
+
+def test_a_package_that_is_named_twice_is_asked_for_once(tmp_path: Path) -> None:
+    asked = ask(tmp_path, in_file(tmp_path, LIST + "- b=1\n- a\n- b 1.*\n- b=1=h0\n"))
+    assert [spec.text for spec in asked.specs] == ["a", "b=1", "b=1=h0"]
+    place = tmp_path / "environment.yml"
+    assert asked.ignored == {
+        f"a ({place}:5)": f"it is asked for already ({place}:3)",
+        f"b 1.* ({place}:6)": f"it is asked for already ({place}:4)",
+    }
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_file_that_windows_has_written_is_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "e.yml").write_bytes(ENVIRONMENT.replace("\n", "\r\n").encode(encoding))
+    asked = ask(tmp_path, "layer: conda\nenvironment: e.yml\n")
+    assert asked.names == ["ffmpeg", "numpy", "python"]
+    assert [entry.text for entry in asked.pip] == ["some-wheel>=2", "-r more.txt"]
 
 
 @pytest.mark.parametrize(
@@ -116,6 +134,8 @@ def test_what_does_not_go_together_in_a_recipe_is_named(tmp_path: Path, text: st
         ("dependencies: [a]\nchannels: ['ftp://x/y']\n", "2: channels.0: 'ftp://x/y' is not a channel"),
         ("dependencies: [a]\nchannels: ['https://me:secret@x/y']\n", "2: channels.0: a channel must not hold a"),
         ("dependencies: [a]\nchannels: ['https://x/t/to-ken/y']\n", "2: channels.0: a channel must not hold a"),
+        ("channels: [x]\ndependencies: [a]\nvariables: {A: yes}\n", "3: variables.A: this must be text: put it in"),
+        (LIST + "- pip:\n  - --no-binary :all:\n", "5: dependencies.1.pip.0: this must be text: put it in quotes"),
         ("channels: [x]\ndependencies: [a]\nvariables: {A B: c}\n", "3: variables.A B: 'A B' is not the name of an"),
         ("channels: [x]\ndependencies: [a]\nvariables: {PATH: /x}\n", "3: variables.PATH: 'PATH' is not a variable to"),
         ("channels: &x [x]\ndependencies: [a]\n", "1: anchors and aliases"),

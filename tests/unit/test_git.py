@@ -70,6 +70,11 @@ def test_what_means_something_to_a_shell_or_to_git_is_refused(address: str) -> N
         Commit(url, name, COMMIT)
 
 
+def test_gits_own_short_form_of_an_address_is_refused_with_the_long_one() -> None:
+    with pytest.raises(ValueError, match=r"write git\+ssh://git@example\.org/o/x\.git$"):
+        read_repository("git+git@example.org:o/x.git")
+
+
 @pytest.mark.parametrize(("url", "name"), [("https://example.org/o", "x\nid"), ("https://example.org/o\n", "x")])
 def test_no_line_has_another_behind_it(url: str, name: str) -> None:
     with pytest.raises(ValueError, match="cannot clone"):

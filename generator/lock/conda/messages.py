@@ -40,7 +40,9 @@ def no_candidates(
     where = f"the channels ({', '.join(request.channels)})"
     if versions:
         listed = ", ".join(versions[-_KNOWN_VERSIONS:])
-        return ConflictError(f"{where} have no {what}{place}; the newest are: {listed}")
+        # Builds are listed where the version is there.
+        hint = "; leave the build out to take any" if "=" in listed else ""
+        return ConflictError(f"{where} have no {what}{place}; the newest are: {listed}{hint}")
     if elsewhere:
         return ConflictError(f"{what}{place} is only there for {', '.join(elsewhere)}, and the base is {platform}")
     return ConflictError(f"{where} have no {what}{place}: is the name right?")

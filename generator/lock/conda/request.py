@@ -1,6 +1,6 @@
 """What a recipe asks conda for: packages to solve for, or files that somebody has locked before."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -161,7 +161,7 @@ def _environment(recipe: Recipe, written: Document, platform: str | None) -> Con
 
 
 def _of_environment(environment: CondaEnvironment, written: Document, inside: Location) -> CondaRequest:
-    specs = list(_specs(environment, written, (*inside, "dependencies")))
+    specs, twice = _once(_specs(environment, written, (*inside, "dependencies")))
     if not specs and any(isinstance(item, PipSection) and item.pip for item in environment.dependencies):
         message = "packages of pip need a Python: add python to `dependencies`"
         raise written.error((*inside, "dependencies"), message)
@@ -172,7 +172,7 @@ def _of_environment(environment: CondaEnvironment, written: Document, inside: Lo
     if not channels:
         raise written.error(inside, "the environment names no channel: list them in `channels`, as in [conda-forge]")
     pip = tuple(_pip(environment, written, (*inside, "dependencies")))
-    ignored = {f"`{key}`": why for key, why in WITHOUT_MEANING.items() if getattr(environment, key)}
+    ignored = {f"`{key}`": why for key, why in WITHOUT_MEANING.items() if getattr(environment, key)} | twice
     return CondaRequest(
         tuple(spec for spec, _ in specs), tuple(channels), pip=pip, variables=environment.variables, ignored=ignored
     )
@@ -197,6 +197,17 @@ def _specs(
             raise written.error((*inside, at), message) from error
         channel = _without_subdir(next(reversed(channels_of(text)), None), spec)
         yield Spec(text, written.path, written.line((*inside, at)), name, canonical), channel
+
+
+def _once(specs: Iterable[tuple[Spec, str | None]]) -> tuple[list[tuple[Spec, str | None]], dict[str, str]]:
+    """Return packages without those that are there already, and these with why they are left out."""
+    found: dict[str, tuple[Spec, str | None]] = {}
+    ignored = {}
+    for spec, channel in specs:
+        first, _ = found.setdefault(spec.canonical, (spec, channel))
+        if first is not spec:
+            ignored[f"{spec.text} ({spec.place})"] = f"it is asked for already ({first.place})"
+    return list(found.values()), ignored
 
 
 def _without_subdir(channel: str | None, spec: rattler.MatchSpec) -> str | None:

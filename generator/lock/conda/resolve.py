@@ -58,7 +58,9 @@ def resolve(
     tool = rattler(manifest.machine)
     if pip.requirements:
         image_of(base)  # pip runs in it: refuse before anything is solved and downloaded
-    files, wheels = _environment(request, manifest, folder, console, _kept(previous, upgrade)), Wheels()
+    # What pip brings on top of it is told apart.
+    by = ("conda", "pip") if pip.requirements else ("", "")
+    files, wheels = _environment(request, manifest, folder, console, _kept(previous, upgrade), by[0]), Wheels()
     if pip.requirements and not has_python(files):
         raise pip.requirements[0].error("packages of pip need a Python: add python to the environment")
     for file in files:
@@ -67,7 +69,9 @@ def resolve(
     if pip.requirements or (request.stack and manifest.python and has_python(files)):
         with installed(files, folder, request, base, runtime) as target:
             if pip.requirements:
-                wheels = resolve_wheels(pip, target, runtime, folder, console, previous=previous, upgrade=upgrade)
+                wheels = resolve_wheels(
+                    pip, target, runtime, folder, console, previous=previous, upgrade=upgrade, by=by[1]
+                )
     tools = [tool, *([PIP] if wheels.files else [])]
     provide(tools, folder)
     build = tuple(sorted(file.name for file in (*tools, *wheels.build)))
@@ -95,13 +99,13 @@ def fetch(
 
 
 def _environment(
-    request: CondaRequest, base: Manifest, folder: Path, console: Console, kept: Sequence[LockedFile]
+    request: CondaRequest, base: Manifest, folder: Path, console: Console, kept: Sequence[LockedFile], by: str
 ) -> list[LockedFile]:
     """Return the files of the environment, which lie in the folder then."""
     platform, virtual = conda_platform(base.machine), virtual_packages(base, request.virtual_packages)
     python = base.python.minor if request.stack and base.python else None
     if request.pinned:
-        _tell(request, [pinned.file for pinned in request.pinned], console)
+        _tell(request, [pinned.file for pinned in request.pinned], console, by)
         download([pinned.file for pinned in request.pinned], folder, console)
         files = checked(request.pinned, folder, platform, virtual)
         _check_python(files, request, python)
@@ -109,7 +113,7 @@ def _environment(
     with console.waiting("solving the environment"):
         files = asyncio.run(Solver(request, platform, virtual).solve(kept, python))
     _check_python(files, request, python)
-    _tell(request, files, console)
+    _tell(request, files, console, by)
     download(files, folder, console)
     return files
 
@@ -120,8 +124,8 @@ def conda_summary(request: CondaRequest, files: Sequence[LockedFile]) -> Summary
     return Summary(tuple(spec.text for spec in request.specs), layer=layer, ignored=request.ignored)
 
 
-def _tell(request: CondaRequest, files: Sequence[LockedFile], console: Console) -> None:
-    for line in conda_summary(request, files).lines():
+def _tell(request: CondaRequest, files: Sequence[LockedFile], console: Console, by: str) -> None:
+    for line in conda_summary(request, files).lines(by):
         console.note(line)
 
 

@@ -23,6 +23,8 @@ from ebsif.process import StuckError, in_vain, patience, run
 SUFFIX = ".tar.xz"  # of the archives that EasyBuild makes, which has no other that are always the same
 
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./+-]*")
+# What git itself takes on its command line, and pip does not.
+_SHORT = re.compile(r"([\w.-]+@[\w.-]+):([^/].*)")
 _ATTRIBUTES, _MODULES = ".gitattributes", ".gitmodules"
 # What a hook of git, from which we may have been started, tells the git that it starts.
 _OF_HOOKS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX")
@@ -87,6 +89,10 @@ def read_repository(address: str) -> Repository:
     ValueError
         When git and EasyBuild could not both clone it; the address must hold no password.
     """
+    short = _SHORT.fullmatch(address.removeprefix("git+"))
+    if short:
+        host, path = short.groups()
+        raise ValueError(f"the address of a repository begins with how it is reached: write git+ssh://{host}/{path}")
     parts = urlsplit(address.removeprefix("git+"))
     place, mark, ref = parts.path.rpartition("@")
     if not mark:

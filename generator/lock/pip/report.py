@@ -118,7 +118,7 @@ def summary_of(
     }
     left_out = {line.text: "its marker does not hold" for line in request.requirements if not _holds(line, environment)}
     return Summary(
-        tuple(line.text for line in request.requirements if line.text not in left_out),
+        tuple(dict.fromkeys(line.text for line in request.requirements if line.text not in left_out)),
         from_base,
         {file.name: file.version for file in layer.values()},
         replaced,

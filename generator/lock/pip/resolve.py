@@ -83,6 +83,7 @@ def resolve_wheels(
     *,
     previous: Lock | None,
     upgrade: Sequence[str],
+    by: str = "",
 ) -> Wheels:
     """Find the files that must be installed for a Python, and put them into a folder, with pip's own.
 
@@ -92,6 +93,8 @@ def resolve_wheels(
         A lock whose versions to keep where that is possible.
     upgrade
         Packages whose versions not to keep.
+    by
+        As in `Summary.lines`.
 
     Raises
     ------
@@ -100,10 +103,10 @@ def resolve_wheels(
     EbsifError
         When the package index cannot be reached, or the files cannot be written.
     """
-    there = _constraints(request, target)
+    asked, there = request, _constraints(request, target)
     provide([PIP], folder)
     with pip_on(target, runtime, folder, local_indexes(request)) as pip:
-        asked, ready = request, prepare(pip, request, folder, console)
+        ready = prepare(pip, request, folder, console)
         request = ready.request
         kept = _kept(previous, {*(canonicalize_name(name) for name in upgrade), *there, *ready.files})
         with console.waiting("resolving packages"):
@@ -116,7 +119,7 @@ def resolve_wheels(
         _check_hashes(files, request)
         there_already = from_base(report, request, target, files)
         summary = summary_of(asked, report["environment"], target.packages, files, there_already)
-        for line in summary.lines():
+        for line in summary.lines(by):
             console.note(line)
         download(pip, files, request, folder, console, addresses(report))
         build = _build_packages(pip, files, request, folder, console)
