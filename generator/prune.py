@@ -119,7 +119,7 @@ def _old(installed: Iterable[Installation], keep: int) -> Iterator[tuple[Install
         if one.since and kind:
             alike.setdefault(kind, []).append(one)
     for group in alike.values():
-        group.sort(key=lambda one: (one.since, one.path), reverse=True)
+        group.sort(key=lambda one: (one.since, _numbers(one)), reverse=True)
         for one in group[keep:]:
             if (one.layer is None or one.layer.as_installed) and _numbers(one) <= _numbers(group[0]):
                 yield one, group[0]
