@@ -41,5 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Print the script."""
-    console.write(shtab.complete(make_parser(*COMMANDS), options.shell, preamble=_FUNCTIONS) + "\n")
+    functions = _FUNCTIONS.get(options.shell, "")
+    console.write(shtab.complete(make_parser(*COMMANDS), options.shell, preamble=functions) + "\n")
     return 0

@@ -157,7 +157,8 @@ def completed(word: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> li
     program.parent.mkdir()
     program.write_text(f"#!/bin/sh\nexec {sys.executable} -m ebsif \"$@\"\n")
     program.chmod(0o755)
-    env = {**os.environ, "PATH": f"{program.parent}:/usr/bin:/bin", "EASYBUILD_INSTALLPATH_SOFTWARE": str(folder / "sw")}
+    env = {"PATH": f"{program.parent}:/usr/bin:/bin", "EASYBUILD_INSTALLPATH_SOFTWARE": str(folder / "sw")}
+    env["PYTHONPATH"] = os.pathsep.join(sys.path)
     done = subprocess.run(["bash", "-c", script], cwd=folder, env=env, capture_output=True, text=True, check=True)
     return sorted(done.stdout.split())
 

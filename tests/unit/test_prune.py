@@ -14,7 +14,8 @@ from tests.support.installations import add_layer, make_installation, set_time
 from tests.support.records import make_record
 
 EASYCONFIG = (
-    "easyblock = 'SifVenv'\nname = 'Demo'\nversion = '{}'\nversionsuffix = '{}'\nsources = ['x.sif']\nchecksums = [None]\n"
+    "easyblock = 'SifVenv'\nname = 'Demo'\nversion = '{}'\nversionsuffix = '{}'\n"
+    "sources = ['x.sif']\nchecksums = [None]\n"
     "exts_list = [('pip', '26.3', {{'sources': ['{}'], 'checksums': ['{}']}})]\n"
 )
 DAY = 24 * 3600
