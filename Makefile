@@ -50,6 +50,7 @@ lint:
 	$(READY) vermin --quiet --no-tips --violations --target=3.8- easyblocks/generic/sif/layer.py generator/lock/pip/backend.py \
 	    generator/lock/pip/drive.py \
 	    easyblocks/generic/sif/_ebsif_layer.py easyblocks/generic/sif/runscripts/list-packages \
-	    easyblocks/generic/sif/runscripts/diagnose easyblocks/generic/sif/runscripts/install-kernel
+	    easyblocks/generic/sif/runscripts/diagnose easyblocks/generic/sif/runscripts/install-kernel \
+	    easyblocks/generic/sif/runscripts/run-kernel
 	$(READY) vermin --quiet --no-tips --violations --target=3.10- easyblocks/generic/sif/conda.py
 	shellcheck $(SHELL_FILES)

@@ -19,10 +19,12 @@ from ebsif.listing import easyconfigs, images, installations
 from ebsif.lock.sources import source_path
 from ebsif.site import Site
 
-Kind = Literal["installation", "image", "file"]
+Kind = Literal["installation", "image", "file", "rest"]
 
 # What is being removed stands beside it, hidden, so that nobody finds half of it.
 _GOING = ".{}.pruned"
+# At the end of a version suffix: the day of the image or of the recipe.
+_DATE = re.compile(r"-\d{8}$")
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,11 @@ class Candidate:
         try:
             for link in self.links:
                 link.unlink()
-            going = self.path.with_name(_GOING.format(self.path.name))
-            self.path.rename(going)
-            if going.is_dir():
+            going = self.path
+            if self.kind != "rest":
+                going = self.path.with_name(_GOING.format(self.path.name))
+                self.path.rename(going)
+            if going.is_dir() and not going.is_symlink():
                 _let_change(going)
                 shutil.rmtree(going)
                 remove_unused(str(self.path.parent))
@@ -83,7 +87,7 @@ def candidates(site: Site, folder: Path, keep: int) -> list[Candidate]:
     folder
         Where easyconfigs may lie that are not installed yet, and that name images and files.
     keep
-        How many installations to keep of those whose names differ in numbers only, the youngest ones.
+        How many installations to keep, the youngest ones, of those that are versions of the same.
 
     Raises
     ------
@@ -95,7 +99,9 @@ def candidates(site: Site, folder: Path, keep: int) -> list[Candidate]:
     here = [read_container(listed.path) for listed in easyconfigs(folder)]
     links = _links(module_folder())
     return [
+        *_rest(software_folder(), f"*/{_GOING.format('*')}"),
         *(_installation(path, newer, links) for path, newer in old.items()),
+        *(one for folder in site.image_folders() for one in _rest(folder, _GOING.format("*.sif"))),
         *_images(site, installed, here),
         *_files(installed, here),
     ]
@@ -104,17 +110,43 @@ def candidates(site: Site, folder: Path, keep: int) -> list[Candidate]:
 def _old(installed: Iterable[Installation], keep: int) -> Iterator[tuple[Installation, Installation]]:
     """Yield the installations that younger ones of the same kind stand for, each with the youngest.
 
-    Where somebody has filled or changed the layer, there may be what is nowhere else.
+    Where somebody has filled or changed the layer, there may be what is nowhere else. Where the easyconfig cannot be
+    read, nobody knows what it is a version of. A higher version than the youngest one's was not replaced by that.
     """
-    alike: dict[str, list[Installation]] = {}
+    alike: dict[tuple[str, str], list[Installation]] = {}
     for one in installed:
-        if one.since:
-            alike.setdefault(re.sub(r"\d+", "#", one.module), []).append(one)
+        kind = _kind(one)
+        if one.since and kind:
+            alike.setdefault(kind, []).append(one)
     for group in alike.values():
-        group.sort(key=lambda one: (one.since, one.path), reverse=True)
+        group.sort(key=lambda one: (one.since, _numbers(one)), reverse=True)
         for one in group[keep:]:
-            if one.layer is None or one.layer.as_installed:
+            if (one.layer is None or one.layer.as_installed) and _numbers(one) <= _numbers(group[0]):
                 yield one, group[0]
+
+
+def _kind(one: Installation) -> tuple[str, str] | None:
+    """Return what the versions of a software have in common: name, and version suffix without the date.
+
+    The suffix tells the Python, the GPUs and the variant: who has chosen one of these has not chosen another.
+    """
+    try:
+        easyconfig = read_container(installed_easyconfig(one.path))
+    except EbsifError:
+        return None
+    return easyconfig.name, _DATE.sub("", easyconfig.versionsuffix)
+
+
+def _numbers(one: Installation) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", one.path.name)]
+
+
+def _rest(folder: Path, pattern: str) -> Iterator[Candidate]:
+    """Yield what removals of this user that were stopped have left."""
+    for path in sorted(folder.glob(pattern)):
+        if path.lstat().st_uid == os.getuid():
+            size, files = _room(path) if path.is_dir() else (path.lstat().st_size, 1)
+            yield Candidate("rest", path, "its removal was not finished", size, files)
 
 
 def _installation(path: Path, newer: Installation, links: dict[Path, list[Path]]) -> Candidate:

@@ -8,8 +8,9 @@ import re
 import shlex
 import shutil
 import socket
+import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -51,35 +52,53 @@ class Trial:
     ----------
     installation
         What is tried.
+    until
+        When no more of it is tried, on the clock of `time.monotonic`.
     """
 
     installation: Installation
+    until: float
 
     def findings(self, console: Console) -> Iterator[Finding]:
         """Try one thing after the other."""
-        looks: list[Callable[[], Finding]] = [
-            _machine,
-            runtime,
-            mounting,
-            self._image,
-            self._start,
-            self._mounts,
-            self._gpus,
-            self._fabric,
-            self._sanity_check,
-            self._steps,
-        ]
-        for look in looks:
-            with console.waiting("trying"):
-                finding = look()
+        looks: dict[str, Callable[[], Finding]] = {
+            "machine": _machine,
+            "container runtime": runtime,
+            "mounting of images": mounting,
+            "image": self._image,
+            "start without module": self._start,
+            "mounts": self._mounts,
+            "GPUs": self._gpus,
+            "fabric": self._fabric,
+            "sanity check": self._sanity_check,
+            "steps of Slurm": self._steps,
+        }
+        for what, look in looks.items():
+            finding = None
+            if self._seconds(1) > 0:
+                with console.waiting("trying"):
+                    finding = look()
+            # What was ended says nothing.
+            if finding is None or (finding.level == "error" and self._seconds(1) <= 0):
+                finding = Finding(what, "not tried: out of time", "warning", "give it more time with --limit")
             yield finding
+
+    def _seconds(self, most: float) -> float:
+        """Return how long something may take."""
+        return min(most, self.until - monotonic())
+
+    def _attempt(
+        self, words: Sequence[str | Path], env: Mapping[str, str] | None = None, most: float = 60
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a program, for no longer than there is time."""
+        return attempt(words, env, max(1, self._seconds(most)))
 
     def _command(self, name: str) -> Path:
         return self.installation.path / "bin" / name
 
     def _shell(self, script: str) -> tuple[str, str | None]:
         """Return what a script prints in the container, and why it failed."""
-        done = attempt([self._command("start-shell"), "-c", script])
+        done = self._attempt([self._command("start-shell"), "-c", script])
         return done.stdout, last_line(done) if done.returncode else None
 
     def _image(self) -> Finding:
@@ -97,7 +116,7 @@ class Trial:
         seconds = []
         for _ in range(_STARTS):
             before = monotonic()
-            done = attempt([self._command("start-shell"), "-c", "true"], env)
+            done = self._attempt([self._command("start-shell"), "-c", "true"], env)
             if done.returncode:
                 return Finding(what, last_line(done), "error")
             seconds.append(monotonic() - before)
@@ -117,7 +136,7 @@ class Trial:
         python = self._command("python")
         if not python.exists():
             return Finding("GPUs", "unknown: there is no Python")
-        done = attempt([python, "-c", _GPUS], seconds=_LONG)
+        done = self._attempt([python, "-c", _GPUS], most=_LONG)
         if done.returncode:
             return Finding("GPUs", last_line(done), "error")
         found = json.loads(done.stdout.splitlines()[-1])
@@ -150,7 +169,7 @@ class Trial:
         except EbsifError as error:
             return Finding(what, str(error), "error")
         words = [eb, "--sanity-check-only", "--detect-loaded-modules=ignore", str(easyconfig)]
-        done = attempt([*words, f"--installpath-software={self.installation.path.parents[1]}"], seconds=_LONG)
+        done = self._attempt([*words, f"--installpath-software={self.installation.path.parents[1]}"], most=_LONG)
         if done.returncode:
             return Finding(what, last_line(done), "error", "`eb --sanity-check-only` says more")
         return Finding(what, "eb --sanity-check-only passes")
@@ -161,22 +180,24 @@ class Trial:
         if "SLURM_JOB_ID" not in os.environ or shutil.which("srun") is None:
             return Finding(what, "not tried: this is no job", "warning", "try it in a job, or give --job")
         one_a_node = ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", "--overlap"]
-        done = attempt([*one_a_node, self._command("start-shell"), "-c", "echo $SLURM_PROCID"], seconds=_LONG)
+        done = self._attempt([*one_a_node, self._command("start-shell"), "-c", "echo $SLURM_PROCID"], most=_LONG)
         if done.returncode or sorted(done.stdout.split()) != sorted(map(str, range(int(nodes)))):
             return Finding(what, last_line(done), "error")
         if nodes == "1" or not self._command("diagnose").exists():
             return Finding(what, f"a task starts on each of {nodes} nodes")
-        done = attempt([*one_a_node, self._command("diagnose")], seconds=_LONG)
+        done = self._attempt([*one_a_node, self._command("diagnose")], most=_LONG)
         if done.returncode:
             return Finding(what, last_line(done), "error", "`srun … diagnose` says more")
         return Finding(what, f"a task starts on each of {nodes} nodes, and they reach each other")
 
 
-def in_job(installation: Installation, words: list[str]) -> list[Finding]:
+def in_job(installation: Installation, limit: int, words: list[str]) -> list[Finding]:
     """Return what is found in a job, which is waited for.
 
     Parameters
     ----------
+    limit
+        The seconds that it may try things for.
     words
         Options of `sbatch`.
 
@@ -188,7 +209,8 @@ def in_job(installation: Installation, words: list[str]) -> list[Finding]:
     sbatch = shutil.which("sbatch")
     if sbatch is None:
         raise ToolError("sbatch is not on PATH: go to a login node of a machine with Slurm")
-    again = shlex.join([sys.executable, "-m", "ebsif", "--quiet", "selftest", str(installation.path), "--json"])
+    words_again = ["--quiet", "selftest", str(installation.path), "--json", f"--limit={limit}"]
+    again = shlex.join([sys.executable, "-m", "ebsif", *words_again])
     # In the current folder, which nodes see as well as this host.
     with unfinished(Path("selftest.json")) as output:
         told = output.absolute()

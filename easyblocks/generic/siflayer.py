@@ -171,7 +171,7 @@ class SifLayer(SifContainer):
 
     def container_scripts(self):
         """Also those for Python packages"""
-        return super().container_scripts() + self.python_scripts()
+        return super().container_scripts() + ['run-kernel'] + self.python_scripts()
 
     def container_commands(self):
         """Also what Python users expect, and the commands that came with the layer"""

@@ -24,11 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     either.add_argument("--easyconfigs", action="store_true", help="only easyconfigs")
     either.add_argument("--installations", action="store_true", help="only what EasyBuild has installed")
     parser.add_argument("--site", default="local", help="the site, or a file with one (default: %(default)s)")
+    parser.add_argument("--names", action="store_true", help="print no more of installations than names of modules")
     parser.add_argument("--json", action="store_true", help="print it as JSON")
 
 
 def run(options: argparse.Namespace, console: Console) -> int:
     """Print what there is."""
+    if options.names:
+        for one in installations(software_folder()):
+            console.say(one.module)
+        return 0
     data: dict[str, list[dict[str, Any]]] = {}
     all_kinds = not (options.bases or options.easyconfigs or options.installations)
     if options.bases or all_kinds:

@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_count,
         default=1,
         metavar="N",
-        help="how many to keep, the youngest, of installations whose names differ in numbers only (default: 1)",
+        help="how many to keep, the youngest, of installations with the same name and version suffix; a date at "
+        "its end does not count (default: 1)",
     )
     parser.add_argument("--site", default="local", help="the site, or a file with one (default: %(default)s)")
     either = parser.add_mutually_exclusive_group()

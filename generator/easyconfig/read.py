@@ -74,7 +74,12 @@ class Easyconfig:
     @property
     def version(self) -> str:
         """The version with its suffix, as modules have it."""
-        return self._text("version") + self._text("versionsuffix", "")
+        return self._text("version") + self.versionsuffix
+
+    @property
+    def versionsuffix(self) -> str:
+        """What follows the version of the software."""
+        return self._text("versionsuffix", "")
 
     @property
     def image(self) -> str:

@@ -24,7 +24,7 @@ LABELS = ".singularity.d/labels.json"
 # Of the settings of an installation, what its scripts read in a container; the others are about the host.
 _INSIDE = ("image", "path", "library", "env", "start", "folder", "ports", "mask")
 # What starts a container of the installation, or writes down where that is.
-_FOR_THE_HOST = {"install-kernel", "start.sh", "venv-python", SETTINGS.name}
+_FOR_THE_HOST = {"install-kernel", "run-kernel", "start.sh", "venv-python", SETTINGS.name}
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
 """A kernel for Jupyter: its specification names the command of an installation, and no module is loaded."""
 
+import os
+import select
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.kernelspec import KernelSpecManager
-from jupyter_client.manager import KernelManager
 
+from tests.support.jupyter import CellError, Kernel, Server, running
 from tests.support.site import HANGS, Site
 from tests.support.wheels import Wheel
 from workbench import store, wheels
@@ -32,60 +33,79 @@ def place(make_site: Callable[..., Site], layer: list[Wheel]) -> Site:
 
 
 @pytest.fixture(scope="module")
-def kernel(place: Site) -> Iterator[tuple[KernelManager, BlockingKernelClient]]:
-    """The kernel, started by Jupyter on the host with hardly any variable, and its client."""
-    specifications = KernelSpecManager(
-        kernel_dirs=[str(place.folder / "share" / "jupyter" / "kernels")], ensure_native_kernel=False
-    )
-    assert specifications.get_kernel_spec("demo").display_name == "Demo's $(own)"
-    manager = KernelManager(
-        kernel_name="demo", kernel_spec_manager=specifications, connection_file=str(place.folder / "connection.json")
-    )
-    env = {"PATH": "/usr/bin:/bin", "HOME": str(Path.home()), "IPYTHONDIR": str(place.folder / "ipython")}
-    manager.start_kernel(env=env, cwd=str(place.folder))
-    client = manager.blocking_client()
-    client.start_channels()
-    try:
-        client.wait_for_ready(timeout=HANGS)
-        yield manager, client
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
+def server(place: Site) -> Iterator[Server]:
+    """A Jupyter server on the host."""
+    with running(place.folder / "jupyter", place.folder) as server:
+        yield server
 
 
-def run(client: BlockingKernelClient, cell: str) -> str:
-    """Return what a cell prints."""
-    printed: list[str] = []
-
-    def note(message: dict[str, object]) -> None:
-        if message["msg_type"] in ("stream", "error"):
-            printed.append(str(message["content"]))
-
-    reply = client.execute_interactive(cell, timeout=HANGS, output_hook=note)
-    assert reply["content"]["status"] == "ok", printed
-    return "".join(printed)
+@pytest.fixture
+def kernel(server: Server) -> Iterator[Kernel]:
+    with server.kernel("demo") as kernel:
+        yield kernel
 
 
-def test_a_cell_imports_packages_of_base_and_layer(kernel: tuple[KernelManager, BlockingKernelClient]) -> None:
-    printed = run(kernel[1], "import sys, hello, six; print(sys.prefix, hello.__file__, six.__file__)")
+def process_of(kernel: Kernel) -> int:
+    """Return what can be waited for until the kernel has ended."""
+    return os.pidfd_open(int(kernel.run("import os; print(os.getpid())")))
+
+
+def has_ended(process: int) -> bool:
+    return bool(select.select([process], [], [], HANGS)[0])
+
+
+def test_the_server_shows_the_kernel(server: Server) -> None:
+    assert server.ask("kernelspecs/demo")["spec"]["display_name"] == "Demo's $(own)"
+
+
+def test_a_cell_imports_packages_of_base_and_layer(kernel: Kernel) -> None:
+    printed = kernel.run("import sys, hello, six; print(sys.prefix, hello.__file__, six.__file__)")
     assert "/user-software/venv/demo " in printed
     assert "/user-software/venv/demo/lib/python3.11/site-packages/hello.py" in printed
     assert "/opt/venv/lib/python3.11/site-packages/six.py" in printed
 
 
-def test_a_cell_is_interrupted(kernel: tuple[KernelManager, BlockingKernelClient]) -> None:
-    manager, client = kernel
-    request = client.execute("print('begun', flush=True)\nwhile True: pass")
-    while "begun" not in str(client.get_iopub_msg(timeout=HANGS)["content"]):
+def test_a_cell_finds_modules_as_elsewhere(kernel: Kernel) -> None:
+    assert "/runscripts" not in kernel.run("import sys; print(sys.path)")
+
+
+def test_a_cell_is_interrupted(kernel: Kernel) -> None:
+    printed = kernel.begin("print('begun', flush=True)\nwhile True: pass")
+    assert "begun" in next(printed)
+    kernel.post("interrupt")
+    with pytest.raises(CellError, match="KeyboardInterrupt"):
+        list(printed)
+    assert kernel.run("print(1 + 1)") == "2\n"
+
+
+def test_a_kernel_that_is_restarted_has_forgotten_all(kernel: Kernel) -> None:
+    process = process_of(kernel)
+    kernel.post("restart")
+    assert has_ended(process)
+    with pytest.raises(CellError, match="NameError"):
+        kernel.run("print(os)")
+
+
+def test_the_server_sees_that_a_kernel_has_died_and_starts_it_again(kernel: Kernel) -> None:
+    process = process_of(kernel)
+    kernel.begin("import signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert has_ended(process)
+    while kernel.receive()["content"].get("execution_state") != "restarting":
         pass
-    manager.interrupt_kernel()
-    reply = client.get_shell_msg(timeout=HANGS)
-    assert reply["parent_header"]["msg_id"] == request
-    assert reply["content"]["ename"] == "KeyboardInterrupt"
+    assert kernel.run("print(1 + 1)") == "2\n"
+
+
+@pytest.mark.parametrize("end", ["terminate", "kill"])
+def test_a_kernel_ends_with_its_server(place: Site, tmp_path: Path, end: str) -> None:
+    with running(tmp_path / "jupyter", place.folder) as server, server.kernel("demo") as kernel:
+        process = process_of(kernel)
+        getattr(server.process, end)()
+        server.process.wait(HANGS)
+        assert has_ended(process)
 
 
 def test_with_the_module_loaded_its_user_gets_a_kernel_named_as_the_module(place: Site) -> None:
-    data = place.folder / "jupyter"
+    data = place.folder / "data"
     script = f"export JUPYTER_DATA_DIR={data}; module load Demo/1.0-venv; install-kernel"
     folder = Path(place.login(script).stdout.strip())
     assert folder == data / "kernels" / "demo-1.0-venv"

@@ -1,6 +1,8 @@
 """The command line: quick help, an example for each command, and exit statuses."""
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,6 +17,7 @@ from ebsif import cli
 from ebsif.commands import COMMANDS, deploy
 from ebsif.errors import EbsifError
 from ebsif.site import site_names
+from tests.support.installations import make_installation
 
 # None of them is needed to say what commands there are.
 SLOW_TO_IMPORT = {"cyclonedx", "jinja2", "packaging", "pydantic", "rich", "shtab", "yaml"}
@@ -143,6 +146,33 @@ def test_completion_knows_the_commands(shell: str, capsys: pytest.CaptureFixture
     assert cli.main(["completion", shell]) == 0
     out = capsys.readouterr().out
     assert all(command in out for command in COMMANDS)
+
+
+def completed(word: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> list[str]:
+    """Return how bash completes a word behind `ebsif show`, in a folder where modules are installed, too."""
+    assert cli.main(["completion", "bash"]) == 0
+    script = f"{capsys.readouterr().out}\nCOMP_WORDS=(ebsif show {word}) COMP_CWORD=2\n_shtab_ebsif\n"
+    script += "printf '%s\\n' \"${COMPREPLY[@]}\"\n"
+    program = folder / "bin" / "ebsif"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nexec {sys.executable} -m ebsif \"$@\"\n")
+    program.chmod(0o755)
+    env = {"PATH": f"{program.parent}:/usr/bin:/bin", "EASYBUILD_INSTALLPATH_SOFTWARE": str(folder / "sw")}
+    env["PYTHONPATH"] = os.pathsep.join(sys.path)
+    done = subprocess.run(["bash", "-c", script], cwd=folder, env=env, capture_output=True, text=True, check=True)
+    return sorted(done.stdout.split())
+
+
+def test_what_is_installed_is_completed_by_modules_easyconfigs_and_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    installed = make_installation(tmp_path / "sw", tmp_path)
+    shutil.copytree(installed, installed.with_name("$(touch x)"), symlinks=True)
+    (tmp_path / "Demo-1.0.eb").write_text("")
+    (tmp_path / "Demo-1.0.yml").write_text("")
+    (tmp_path / "Demolition").mkdir()
+    assert completed("Demo", tmp_path, capsys) == ["Demo-1.0.eb", "Demo/$(touch", "Demo/1.0", "Demolition", "x)"]
+    assert not (tmp_path / "x").exists()
 
 
 def test_completion_for_bash_is_a_script(capsys: pytest.CaptureFixture[str]) -> None:

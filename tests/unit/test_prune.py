@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from tests.support.installations import add_layer, make_installation, set_time
 from tests.support.records import make_record
 
 EASYCONFIG = (
-    "easyblock = 'SifVenv'\nname = 'Demo'\nversion = '{}'\nsources = ['x.sif']\nchecksums = [None]\n"
+    "easyblock = 'SifVenv'\nname = 'Demo'\nversion = '{}'\nversionsuffix = '{}'\n"
+    "sources = ['x.sif']\nchecksums = [None]\n"
     "exts_list = [('pip', '26.3', {{'sources': ['{}'], 'checksums': ['{}']}})]\n"
 )
 DAY = 24 * 3600
@@ -36,7 +38,8 @@ class Place:
         set_time(path / "runscripts" / "container.conf", days * DAY)
         (path / "module.lua").write_text("")
         (path / "easybuild").mkdir()
-        (path / "easybuild" / "Demo.eb").write_text(EASYCONFIG.format(version, wheel, "0" * 64))
+        number, *suffix = re.split("(?=-)", version, maxsplit=1)
+        (path / "easybuild" / "Demo.eb").write_text(EASYCONFIG.format(number, "".join(suffix), wheel, "0" * 64))
         for name in ("all", "ai"):
             link = self.top / "modules" / name / "Demo" / f"{version}.lua"
             link.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +71,7 @@ def found(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, Any
     return list(json.loads(capsys.readouterr().out))
 
 
-def test_of_versions_that_differ_in_numbers_the_youngest_stays(
+def test_of_versions_of_the_same_the_youngest_stays(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = place.install("1.9-cpu-20251101", 0, "a.whl")
@@ -78,6 +81,36 @@ def test_of_versions_that_differ_in_numbers_the_youngest_stays(
     assert (first["kind"], first["path"]) == ("installation", str(old))
     assert first["reason"] == "Demo/1.10-cpu-20251201 of 2026-12-02 is younger"
     assert found(capsys, "--keep", "2") == []
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "1.10-cpu-python-3.12-20251201",
+        "1.10-cpu-python-3.11-mine-20251201",
+        "1.10-rocm-6.2-python-3.11-20251201",
+        "1.8-cpu-python-3.11-20251001",
+    ],
+)
+def test_neither_another_python_gpu_or_variant_nor_a_lower_version_stands_for_an_installation(
+    place: Place, other: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.install("1.9-cpu-python-3.11-20251101", 0, "a.whl")
+    place.install(other, 30, "b.whl")
+    assert found(capsys) == []
+
+
+def test_what_a_removal_that_was_killed_has_left_is_removed(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    going = place.install("1.9", 0, "a.whl")
+    rest = going.rename(going.with_name(".1.9.pruned"))
+    image = place.images / ".y.sif.pruned"
+    image.write_bytes(b"x" * 7)
+    first, second = (one for one in found(capsys) if one["kind"] == "rest")
+    assert (first["path"], second["path"], second["size"]) == (str(rest), str(image), 7)
+    assert first["reason"] == "its removal was not finished"
+    assert main(["prune", "--yes"]) == 0
+    assert not rest.exists()
+    assert not image.exists()
 
 
 def test_what_is_confirmed_goes_with_its_module(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +172,7 @@ def test_an_image_that_an_installation_or_an_easyconfig_uses_stays(
     place.install("1.9", 0, "a.whl")
     for name in ("named.sif", "unused.sif"):
         (place.images / name).write_bytes(b"x")
-    Path("named.eb").write_text(EASYCONFIG.format("1", "d.whl", "0" * 64).replace("x.sif", "named.sif"))
+    Path("named.eb").write_text(EASYCONFIG.format("1", "", "d.whl", "0" * 64).replace("x.sif", "named.sif"))
     assert [Path(one["path"]).name for one in found(capsys)] == ["unused.sif"]
 
 

@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from ebsif import selftest
+from ebsif.console import Console
 from ebsif.finding import Finding
-from ebsif.selftest import differences, public
+from ebsif.installation import read_installation
+from ebsif.selftest import Trial, differences, public
+from tests.support.installations import make_installation
 
 
 @pytest.mark.parametrize(
@@ -34,3 +38,21 @@ def test_what_should_be_the_same_in_a_job_is_compared() -> None:
     there = [Finding("mounts", "/ is squashfs"), Finding("machine", "b")]
     (found,) = differences(here, there)
     assert found == Finding("mounts", "here / is fuse, and in the job / is squashfs", "warning")
+
+
+def test_what_there_is_no_time_for_is_said(tmp_path: Path) -> None:
+    installation = read_installation(make_installation(tmp_path / "software", tmp_path))
+    found = list(Trial(installation, until=0).findings(Console(quiet=True)))
+    assert {(one.found, one.level) for one in found} == {("not tried: out of time", "warning")}
+    assert [one.what for one in found][-2:] == ["sanity check", "steps of Slurm"]
+
+
+def test_what_is_ended_for_lack_of_time_does_not_count_as_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation = read_installation(make_installation(tmp_path / "software", tmp_path))
+    seconds = iter([0.0, 2.0])
+    monkeypatch.setattr(selftest, "monotonic", lambda: next(seconds, 2.0))
+    monkeypatch.setattr(selftest, "_machine", lambda: Finding("machine", "it did not end within 1 seconds", "error"))
+    first = next(Trial(installation, until=1).findings(Console(quiet=True)))
+    assert first == Finding("machine", "not tried: out of time", "warning", "give it more time with --limit")
