@@ -50,7 +50,7 @@ class Package:
     def component(self) -> str:
         """Return its lines in the easyconfig."""
         files = sorted(self.files)
-        sources = [f"{{'filename': '{file}',\n             'extract_cmd': 'cp %s .'}}" for file in files]
+        sources = [f"{{'extract_cmd': 'cp %s .', 'filename':\n             '{file}'}}" for file in files]
         checksums = [f"'{self.files[file]}'" for file in files]
         options = "".join(
             f"        '{option}': [\n{''.join(f'            {value},{chr(10)}' for value in values)}        ],\n"
@@ -77,7 +77,14 @@ def locked() -> list[Package]:
     """Return the packages that the easyconfig has locked."""
     listed = ast.literal_eval(f"[{_parts(easyconfig().read_text())[1]}]")
     return [
-        Package(name, version, dict(zip((s["filename"] for s in options["sources"]), options["checksums"], strict=True)))
+        Package(
+            name,
+            version,
+            {
+                source["filename"]: digest
+                for source, digest in zip(options["sources"], options["checksums"], strict=True)
+            },
+        )
         for name, version, options in listed
     ]
 
@@ -89,7 +96,7 @@ def requirements() -> list[str]:
     build = re.search(r"^requires = (\[.*\])$", (easybuild.PROJECT / "pyproject.toml").read_text(), re.MULTILINE)
     if build is None:
         raise WorkbenchError("pyproject.toml has no line `requires = […]` with what builds the project")
-    return settings["options"]["install_requires"].split("\n")[1:] + ast.literal_eval(build.group(1))
+    return [*settings["options"]["install_requires"].split("\n")[1:], *ast.literal_eval(build.group(1))]
 
 
 def lock(cache: Path, progress: Progress) -> None:
@@ -121,7 +128,7 @@ def _look_up(cache: Path, progress: Progress) -> dict[str, Package]:
         with progress.step(f"Locking for Python {version}"), tempfile.TemporaryDirectory() as scratch:
             constraints = Path(scratch, "constraints.txt")
             constraints.write_text("".join(f"{package.name}=={package.version}\n" for package in packages.values()))
-            asked = ["--constraint", constraints, *requirements()]
+            asked: list[str | Path] = ["--constraint", constraints, *requirements()]
             needed = [found for found, _, _ in _chosen([*_pip(cache), "--python", python], asked)]
             for machine in MACHINES:
                 for found, file, digest in _chosen(_pip(cache), ["--no-deps", *_target(version, machine), *needed]):
@@ -175,8 +182,8 @@ def prepare_wheels(cache: Path, progress: Progress) -> None:
             listed = Path(scratch, "requirements.txt")
             listed.write_text(_as_requirements())
             for python, machine in itertools.product(PYTHONS, MACHINES):
-                options = [*_QUIET, "--no-deps", *_target(python, machine), "--dest", work]
-                run([*_pip(cache), "download", *options, "--requirement", listed])
+                options = [*_QUIET, "--no-deps", *_target(python, machine)]
+                run([*_pip(cache), "download", *options, "--dest", work, "--requirement", listed])
         wanted = {file for package in locked() for file in package.files}
         if {path.name for path in work.iterdir()} != wanted:
             raise WorkbenchError(f"{easyconfig()} is not what is to be had: run `python3 -m workbench lock`")

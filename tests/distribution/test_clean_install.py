@@ -34,7 +34,7 @@ def programs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     venvs.create(folder / "venv", Path(sys.executable), pip=False)
     wheels = distribution.find_wheels(CACHE)
     pip = next(wheels.glob("pip-*.whl")) / "pip"
-    options = ["--isolated", "--quiet", "--no-index", "--find-links", wheels, "--find-links", folder]
+    options = ["--isolated", "--quiet", "--no-index", f"--find-links={wheels}", f"--find-links={folder}"]
     python = folder / "venv" / "bin" / "python"
     subprocess.run([python, "-I", pip, "install", *options, "ebsif"], check=True)
     return python.parent

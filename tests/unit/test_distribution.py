@@ -11,6 +11,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from ebsif import __version__
 from workbench import distribution, easybuild
 from workbench.errors import WorkbenchError
+from workbench.progress import Progress
 
 LOCKED = {package.name: package for package in distribution.locked()}
 
@@ -50,7 +51,7 @@ def test_what_is_written_is_what_is_read(monkeypatch: pytest.MonkeyPatch, tmp_pa
     copy.write_text(text)
     monkeypatch.setattr(distribution, "_FOLDER", tmp_path)
     monkeypatch.setattr(distribution, "_look_up", lambda cache, progress: LOCKED)
-    distribution.lock(tmp_path, distribution.Progress())
+    distribution.lock(tmp_path, Progress())
     assert copy.read_text() == text
 
 
