@@ -1,5 +1,5 @@
 # `make demo` and `make test` set up by themselves what this machine lacks; README.rst tells what that is.
-.PHONY: help demo test fuzz bench docs lint prepare
+.PHONY: help demo test fuzz bench docs lint prepare dist lock
 SHELL = /bin/bash
 READY = eval "$$(python3 -m workbench env)" &&
 
@@ -14,6 +14,8 @@ help:
 	@echo 'make docs     make the documentation as pages to browse, in docs/_build/html'
 	@echo 'make lint     run all static checks'
 	@echo 'make prepare  only set up what the tests need'
+	@echo 'make dist     make an archive, a wheel and an easyconfig of ebsif itself, in dist/'
+	@echo 'make lock     lock anew, in that easyconfig, what ebsif needs'
 
 demo:
 	python3 -m workbench prepare --for demo
@@ -40,6 +42,12 @@ docs:
 
 prepare:
 	python3 -m workbench prepare
+
+dist:
+	python3 -m workbench dist
+
+lock:
+	python3 -m workbench lock
 
 lint:
 	python3 -m workbench prepare --for lint

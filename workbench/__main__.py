@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 
 from workbench import store
@@ -10,7 +11,7 @@ from workbench.demo import demo
 from workbench.errors import WorkbenchError
 from workbench.fuzz import fuzz
 from workbench.machine import exports
-from workbench.prepare import PARTS, PURPOSES, prepare
+from workbench.prepare import PARTS, PURPOSES, hand_over, lock, prepare
 from workbench.pythons import run_tests
 
 
@@ -25,6 +26,9 @@ def main() -> None:
     commands.add_parser("env", help='print shell commands for a developer: eval "$(python3 -m workbench env)"')
     commands.add_parser("demo", help="install the demo's easyconfig and use its module")
     commands.add_parser("pythons", help="run the unit tests under the other Pythons and versions of EasyBuild")
+    commands.add_parser("lock", help="look up anew what ebsif needs, and write it into its easyconfig")
+    handing = commands.add_parser("dist", help="make the archive, the wheel, and the easyconfig for that archive")
+    handing.add_argument("folder", nargs="?", type=Path, default=Path("dist"), help="where to (default: dist)")
     fuzzing = commands.add_parser("fuzz", help="run the property tests with new seeds until time is over")
     fuzzing.add_argument("--minutes", type=float, default=10, help="how long (default: 10)")
     chosen = parser.parse_args()
@@ -34,6 +38,10 @@ def main() -> None:
             sys.stdout.write(exports())
         elif chosen.command == "demo":
             demo()
+        elif chosen.command == "lock":
+            lock()
+        elif chosen.command == "dist":
+            hand_over(chosen.folder)
         elif chosen.command == "fuzz":
             sys.exit(0 if fuzz(chosen.minutes * 60) else 1)
         elif chosen.command == "pythons":

@@ -67,14 +67,14 @@ def venv_path(cache: Path, version: str) -> Path:
 
 
 def prepare_project(cache: Path, progress: Progress) -> None:
-    """Build the project's wheel, unless it has been built as the project stands."""
+    """Build the project's archive, and from that its wheel, unless they have been built as the project stands."""
     folder = _project_folder(cache)
     if folder.exists():
         return
     for old in cache.glob("project-*"):
         store.remove_tree(old)
     with (
-        progress.step("Wheel of this project: building"),
+        progress.step("This project: building"),
         store.published(folder) as work,
         tempfile.TemporaryDirectory() as scratch,
     ):
@@ -87,22 +87,29 @@ def prepare_project(cache: Path, progress: Progress) -> None:
                 shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
             elif source.exists():
                 shutil.copy(source, copy / name)
-        venvs.create(Path(scratch, "venv"))
-        python = Path(scratch, "venv", "bin", "python")
-        run([python, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", work, copy])
+        venv = Path(scratch, "venv")
+        venvs.create(venv)
+        venvs.install(venv, ["build"])
+        run([venv / "bin" / "python", "-m", "build", "--outdir", work, copy])
 
 
 def project_wheel(cache: Path) -> Path:
-    """Return the project's wheel.
+    """Return the project's wheel; raises as `project_files` does."""
+    return next(path for path in project_files(cache) if path.suffix == ".whl")
+
+
+def project_files(cache: Path) -> list[Path]:
+    """Return the project's archive and wheel.
 
     Raises
     ------
     NotPreparedError
-        When it has not been built, or the project has changed since.
+        When they have not been built, or the project has changed since.
     """
-    for wheel in _project_folder(cache).glob("*.whl"):
-        return wheel
-    raise NotPreparedError("The wheel of this project")
+    folder = _project_folder(cache)
+    if not folder.exists():
+        raise NotPreparedError("The archive of this project")
+    return sorted(folder.iterdir())
 
 
 def _project_folder(cache: Path) -> Path:

@@ -5,8 +5,9 @@ import pwd
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
+from pathlib import Path
 
-from workbench import debian, easybuild, images, modules, pythons, runtime, store, wheels
+from workbench import debian, distribution, easybuild, images, modules, pythons, runtime, store, wheels
 from workbench.machine import USER
 from workbench.process import run
 from workbench.progress import Progress
@@ -98,8 +99,25 @@ def prepare(
         _do_at_once(
             *(partial(images.prepare, cache, base, runtime.find(cache), progress) for base in bases),
             *(partial(pythons.prepare, cache, version, progress) for version in other_pythons),
+            *([partial(distribution.prepare_wheels, cache, progress)] if others else []),
             *(partial(wheels.prepare, cache, layer, progress) for layer in later),
         )
+
+
+def lock() -> None:
+    """Look up anew what ebsif needs, and write it into its easyconfig."""
+    progress = Progress()
+    prepare(purpose="lint", progress=progress)
+    distribution.lock(store.cache_root(), progress)
+
+
+def hand_over(folder: Path) -> None:
+    """Make the archive and the wheel of this project, and the easyconfig for that archive, in a folder."""
+    progress, cache = Progress(), store.cache_root()
+    with store.locked(cache, progress.note):
+        easybuild.prepare_project(cache, progress)
+        for path in distribution.hand_over(cache, folder):
+            progress.note(str(path))
 
 
 def _is_needed(base: images.Base, purpose: str, torch: bool) -> bool:

@@ -31,9 +31,10 @@ _OLDEST_REQUIREMENTS = ("hypothesis==6.31.6", "pytest==7.0.1")
 _SHARED = ("easybuild", "easybuild_*-info", "ebsif", "ebsif-*-info")
 _UNIT_TESTS = "tests/unit"
 _EASYBLOCK_TESTS = "tests/easyblocks"
-# Tests of what no other Python runs: pages, shell scripts, this package, the conda channel of the tests; and faults,
-# which reach pathlib only since Python 3.11.
-_SAME_ON_EACH_PYTHON = ("conda_channel", "docs", "faults", "get_master", "readme", "workbench")
+_DISTRIBUTION_TESTS = "tests/distribution"
+# Tests of what no other Python runs: pages, shell scripts, this package and what it locks, the conda channel of the
+# tests; and faults, which reach pathlib only since Python 3.11.
+_SAME_ON_EACH_PYTHON = ("conda_channel", "distribution", "docs", "faults", "get_master", "readme", "workbench")
 _OPTIONS = (
     *("-p", "no:cacheprovider", "--quiet", "--tb=short", "--show-capture=no", "--hypothesis-profile=few"),
     *(f"--ignore={_UNIT_TESTS}/test_{name}.py" for name in _SAME_ON_EACH_PYTHON),
@@ -86,7 +87,7 @@ def run_tests(cache: Path) -> bool:
 
 def _runs(cache: Path) -> Iterator[Run]:
     for version in VERSIONS:
-        yield Run(f"Python {version}", find(cache, version), [_UNIT_TESTS, _EASYBLOCK_TESTS])
+        yield Run(f"Python {version}", find(cache, version), [_UNIT_TESTS, _EASYBLOCK_TESTS, _DISTRIBUTION_TESTS])
     yield Run(f"Python {OLDEST}", find(cache, OLDEST), [_EASYBLOCK_TESTS])
     for version in (*easybuild.VERSIONS, *easybuild.CHECKED_VERSIONS):
         if version != easybuild.DEFAULT:

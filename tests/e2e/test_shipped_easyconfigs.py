@@ -31,7 +31,8 @@ def images(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_easyconfig_has_a_recipe_and_the_other_way_round() -> None:
-    assert {path.with_suffix("") for path in RECIPES} == {path.with_suffix("") for path in EASYCONFIGS.rglob("*.eb")}
+    of_containers = {path.with_suffix("") for path in EASYCONFIGS.rglob("*.eb") if path.parent.name != "ebsif"}
+    assert {path.with_suffix("") for path in RECIPES} == of_containers
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
@@ -53,7 +54,7 @@ def test_they_pass_easybuilds_checks_for_contributions(site: Site) -> None:
 
 
 def test_they_survive_a_dry_run(site: Site) -> None:
-    easyconfigs = sorted(EASYCONFIGS.rglob("*.eb"))
+    easyconfigs = [recipe.with_suffix(".eb") for recipe in RECIPES]
     done = site.eb("-x", *easyconfigs)
     assert done.returncode == 0, done.stdout
     assert done.stdout.count("packaging... [DRY RUN]") == len(easyconfigs)
