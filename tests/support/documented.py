@@ -23,7 +23,7 @@ _WORKBENCH = "sets a machine up, or measures it for long"
 # By page and line, as regular expressions: why the line is not run by tests/e2e/test_documented_commands.py, and what
 # runs the same.
 NOT_RUN = {
-    (r".*", r"make (demo|test|lint|docs|bench)"): _WORKBENCH,
+    (r".*", r"make (demo|test|lint|docs|bench|dist|lock)"): _WORKBENCH,
     (r"benchmarks.rst", r"python -m benchmarks .*"): f"{_WORKBENCH}: tests/unit/test_benchmarks.py",
     (r"README.rst", r"eb PyTorch-2.13.0-.*|module load PyTorch/2.13.0-.*|(srun --ntasks=8 )?python train.py"): _DEMO,
     (r"README.rst", r"(python3 -m venv |)/tmp/\$USER/ebsif.*|export PATH=/tmp/\$USER/ebsif.*"): "needs a package index",
@@ -35,6 +35,8 @@ NOT_RUN = {
     (r"share.rst", r"lfs .*|dd .*"): "needs Lustre",
     (r"change.rst", r"pip install …|.*make-squashfs|rm -r .*|module unload PyTorch"): _FILLED,
     (r"jupyter.rst", r"install-kernel|ebsif kernel .*"): "needs ipykernel in the layer: tests/e2e/test_kernel.py",
+    (r"install.rst", r"eb dist/.*|module load ebsif"): "needs `make dist`: tests/e2e/test_own_module.py",
+    (r"install.rst", r"python3 -m venv .*|.*/pip install .*"): "tests/distribution/test_clean_install.py",
     (r"locks.rst", r"ebsif new .*"): "needs locks of other tools: tests/e2e/test_locks.py",
     (r"portable.rst", r"singularity exec .*"): "SingularityCE; with Apptainer: tests/e2e/test_portable.py",
     (r"portable.rst", r"apptainer (sif dump|sign|verify) .*|unsquashfs .*"): "a number, a key: e2e/test_portable.py",
