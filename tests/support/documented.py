@@ -35,7 +35,7 @@ NOT_RUN = {
     (r"share.rst", r"lfs .*|dd .*"): "needs Lustre",
     (r"change.rst", r"pip install …|.*make-squashfs|rm -r .*|module unload PyTorch"): _FILLED,
     (r"jupyter.rst", r"install-kernel|ebsif kernel .*"): "needs ipykernel in the layer: tests/e2e/test_kernel.py",
-    (r"install.rst", r"eb dist/.*|module load ebsif"): "needs `make dist`: tests/e2e/test_own_module.py",
+    (r"(README|install).rst", r"eb dist/.*|module load ebsif.*"): "needs `make dist`: tests/e2e/test_own_module.py",
     (r"install.rst", r"python3 -m venv .*|.*/pip install .*"): "tests/distribution/test_clean_install.py",
     (r"locks.rst", r"ebsif new .*"): "needs locks of other tools: tests/e2e/test_locks.py",
     (r"portable.rst", r"singularity exec .*"): "SingularityCE; with Apptainer: tests/e2e/test_portable.py",
