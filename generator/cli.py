@@ -69,8 +69,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = make_parser(*([named] if named in COMMANDS else [])).parse_args(words)
     # Imported late: it imports the libraries.
     from ebsif.console import Console, printable
+    from ebsif.scratch import use_scratch
 
     try:
+        use_scratch()
         status = int(command_module(options.command).run(options, Console(quiet=options.quiet)))
         sys.stdout.flush()
         return status

@@ -4,7 +4,7 @@ import json
 import re
 import shlex
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -190,6 +190,20 @@ def test_build_does_it_all(desk: Desk, hello_wheel: Wheel) -> None:
     last = desk.run("build", recipe).splitlines()[-1]
     assert last == f"module load {module_of(recipe)}"
     assert desk.login(f"{last} && hello 'two words'").stdout == "hello ['two words']\n"
+
+
+def test_nothing_is_written_on_the_way_but_into_the_scratch(desk: Desk, hello_wheel: Wheel) -> None:
+    recipe = desk.new(desk.link(desk.site.machine.bases["venv"]), "-r", desk.require(hello_wheel))
+    scratch, elsewhere = desk.site.folder / "scratch", desk.site.folder / "elsewhere"
+    elsewhere.mkdir()
+    before = elsewhere.stat().st_mtime_ns
+    names = ("TMPDIR", "XDG_CACHE_HOME", "EASYBUILD_TMPDIR", "EASYBUILD_BUILDPATH")
+    variables = {**dict.fromkeys(names, str(elsewhere)), "EBSIF_SCRATCH": str(scratch)}
+    replace(desk, variables={**desk.variables, **variables}).run("build", recipe)
+    # A file that comes and goes would show as well.
+    assert (list(elsewhere.iterdir()), elsewhere.stat().st_mtime_ns) == ([], before)
+    assert sorted(path.name for path in scratch.iterdir()) == ["build", "cache", "tmp"]
+    assert list((scratch / "tmp").iterdir()) == []
 
 
 def test_what_was_locked_without_the_image_installs_where_that_is(desk: Desk, hello_wheel: Wheel) -> None:
