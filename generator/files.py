@@ -16,6 +16,7 @@ from typing import BinaryIO
 from ebsif.console import Console
 from ebsif.errors import EbsifError, FileError, InputError
 from ebsif.inside.copying import BLOCK, copy_and_hash, lay_out
+from ebsif.inside.room import shortage
 
 
 def is_there(path: Path, test: Callable[[Path], bool] = Path.exists) -> bool:
@@ -209,6 +210,26 @@ def make_folder(folder: Path, instead: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise EbsifError(f"cannot make the folder {folder}: {error.strerror}; {instead}") from error
+
+
+def check_room(folder: Path, size: int, number: int, instead: str) -> None:
+    """Refuse to begin with files that a folder has no room for.
+
+    Parameters
+    ----------
+    size, number
+        The bytes of all of them together, and how many they are.
+    instead
+        What a person can do.
+
+    Raises
+    ------
+    EbsifError
+        When it lacks room.
+    """
+    problem = shortage(str(folder), size, number)
+    if problem:
+        raise EbsifError(f"there is no room: {problem}; {instead}")
 
 
 def size_of(folder: Path) -> int:

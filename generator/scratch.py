@@ -8,6 +8,8 @@ from ebsif.errors import EbsifError
 from ebsif.files import make_folder
 
 SCRATCH = "EBSIF_SCRATCH"
+# What a person can do where there is no room.
+ELSEWHERE = f"set {SCRATCH} to a folder that has more"
 # The folder in it that each variable names then: for ebsif and the programs that it starts, and for EasyBuild.
 _FOLDERS = {"TMPDIR": "tmp", "XDG_CACHE_HOME": "cache", "EASYBUILD_TMPDIR": "tmp", "EASYBUILD_BUILDPATH": "build"}
 

@@ -39,12 +39,17 @@ def unpacked(files: List[str]) -> Tuple[int, int]:
     return int(size), number
 
 
+def amount(size: int) -> str:
+    """A size in words"""
+    return "%.1f GB" % (size / 1e9) if size >= 1e9 else "%.1f MB" % (size / 1e6)
+
+
 def shortage(folder: str, size: int, files: int) -> Optional[str]:
     """What a folder lacks to have files of that size and number, in words; None when it lacks nothing"""
     there = os.statvfs(folder)
     free = there.f_bavail * there.f_frsize
     if free < size:
-        return "about %.1f GB are needed in %s, and %.1f GB are free" % (size / 1e9, folder, free / 1e9)
+        return "about %s are needed in %s, and %s are free" % (amount(size), folder, amount(free))
     # A file system that makes room for files as they come has none.
     if there.f_files and there.f_favail < files:
         return "about %d files are needed in %s, and no more than %d can be made" % (files, folder, there.f_favail)

@@ -38,6 +38,8 @@ class LockedFile:
         The folder in it that the package is built in, when that is not the top.
     is_own
         Whether it was made of a folder of the user, so that it is nowhere else to be had.
+    size
+        Its bytes, where the channel has just told; nothing that is locked.
     """
 
     name: str
@@ -49,6 +51,7 @@ class LockedFile:
     commit: Commit | None = None
     start_dir: str | None = None
     is_own: bool = False
+    size: int | None = field(default=None, compare=False)
 
     @property
     def is_named_by_place(self) -> bool:

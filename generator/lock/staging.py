@@ -1,14 +1,16 @@
 """Putting the files of a lock into the folder of sources: all of them or none, each whole and the right one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ebsif.console import Console
 from ebsif.errors import EbsifError
-from ebsif.files import make_folder, sha256, sync, temporary_folder, unfinished
+from ebsif.files import check_room, make_folder, sha256, sync, temporary_folder, unfinished
 from ebsif.inside.copying import copy_and_hash
 from ebsif.lock.model import LockedFile
+
+_INSTEAD = "choose another one with --sources"
 
 
 @contextmanager
@@ -27,10 +29,9 @@ def staged(sources: Path, *, keep: bool = True) -> Iterator[Path]:
     EbsifError
         When the folder cannot be written to.
     """
-    instead = "choose another one with --sources"
     if keep:
-        make_folder(sources, instead)
-    with temporary_folder(sources, instead) if keep else temporary_folder() as folder:
+        make_folder(sources, _INSTEAD)
+    with temporary_folder(sources, _INSTEAD) if keep else temporary_folder() as folder:
         for path in sources.iterdir() if sources.is_dir() else ():
             if path.is_file():
                 (folder / path.name).symlink_to(path.absolute())
@@ -49,6 +50,19 @@ def staged(sources: Path, *, keep: bool = True) -> Iterator[Path]:
 def sources_of(folder: Path) -> Path | None:
     """Return the folder whose files a staged one shows; None when there are none."""
     return next((path.readlink().parent for path in folder.iterdir() if path.is_symlink()), None)
+
+
+def check_room_for(sizes: Sequence[int], folder: Path) -> None:
+    """Refuse to begin with files that the folder of sources has no room for; raises EbsifError.
+
+    Parameters
+    ----------
+    sizes
+        Their bytes, as far as that is known.
+    folder
+        A folder as `staged` gives it.
+    """
+    check_room(folder.parent, sum(sizes), len(sizes), _INSTEAD)
 
 
 def taken(file: LockedFile, folder: Path, target: Path) -> Path:

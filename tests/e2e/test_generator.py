@@ -1,6 +1,7 @@
 """From nothing to use, as a person does it: an image, `ebsif`, `eb`, `module load`."""
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from workbench import Machine, easybuild
 
 pytestmark = pytest.mark.e2e
 
+NAMESPACE = "unshare" if os.geteuid() == 0 else "unshare --user --map-root-user"
 LAYERS = ["venv", "venv-pythonpath", "conda", "conda-active"]
 SITE_PACKAGES = {
     "venv": "/opt/venv/lib/python3.11/site-packages",
@@ -204,6 +206,33 @@ def test_nothing_is_written_on_the_way_but_into_the_scratch(desk: Desk, hello_wh
     assert (list(elsewhere.iterdir()), elsewhere.stat().st_mtime_ns) == ([], before)
     assert sorted(path.name for path in scratch.iterdir()) == ["build", "cache", "tmp"]
     assert list((scratch / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("tmp", "there is no room to download big-1.0-py3-none-any.whl: 8.4 MB are needed in /"),
+        ("sources", "there is no room: about 4.2 MB are needed in /"),
+    ],
+)
+def test_missing_room_is_told_before_files_arrive(
+    desk: Desk, pip_wheel: Wheel, tmp_path: Path, folder: str, message: str
+) -> None:
+    big = make_wheel(tmp_path, "big", files={"big.bin": os.urandom(4_194_304)})
+    recipe = desk.new(desk.link(desk.site.machine.bases["venv"]), "big")
+    small = desk.site.folder / "small"
+    small.mkdir()
+    with serve(big.path.parent, states=("sha256", "metadata")) as index:
+        recipe.write_text(recipe.read_text() + f"index: {index.url}\n")
+        script = {
+            "tmp": f"TMPDIR={small} ebsif generate {recipe}",
+            "sources": f"cp {pip_wheel.path} {small} && ebsif generate {recipe} --sources {small}",
+        }
+        inside = f"mount -t tmpfs -o size=5m tmpfs {small} && {script[folder]}"
+        done = desk.login(f"{NAMESPACE} --mount sh -c {shlex.quote(inside)}")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert done.stderr.splitlines()[-1].startswith(f"ebsif: {message}")
+    assert not recipe.with_suffix(".eb").exists()
 
 
 def test_what_was_locked_without_the_image_installs_where_that_is(desk: Desk, hello_wheel: Wheel) -> None:

@@ -42,3 +42,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_is_missing_is_told(size: int, files: int, said: "str | None") -> None:
     assert _sifroom.shortage("/build", size, files) == said
+
+
+@pytest.mark.parametrize(("size", "said"), [(4_194_304, "4.2 MB"), (2 * 10**9, "2.0 GB")])
+def test_a_size_is_said_in_the_unit_that_fits(size: int, said: str) -> None:
+    assert _sifroom.amount(size) == said

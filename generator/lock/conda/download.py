@@ -14,7 +14,7 @@ from ebsif.errors import EbsifError
 from ebsif.lock.conda.channel import AT_ONCE, client, going_on
 from ebsif.lock.model import LockedFile
 from ebsif.lock.sources import missing_files
-from ebsif.lock.staging import stored
+from ebsif.lock.staging import check_room_for, stored
 
 
 def download(files: Iterable[LockedFile], folder: Path, console: Console) -> None:
@@ -23,10 +23,11 @@ def download(files: Iterable[LockedFile], folder: Path, console: Console) -> Non
     Raises
     ------
     EbsifError
-        When one cannot be downloaded, or has another SHA256 than the lock says.
+        When there is no room, or one cannot be downloaded, or has another SHA256 than the lock says.
     """
     missing = missing_files(files, folder)
     if missing:
+        check_room_for([file.size or 0 for file in missing], folder)
         what = f"{len(missing)} packages" if len(missing) > 1 else missing[0].filename
         with console.waiting(f"downloading {what}"):
             asyncio.run(_download(missing, folder))

@@ -181,7 +181,7 @@ def locked_file(record: rattler.RepoDataRecord) -> LockedFile:
             f"{filename} has no SHA256 in the channel {record.channel}, so that it cannot be locked: whoever "
             "keeps the channel adds it by indexing it again (`rattler-index` or `conda index`)"
         )
-    return LockedFile(record.name.normalized, str(record.version), filename, sha256, folder)
+    return LockedFile(record.name.normalized, str(record.version), filename, sha256, folder, size=record.size)
 
 
 def _place(channel: str | None) -> str:

@@ -13,7 +13,7 @@ from ebsif.lock.pip.network import default_index
 from ebsif.lock.pip.pip import Pip
 from ebsif.lock.pip.request import PipRequest
 from ebsif.lock.sources import missing_files
-from ebsif.lock.staging import stored
+from ebsif.lock.staging import check_room_for, stored
 
 
 def download(
@@ -42,12 +42,13 @@ def download(
     if remote:
         with console.waiting("downloading " + (f"{len(remote)} files" if len(remote) > 1 else remote[0].filename)):
             _download(pip, remote, request, addresses or {})
-    for file in missing:
-        found = local.get(file.filename) or pip.arrived(file)
-        if found is None:
+    found = {file: local.get(file.filename) or pip.arrived(file) for file in missing}
+    check_room_for([path.stat().st_size for path in found.values() if path], folder)
+    for file, path in found.items():
+        if path is None:
             raise EbsifError(f"the package index does not have {file.filename} any more, which is in the lock")
         with stored(file, folder) as temporary:
-            shutil.copyfile(found, temporary)
+            shutil.copyfile(path, temporary)
 
 
 def formats(request: PipRequest) -> list[str]:

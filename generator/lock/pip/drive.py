@@ -19,6 +19,7 @@ of pip's time: of these, no more is looked at than their names.
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import sys
@@ -27,6 +28,7 @@ from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 # Downloads at the same time.
@@ -43,6 +45,7 @@ from pip._internal.cli.cmdoptions import make_target_python  # noqa: E402
 from pip._internal.cli.main import main  # noqa: E402
 from pip._internal.commands import CommandInfo, commands_dict  # noqa: E402
 from pip._internal.commands.download import DownloadCommand  # noqa: E402
+from pip._internal.exceptions import InstallationError  # noqa: E402
 from pip._internal.index.package_finder import PackageFinder  # noqa: E402
 from pip._internal.models.link import Link  # noqa: E402
 from pip._internal.network.download import Downloader  # noqa: E402
@@ -53,6 +56,12 @@ from pip._vendor.packaging.tags import Tag, parse_tag  # noqa: E402
 
 class Saving(Downloader):
     """Downloads what is not at hand, and keeps it."""
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self._lock = Lock()
+        # Bytes of what is under way, by address.
+        self._arriving: dict[str, int] = {}
 
     def __call__(self, link: Any, location: str) -> "tuple[str, str]":
         """Return the path of a file, and its type if it has just arrived."""
@@ -67,9 +76,24 @@ class Saving(Downloader):
         if link.is_file:
             path, kind = shutil.copy(link.file_path, arriving), ""
         else:
-            path, kind = super().__call__(link, arriving)
+            try:
+                path, kind = super().__call__(link, arriving)
+            finally:
+                self._arriving.pop(link.url, None)
         Path(arriving).rename(kept)
         return str(kept / Path(path).name), kind
+
+    def _http_get(self, link: Any, *headers: Any, **named: Any) -> Any:
+        """Begin to download; refuse what there is no room for, since pip takes a full disk for a broken connection."""
+        response = super()._http_get(link, *headers, **named)
+        with self._lock:
+            self._arriving[link.url] = int(response.headers.get("Content-Length") or 0)
+            there = os.statvfs(TOLD["downloads"])
+            # pip's cache has a second copy of what arrives.
+            needed, free = 2 * sum(self._arriving.values()), there.f_bavail * there.f_frsize
+        if needed > free:
+            raise InstallationError(f"no room for {link.filename}: {needed} bytes are needed, and {free} are free")
+        return response
 
 
 class DownloadSeveral(DownloadCommand):

@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -9,11 +10,13 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from ebsif.errors import ConflictError, EbsifError
+from ebsif.inside.room import amount
 from ebsif.lock.pip.line import Line
 from ebsif.lock.pip.network import unused_settings
 from ebsif.lock.pip.passed import Offered, offered
 from ebsif.lock.target import BASE, Installed, Target
 from ebsif.process import LEAST, in_vain
+from ebsif.scratch import ELSEWHERE
 
 _CAUSES = re.compile(r"^The conflict is caused by:\n(?P<causes>(?: +.+\n?)+)", re.MULTILINE)
 _CAUSE = re.compile(
@@ -54,6 +57,10 @@ _BUILDS = re.compile(
     r".*: started$"
 )
 _UNREADABLE = re.compile(r"^  File .*, in parse_links$", re.MULTILINE)
+# As `drive.py` says it.
+_ROOM = re.compile(
+    r"^ERROR: no room for (?P<name>\S+): (?P<needed>\d+) bytes are needed, and (?P<free>\d+) are free$", re.MULTILINE
+)
 _HASHES = re.compile(r"THESE PACKAGES DO NOT MATCH THE HASHES")
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>\S+)$")
 _USER = ("The user requested", "The user requested (constraint)")
@@ -100,6 +107,12 @@ def explained(
         return ConflictError(
             f"{BASE} has {there['name']} {there['version']}, whose metadata pip does not accept any more: add "
             f"{canonicalize_name(there['name'])} to `allow_base_packages`, and a newer version of it to `packages`"
+        )
+    room = _ROOM.search(errors)
+    if room:
+        return EbsifError(
+            f"there is no room to download {room['name']}: {amount(int(room['needed']))} are needed in "
+            f"{tempfile.gettempdir()}, and {amount(int(room['free']))} are free; {ELSEWHERE}"
         )
     if _HASHES.search(errors):
         return EbsifError("a file has another SHA256 than the one given: " + _last_lines(errors))

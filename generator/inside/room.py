@@ -1,0 +1,1 @@
+../../easyblocks/generic/_sifroom.py
