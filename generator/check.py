@@ -14,6 +14,7 @@ from ebsif.base.inspect import identity
 from ebsif.base.store import find_base
 from ebsif.console import Console
 from ebsif.document import MAXIMUM_SIZE
+from ebsif.easybuild import leaving_nothing
 from ebsif.easyconfig.read import EASYBLOCKS, Easyconfig, read_container
 from ebsif.errors import EbsifError, ToolError
 from ebsif.files import is_there, read_text, sha256
@@ -113,7 +114,8 @@ def _style(path: Path) -> Iterator[Finding]:
         yield Finding("style", "eb is not on PATH: its own checks were not run", "warning")
         return
     words = [eb, "--check-contrib", "--detect-loaded-modules=ignore", str(path)]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    with leaving_nothing() as env:
+        done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         yield Finding("style", "eb --check-contrib passes")
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from packaging.version import Version
 
 from ebsif.console import Console
+from ebsif.easybuild import leaving_nothing
 from ebsif.errors import ToolError
 from ebsif.files import can_write, temporary_folder
 from ebsif.finding import Finding
@@ -90,7 +91,8 @@ def _easybuild(site: Site) -> Finding:
     if eb is None:
         remedy = f"`{site.setup}`" if site.setup else "load the module of EasyBuild, or `pip install easybuild`"
         return _missing(what, "eb is not on PATH", remedy)
-    done = attempt([eb, "--version"])
+    with leaving_nothing() as env:
+        done = attempt([eb, "--version"], env)
     told = re.search(r"EasyBuild ([0-9.]*[0-9])", done.stdout)
     if told is None:
         return _missing(what, f"{eb} tells no version: {last_line(done)}", "see what `eb --version` says")
@@ -104,7 +106,9 @@ def _easyblocks() -> Finding:
     eb = shutil.which("eb")
     if eb is None:
         return _missing(what, "unknown", "get EasyBuild first")
-    if re.search(r"\bSifVenv\b", attempt([eb, "--list-easyblocks"]).stdout):
+    with leaving_nothing() as env:
+        done = attempt([eb, "--list-easyblocks"], env)
+    if re.search(r"\bSifVenv\b", done.stdout):
         return Finding(what, "EasyBuild finds SifVenv")
     remedy = "install ebsif beside EasyBuild, or `ebsif deploy` to a repository whose easyblocks EasyBuild includes"
     return _missing(what, "EasyBuild does not find SifVenv", remedy)

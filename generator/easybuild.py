@@ -4,10 +4,13 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 from ebsif.errors import ToolError
+from ebsif.files import temporary_folder
 
 
 def find_eb() -> str:
@@ -22,6 +25,20 @@ def find_eb() -> str:
     if eb is None:
         raise ToolError("eb is not on PATH: load the module of EasyBuild, or install EasyBuild")
     return eb
+
+
+@contextmanager
+def leaving_nothing(environment: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
+    """Give variables for an `eb` that is only asked: what it leaves among temporary files is removed afterwards.
+
+    Parameters
+    ----------
+    environment
+        The variables that it has otherwise; None for those of this process.
+    """
+    with temporary_folder() as folder:
+        given = os.environ if environment is None else environment
+        yield {**given, "TMPDIR": str(folder), "EASYBUILD_TMPDIR": str(folder)}
 
 
 def source_paths() -> list[Path]:
@@ -82,4 +99,5 @@ def _told(setting: str, instead: str) -> str | None:
 @cache
 def _configuration(eb: str, environment: tuple[tuple[str, str], ...]) -> "subprocess.CompletedProcess[str]":
     """Have EasyBuild tell its configuration; in the same environment, it is asked once."""
-    return subprocess.run([eb, "--show-config"], env=dict(environment), capture_output=True, text=True, check=False)
+    with leaving_nothing(dict(environment)) as env:
+        return subprocess.run([eb, "--show-config"], env=env, capture_output=True, text=True, check=False)

@@ -17,6 +17,7 @@ from time import monotonic
 
 from ebsif.console import Console
 from ebsif.doctor import mounting, runtime
+from ebsif.easybuild import leaving_nothing
 from ebsif.errors import EbsifError, ToolError
 from ebsif.files import unfinished
 from ebsif.finding import Finding
@@ -169,7 +170,9 @@ class Trial:
         except EbsifError as error:
             return Finding(what, str(error), "error")
         words = [eb, "--sanity-check-only", "--detect-loaded-modules=ignore", str(easyconfig)]
-        done = self._attempt([*words, f"--installpath-software={self.installation.path.parents[1]}"], most=_LONG)
+        words.append(f"--installpath-software={self.installation.path.parents[1]}")
+        with leaving_nothing() as env:
+            done = self._attempt(words, env, most=_LONG)
         if done.returncode:
             return Finding(what, last_line(done), "error", "`eb --sanity-check-only` says more")
         return Finding(what, "eb --sanity-check-only passes")

@@ -201,7 +201,9 @@ def test_nothing_is_written_on_the_way_but_into_the_scratch(desk: Desk, hello_wh
     before = elsewhere.stat().st_mtime_ns
     names = ("TMPDIR", "XDG_CACHE_HOME", "EASYBUILD_TMPDIR", "EASYBUILD_BUILDPATH")
     variables = {**dict.fromkeys(names, str(elsewhere)), "EBSIF_SCRATCH": str(scratch)}
-    replace(desk, variables={**desk.variables, **variables}).run("build", recipe)
+    mine = replace(desk, variables={**desk.variables, **variables})
+    mine.run("build", recipe)
+    mine.run("check", recipe.with_suffix(".eb"))
     # A file that comes and goes would show as well.
     assert (list(elsewhere.iterdir()), elsewhere.stat().st_mtime_ns) == ([], before)
     assert sorted(path.name for path in scratch.iterdir()) == ["build", "cache", "tmp"]
