@@ -201,13 +201,20 @@ def test_nothing_is_written_on_the_way_but_into_the_scratch(desk: Desk, hello_wh
     before = elsewhere.stat().st_mtime_ns
     names = ("TMPDIR", "XDG_CACHE_HOME", "EASYBUILD_TMPDIR", "EASYBUILD_BUILDPATH")
     variables = {**dict.fromkeys(names, str(elsewhere)), "EBSIF_SCRATCH": str(scratch)}
-    mine = replace(desk, variables={**desk.variables, **variables})
-    mine.run("build", recipe)
-    mine.run("check", recipe.with_suffix(".eb"))
+    replace(desk, variables={**desk.variables, **variables}).run("build", recipe)
     # A file that comes and goes would show as well.
     assert (list(elsewhere.iterdir()), elsewhere.stat().st_mtime_ns) == ([], before)
     assert sorted(path.name for path in scratch.iterdir()) == ["build", "cache", "tmp"]
     assert list((scratch / "tmp").iterdir()) == []
+
+
+def test_an_easybuild_that_is_only_asked_leaves_nothing_behind(desk: Desk) -> None:
+    temporary = desk.site.folder / "temporary"
+    temporary.mkdir()
+    unset = "unset EASYBUILD_INSTALLPATH EASYBUILD_INSTALLPATH_SOFTWARE"
+    done = desk.login(f"{unset}; TMPDIR={temporary} ebsif list --installations --names")
+    assert done.returncode == 0, done.stderr
+    assert list(temporary.iterdir()) == []
 
 
 @pytest.mark.parametrize(
