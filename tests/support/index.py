@@ -130,7 +130,8 @@ def serve(folder: Path, *, cut: bool = False, states: Container[str] = ()) -> It
         yield Index(folder, address, requests)
 
 
-_ENDLESS = 1 << 40  # bytes
+# Bytes that there is room for, and that take days to drip.
+_LONG = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def answering(answer: Callable[[str, Message], Answer]) -> Iterator[str]:
             told = answer(self.path, self.headers)
             self.send_response(told.status)
             self.send_header("Content-Type", told.kind)
-            self.send_header("Content-Length", str(_ENDLESS if told.drips else len(told.content)))
+            self.send_header("Content-Length", str(_LONG if told.drips else len(told.content)))
             self.end_headers()
             self.wfile.write(told.content)
             with suppress(ConnectionError):
