@@ -189,7 +189,7 @@ def make_cache(*names: str) -> Path:
         When it cannot be made.
     """
     folder = cache_path(*names)
-    make_folder(folder, "set XDG_CACHE_HOME to another one")
+    make_folder(folder, "set EBSIF_SCRATCH, or XDG_CACHE_HOME, to another one")
     return folder
 
 
@@ -271,7 +271,7 @@ def unfinished(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder(
-    above: Path | None = None, instead: str = "set TMPDIR to a folder that you may write in"
+    above: Path | None = None, instead: str = "set EBSIF_SCRATCH, or TMPDIR, to a folder that you may write in"
 ) -> Iterator[Path]:
     """Give a folder of this user alone, which is removed afterwards.
 

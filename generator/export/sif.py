@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from ebsif import sbom
+from ebsif.arguments import add_installed
 from ebsif.base.store import manifest_of
 from ebsif.console import Console
 from ebsif.errors import EbsifError, FileError
@@ -21,6 +22,7 @@ from ebsif.inside.activation import LAYER, RUNSCRIPTS
 from ebsif.inside.text import shell_words
 from ebsif.installation import RECORD, InstalledLayer, find_installation, find_installed, read_installation
 from ebsif.runtime import Inside, Runtime, find_runtime
+from ebsif.scratch import ELSEWHERE
 
 EXAMPLE = "ebsif export sif PyTorch-2.13.0-cpu-python-3.11-singularity-mine.eb -o pytorch.sif"
 
@@ -80,12 +82,7 @@ class Exported:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this kind."""
-    parser.add_argument(
-        "subject",
-        type=Path,
-        metavar="INSTALLATION|EASYCONFIG|MODULE",
-        help="the folder of an installation, or its easyconfig (.eb) or module, for the one in EasyBuild's folder",
-    )
+    add_installed(parser)
     parser.add_argument("--output", "-o", type=Path, required=True, metavar="FILE", help="the new SIF file")
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
 
@@ -127,8 +124,7 @@ def export(installed: InstalledLayer, target: Path, runtime: Runtime, console: C
         raise EbsifError(f"{target} is there already, and was not replaced")
     sif = read_sif(image)
     settings = sort_settings(read_installation(installed.path).settings, installed.path)
-    instead = "set TMPDIR to a folder that has space for the layer"
-    with temporary_folder(instead=instead) as scratch:
+    with temporary_folder(instead=ELSEWHERE) as scratch:
         labels = merged(look_at(sif, runtime, scratch), _provenance(installed, wanted))
         with copied(image, target, console, 0o755) as (copy, found):
             if found != wanted:

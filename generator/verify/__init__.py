@@ -12,6 +12,7 @@ from ebsif.finding import Finding
 from ebsif.inside.provenance import LayerRecord
 from ebsif.installation import RECORD, InstalledLayer, read_record
 from ebsif.owners import owners
+from ebsif.scratch import ELSEWHERE
 from ebsif.verify.contents import Contents, Difference, contents_of, differences, unpack
 from ebsif.verify.rebuild import rebuild
 from ebsif.verify.signature import check_signature
@@ -63,7 +64,7 @@ def verify(
     if any(finding.what == "image" and finding.level == "error" for finding in verified.findings):
         verified.findings.append(Finding("layer", "the layer was not made again: that takes the right image", "error"))
         return verified
-    with temporary_folder(instead="set TMPDIR to a folder that has space for a build") as scratch:
+    with temporary_folder(instead=ELSEWHERE) as scratch:
         made = rebuild(installed.easyconfig, installed.image, scratch, console)
         compare(installed, made, scratch, verified)
     return verified

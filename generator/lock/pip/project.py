@@ -1,6 +1,5 @@
 """The packages of a ``pyproject.toml``: the dependencies of the project, extras and groups that are asked for."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,8 @@ from ebsif.lock.pip.line import Entry, Line
 from ebsif.lock.pip.network import PYPI
 from ebsif.lock.pip.requirements import named_line
 from ebsif.lock.pip.toml import parse_toml
-from ebsif.lock.pip.toolsources import placed, sources
+from ebsif.lock.pip.toolsources import placed, sources, without_credentials
 from ebsif.recipe import Recipe
-
-_CREDENTIALS = re.compile(r"//[^/@]*@")
 
 
 @dataclass(frozen=True)
@@ -133,7 +130,7 @@ def _indexes(tools: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
 
 def _url(item: Mapping[str, Any]) -> str:
     """Return the address of an index as it is compared, and may be shown."""
-    return _CREDENTIALS.sub("//", str(item.get("url", ""))).rstrip("/")
+    return without_credentials(str(item.get("url", ""))).rstrip("/")
 
 
 def _table(parent: Mapping[str, Any], key: str, path: Path) -> dict[str, Any]:

@@ -121,9 +121,14 @@ def _check_index(line: Line, told: Told, indexes: Mapping[str, str], allowed: Se
     url = indexes.get(value, "")
     if url and url in allowed:
         return
-    message = f"{line.name} comes from {told.kind} {_CREDENTIALS.sub('//', value)!r} ([{told.where}]), not any index"
+    message = f"{line.name} comes from {told.kind} {without_credentials(value)!r} ([{told.where}]), not any index"
     hint = "add the address of that index to `extra_indexes`" + (f" ({url})" if url else "")
     raise InputError(told.path, [(told.number, f"{message}: {hint}")])
+
+
+def without_credentials(url: str) -> str:
+    """Return an address as it may be shown."""
+    return _CREDENTIALS.sub("//", url)
 
 
 def _told(content: Mapping[str, Any], path: Path) -> Iterator[tuple[str, list[Told]]]:
